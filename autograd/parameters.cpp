@@ -1,0 +1,105 @@
+#include "folio/autograd/parameters.h"
+
+#include <vector>
+
+#include "folio/kernels/kernels.h"
+#include "folio/tensor/error.h"
+#include "folio/tensor/nearest.h"
+#include "folio/tensor/random.h"
+
+namespace folio {
+namespace {
+
+template <class T>
+void draw(const Parameter& parameter, uint64_t seed) {
+  const RandomStream stream{.seed = seed, .purpose = purpose_of(parameter.name), .step = 0};
+  T* values = parameter.value.data<T>();
+  for (int64_t i = 0; i < parameter.shape.numel(); ++i) {
+    switch (parameter.init.kind) {
+      case Init::Kind::constant: values[i] = T(parameter.init.value); break;
+      case Init::Kind::normal: values[i] = T(parameter.init.value * stream.normal(i)); break;
+      case Init::Kind::uniform:
+        values[i] = T(parameter.init.value * (2.0 * stream.uniform(i) - 1.0));
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+Parameter& ParameterStore::create(std::string name, const Shape& shape, const Init& init) {
+  FOLIO_CHECK(!values_, name, "parameters cannot be added after initialize()");
+  for (const Parameter& other : parameters_) {
+    FOLIO_CHECK(other.name != name, name, "a parameter of this name exists already");
+  }
+  Parameter& parameter = parameters_.emplace_back();
+  parameter.name = std::move(name);
+  parameter.shape = shape;
+  parameter.init = init;
+  parameter.decay = shape.rank() >= 2;
+  numel_ += shape.numel();
+  if (parameter.decay) decayed_numel_ += shape.numel();
+  return parameter;
+}
+
+void ParameterStore::initialize(uint64_t seed) {
+  FOLIO_CHECK(!values_, "parameters", "initialize() was called twice");
+  FOLIO_CHECK(numel_ > 0, "parameters", "the model has no parameters");
+  values_ = Tensor({numel_}, dtype_, device_);
+  gradients_ = Tensor({numel_}, dtype_, device_);
+  kernels_for(device_).fill(gradients_, 0.0);
+  int64_t decayed = 0, others = decayed_numel_;
+  for (Parameter& parameter : parameters_) {
+    int64_t& next = parameter.decay ? decayed : others;
+    parameter.offset = next;
+    next += parameter.shape.numel();
+    parameter.value = values_.view(parameter.offset, parameter.shape);
+    parameter.grad = gradients_.view(parameter.offset, parameter.shape);
+    parameter.slot = {.grad = parameter.grad, .written = false, .persistent = true};
+    if (dtype_ == DType::f64) {
+      draw<double>(parameter, seed);
+    } else {
+      draw<float>(parameter, seed);
+    }
+  }
+}
+
+Parameter& ParameterStore::find(std::string_view name) {
+  std::vector<std::string> names;
+  for (Parameter& parameter : parameters_) {
+    if (parameter.name == name) return parameter;
+    names.push_back(parameter.name);
+  }
+  const std::string nearest = nearest_name(name, names);
+  fail(name, nearest.empty() ? "no parameter has this name"
+                             : fmt::format("no parameter has this name; is {} meant?", nearest));
+}
+
+void ParameterStore::start_gradients() {
+  for (Parameter& parameter : parameters_) parameter.slot.written = false;
+}
+
+void ParameterStore::finish_gradients() {
+  for (Parameter& parameter : parameters_) {
+    if (!parameter.slot.written) kernels_for(device_).fill(parameter.grad, 0.0);
+    parameter.slot.written = true;
+  }
+}
+
+Scope Scope::operator/(std::string_view name) const {
+  Scope inner = *this;
+  inner.path_ = join(name);
+  return inner;
+}
+
+Parameter& Scope::parameter(std::string_view name, const Shape& shape, const Init& init) const {
+  return store_->create(join(name), shape, init);
+}
+
+uint32_t Scope::site(std::string_view name) const { return purpose_of(join(name)); }
+
+std::string Scope::join(std::string_view name) const {
+  return path_.empty() ? std::string(name) : fmt::format("{}.{}", path_, name);
+}
+
+}  // namespace folio

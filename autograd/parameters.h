@@ -1,0 +1,103 @@
+// Parameters, their names, and the flat slabs that they lie in.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "folio/autograd/variable.h"
+#include "folio/tensor/tensor.h"
+
+namespace folio {
+
+/// How a parameter begins. Random values depend on (seed, parameter name, element) only.
+struct Init {
+  enum class Kind { constant, normal, uniform } kind = Kind::constant;
+  double value = 0.0;  // the constant; the standard deviation; the bound of [-value, value)
+
+  static Init zeros() { return {Kind::constant, 0.0}; }
+  static Init ones() { return {Kind::constant, 1.0}; }
+  static Init normal(double standard_deviation) { return {Kind::normal, standard_deviation}; }
+  static Init uniform(double bound) { return {Kind::uniform, bound}; }
+};
+
+/// One trained tensor. `value` is what ops compute with; `grad` collects its gradient. Both are
+/// views of the store's slabs and are empty before ParameterStore::initialize().
+struct Parameter {
+  std::string name;  // dotted: "blocks.3.attention.qkv.weight"
+  Shape shape;
+  Init init;
+  bool decay = false;  // weight decay acts on matrices (rank >= 2) only
+  int64_t offset = 0;  // of its first element in the slabs
+  Tensor value, grad;
+  GradSlot slot;
+
+  /// The parameter as an input of ops.
+  Variable variable() { return {value, &slot}; }
+};
+
+/// Owns every parameter of a model. Values and gradients are one allocation each: first all
+/// parameters that decay, then the others, each in order of creation.
+class ParameterStore {
+ public:
+  explicit ParameterStore(DType dtype = DType::f32, Device device = Device::cpu)
+      : dtype_(dtype), device_(device) {}
+  ParameterStore(const ParameterStore&) = delete;
+  ParameterStore& operator=(const ParameterStore&) = delete;
+
+  /// A new parameter; its address stays valid. Throws Error for a name that exists, or after
+  /// initialize().
+  Parameter& create(std::string name, const Shape& shape, const Init& init);
+  /// Lays the parameters out in slabs and gives them their first values. Once only.
+  void initialize(uint64_t seed);
+
+  std::deque<Parameter>& parameters() { return parameters_; }
+  const std::deque<Parameter>& parameters() const { return parameters_; }
+  /// By name; throws Error if there is none, naming the nearest.
+  Parameter& find(std::string_view name);
+
+  DType dtype() const { return dtype_; }
+  Device device() const { return device_; }
+  /// Number of elements, before initialize() too.
+  int64_t numel() const { return numel_; }
+  /// The first so many elements of the slabs decay.
+  int64_t decayed_numel() const { return decayed_numel_; }
+  const Tensor& values() const { return values_; }
+  const Tensor& gradients() const { return gradients_; }
+
+  /// Before the first backward of a step: gradients will be overwritten, not added to.
+  void start_gradients();
+  /// After the last backward: gradients of parameters that nothing reached become zero.
+  void finish_gradients();
+
+ private:
+  DType dtype_;
+  Device device_;
+  std::deque<Parameter> parameters_;
+  int64_t numel_ = 0, decayed_numel_ = 0;
+  Tensor values_, gradients_;
+};
+
+/// A place in a model: creates parameters under a dotted name.
+class Scope {
+ public:
+  explicit Scope(ParameterStore& store) : store_(&store) {}
+
+  /// The scope "this.name".
+  Scope operator/(std::string_view name) const;
+  /// The parameter "this.name".
+  Parameter& parameter(std::string_view name, const Shape& shape, const Init& init) const;
+  /// The purpose of random numbers drawn at "this.name", see purpose_of().
+  uint32_t site(std::string_view name) const;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string join(std::string_view name) const;
+
+  ParameterStore* store_;
+  std::string path_;
+};
+
+}  // namespace folio

@@ -1,0 +1,136 @@
+#include "folio/autograd/tape.h"
+
+#include "folio/kernels/kernels.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+
+Tape::Tape(Device device) : device_(device), kernels_(&kernels_for(device)) {}
+
+Tape::~Tape() { clear(); }
+
+DropoutMask Tape::dropout_mask(double probability, uint32_t site, const Shape& shape) const {
+  FOLIO_CHECK(probability >= 0.0 && probability < 1.0, "dropout",
+              "the probability is {}; it must be at least 0 and below 1", probability);
+  const int64_t samples = shape.rank() == 0 ? 1 : shape[0];
+  const int64_t per_sample = samples == 0 ? 0 : shape.numel() / samples;
+  return {.probability = training_ ? probability : 0.0,
+          .stream = {.seed = context_.seed, .purpose = site, .step = context_.step},
+          .first_index = static_cast<uint64_t>(context_.first_sample * per_sample)};
+}
+
+Variable Tape::leaf(Tensor value) {
+  GradSlot* slot = new_slot();
+  slot->persistent = true;
+  return {std::move(value), slot};
+}
+
+const Tensor& Tape::gradient(const Variable& leaf) const {
+  FOLIO_CHECK(leaf.slot != nullptr, "gradient", "the variable is a constant; it has no gradient");
+  FOLIO_CHECK(leaf.slot->written, "gradient", "no gradient has reached the variable; run backward()");
+  return leaf.slot->grad;
+}
+
+void Tape::backward(const Variable& loss, double scale) {
+  FOLIO_CHECK(loss.slot != nullptr, "backward",
+              "the loss depends on no parameter or leaf, or was computed while not recording");
+  FOLIO_CHECK(loss.value.numel() == 1, "backward", "the loss is {}; it must have one element",
+              loss.value.describe());
+  kernels_->fill(*grad_of(loss).tensor, scale);
+  while (!entries_.empty()) {
+    Entry entry = entries_.back();
+    entries_.pop_back();
+    // The closure dies at the end of this block whatever happens, and with it what it kept alive.
+    std::unique_ptr<void, void (*)(void*)> closure(entry.closure, entry.destroy);
+    bool reached = false;
+    for (GradSlot* slot : entry.outputs) reached |= slot != nullptr && slot->written;
+    if (reached) entry.run(entry.closure, *this);
+    for (GradSlot* slot : entry.outputs) {
+      if (slot != nullptr) {
+        slot->grad = Tensor();
+        slot->written = false;
+      }
+    }
+  }
+  chunk_ = chunk_offset_ = 0;
+}
+
+void Tape::clear() {
+  destroy_entries();
+  for (size_t i = 0; i < used_slots_; ++i) slots_[i] = GradSlot();
+  used_slots_ = 0;
+}
+
+void Tape::destroy_entries() {
+  while (!entries_.empty()) {
+    entries_.back().destroy(entries_.back().closure);
+    entries_.pop_back();
+  }
+  chunk_ = chunk_offset_ = 0;
+}
+
+Variable Tape::output(const Shape& shape, DType dtype,
+                      std::initializer_list<const Variable*> inputs) {
+  bool needs_grad = false;
+  for (const Variable* input : inputs) needs_grad |= input->slot != nullptr;
+  return {Tensor(shape, dtype, device_), recording_ && needs_grad ? new_slot() : nullptr};
+}
+
+Variable Tape::output_like(const Variable& x) { return output(x.shape(), x.value.dtype(), {&x}); }
+
+Variable Tape::output_sharing(Tensor value, const Variable& x) {
+  return {std::move(value), recording_ && x.slot != nullptr ? new_slot() : nullptr};
+}
+
+GradTarget Tape::grad_of(const Variable& x) {
+  GradSlot* slot = x.slot;
+  if (slot == nullptr) return {};
+  const bool accumulate = std::exchange(slot->written, true);
+  if (!slot->grad) {
+    slot->grad = Tensor(x.shape(), x.value.dtype(), device_);
+  } else if (accumulate && !slot->persistent && !slot->grad.unique()) {
+    // pass_grad() shared this memory with another slot: part before writing.
+    Tensor own(x.shape(), x.value.dtype(), device_);
+    kernels_->copy({&own, false}, slot->grad);
+    slot->grad = std::move(own);
+  }
+  return {&slot->grad, accumulate};
+}
+
+const Tensor& Tape::grad(const Variable& y) const {
+  static const Tensor empty;
+  return y.slot != nullptr && y.slot->written ? y.slot->grad : empty;
+}
+
+void Tape::pass_grad(const Variable& x, const Tensor& gradient) {
+  GradSlot* slot = x.slot;
+  if (slot == nullptr) return;
+  if (slot->persistent || slot->written) {
+    const GradTarget target = grad_of(x);
+    kernels_->copy(target, gradient);
+  } else {
+    slot->grad = gradient.reshape(x.shape());
+    slot->written = true;
+  }
+}
+
+GradSlot* Tape::new_slot() {
+  if (used_slots_ == slots_.size()) slots_.emplace_back();
+  return &slots_[used_slots_++];
+}
+
+void* Tape::arena_allocate(size_t bytes, size_t alignment) {
+  size_t offset = (chunk_offset_ + alignment - 1) / alignment * alignment;
+  if (chunk_ < chunks_.size() && offset + bytes > chunk_bytes) {
+    ++chunk_;
+    offset = 0;
+  }
+  if (chunk_ == chunks_.size()) {
+    chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(chunk_bytes));
+    offset = 0;
+  }
+  chunk_offset_ = offset + bytes;
+  return chunks_[chunk_].get() + offset;
+}
+
+}  // namespace folio

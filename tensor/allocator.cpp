@@ -1,0 +1,98 @@
+#include "folio/tensor/allocator.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+constexpr size_t alignment = 64;
+constexpr size_t page = 4096;
+constexpr size_t huge_page = size_t{2} << 20;
+
+size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+size_t size_class(size_t bytes) {
+  return bytes < 8 * page ? round_up(std::max<size_t>(bytes, 1), alignment) : round_up(bytes, page);
+}
+
+void* system_allocate(size_t bytes) {
+  const bool huge = bytes >= 2 * huge_page;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, huge ? huge_page : alignment, bytes) != 0) return nullptr;
+  if (huge) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint: without it everything works, slower
+  return memory;
+}
+
+}  // namespace
+
+Allocator::~Allocator() { trim(); }
+
+Block* Allocator::allocate(size_t bytes) {
+  const size_t capacity = size_class(bytes);
+  std::lock_guard lock(mutex_);
+  Block* block = nullptr;
+  auto& waiting = free_[capacity];
+  if (!waiting.empty()) {
+    block = waiting.back();
+    waiting.pop_back();
+  } else {
+    void* memory = system_allocate(capacity);
+    FOLIO_CHECK(memory != nullptr, "allocator",
+                "the system has no {} bytes left ({} are in tensors, {} in all); use a smaller "
+                "batch, or accumulate over more micro-batches",
+                capacity, statistics_.live_bytes, statistics_.reserved_bytes);
+    block = new Block;
+    block->memory = memory;
+    block->capacity = capacity;
+    block->owner = this;
+    statistics_.reserved_bytes += capacity;
+    ++statistics_.system_allocations;
+  }
+  statistics_.live_bytes += capacity;
+  ++statistics_.live_blocks;
+  statistics_.peak_bytes = std::max(statistics_.peak_bytes, statistics_.live_bytes);
+  return block;
+}
+
+void Allocator::release(Block* block) {
+  std::lock_guard lock(mutex_);
+  statistics_.live_bytes -= block->capacity;
+  --statistics_.live_blocks;
+  free_[block->capacity].push_back(block);
+}
+
+void Allocator::trim() {
+  std::lock_guard lock(mutex_);
+  for (auto& [capacity, waiting] : free_) {
+    for (Block* block : waiting) {
+      std::free(block->memory);
+      delete block;
+      statistics_.reserved_bytes -= capacity;
+    }
+    waiting.clear();
+  }
+}
+
+AllocatorStatistics Allocator::statistics() const {
+  std::lock_guard lock(mutex_);
+  return statistics_;
+}
+
+void Allocator::reset_peak() {
+  std::lock_guard lock(mutex_);
+  statistics_.peak_bytes = statistics_.live_bytes;
+}
+
+Allocator& allocator(Device) {
+  // Never destroyed: tensors with static lifetime may give their blocks back at any time.
+  static Allocator* const cpu = new Allocator;
+  return *cpu;
+}
+
+}  // namespace folio

@@ -1,0 +1,63 @@
+// A pool of memory blocks: after the first training step every request is served from blocks
+// that earlier tensors gave back, so that nothing is allocated from the system.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "folio/tensor/device.h"
+
+namespace folio {
+
+class Allocator;
+
+/// A piece of memory that tensors share by counting references.
+struct Block {
+  void* memory = nullptr;
+  size_t capacity = 0;  // bytes
+  std::atomic<int32_t> references{0};
+  Allocator* owner = nullptr;
+};
+
+/// What an allocator has done so far; all sizes in bytes.
+struct AllocatorStatistics {
+  size_t live_bytes = 0;           // in tensors now
+  size_t live_blocks = 0;
+  size_t peak_bytes = 0;           // the most live_bytes has been
+  size_t reserved_bytes = 0;       // taken from the system: live and waiting in the pool
+  uint64_t system_allocations = 0; // how often the system was asked
+};
+
+/// Thread-safe. Blocks are 64-byte aligned and filed by exact size (rounded to 64 bytes, from
+/// 32 KiB on to 4 KiB), so the same sequence of requests finds the same blocks again.
+class Allocator {
+ public:
+  Allocator() = default;
+  ~Allocator();
+  Allocator(const Allocator&) = delete;
+  Allocator& operator=(const Allocator&) = delete;
+
+  /// A block of at least `bytes` bytes, contents undefined. Throws Error when memory runs out.
+  Block* allocate(size_t bytes);
+  /// Gives a block back to the pool.
+  void release(Block* block);
+  /// Returns waiting blocks to the system.
+  void trim();
+  AllocatorStatistics statistics() const;
+  /// Starts a new measurement of peak_bytes.
+  void reset_peak();
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<size_t, std::vector<Block*>> free_;
+  AllocatorStatistics statistics_;
+};
+
+/// The device's pool, made at first use.
+Allocator& allocator(Device device);
+
+}  // namespace folio

@@ -1,0 +1,48 @@
+// Element types of tensors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace folio {
+
+/// f32 trains, f64 checks gradients on the CPU, i32 holds tokens; bf16 is the compute copy of
+/// machines that multiply bf16 (its kernels are not written yet: every kernel refuses it).
+enum class DType : uint8_t { f32, bf16, i32, f64 };
+
+/// Bytes of one element.
+constexpr size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return 4;
+    case DType::bf16: return 2;
+    case DType::i32: return 4;
+    case DType::f64: return 8;
+  }
+  return 0;
+}
+
+constexpr std::string_view name_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return "f32";
+    case DType::bf16: return "bf16";
+    case DType::i32: return "i32";
+    case DType::f64: return "f64";
+  }
+  return "?";
+}
+
+template <class T>
+struct DTypeOf;
+template <>
+struct DTypeOf<float> { static constexpr DType value = DType::f32; };
+template <>
+struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
+template <>
+struct DTypeOf<double> { static constexpr DType value = DType::f64; };
+
+/// The DType of a C++ type: dtype_of<float> == DType::f32.
+template <class T>
+inline constexpr DType dtype_of = DTypeOf<T>::value;
+
+}  // namespace folio

@@ -1,0 +1,85 @@
+// Tensors: contiguous memory with a shape and a type. No strides, no arithmetic.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "folio/tensor/allocator.h"
+#include "folio/tensor/device.h"
+#include "folio/tensor/dtype.h"
+#include "folio/tensor/shape.h"
+
+namespace folio {
+
+/// A handle on a block of memory, row-major, counted: copying a Tensor shares the memory.
+/// A default-constructed Tensor is empty: it has no memory and converts to false.
+class Tensor {
+ public:
+  Tensor() = default;
+  /// Memory from the device's pool; contents undefined. Throws Error when memory runs out.
+  Tensor(const Shape& shape, DType dtype, Device device = Device::cpu);
+  Tensor(const Tensor& other);
+  Tensor(Tensor&& other) noexcept;
+  Tensor& operator=(Tensor other) noexcept;
+  ~Tensor();
+
+  /// A CPU tensor with the given values, row-major. Throws Error if their number is not
+  /// shape.numel().
+  template <class T>
+  static Tensor from(const Shape& shape, const std::vector<T>& values);
+
+  explicit operator bool() const { return block_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  int64_t dim(int axis) const { return shape_[axis]; }
+  int64_t numel() const { return shape_.numel(); }
+  int64_t bytes() const { return numel() * static_cast<int64_t>(size_of(dtype_)); }
+  DType dtype() const { return dtype_; }
+  Device device() const { return device_; }
+
+  void* raw() const { return data_; }
+  /// The elements. Throws Error if T is not the tensor's type.
+  template <class T>
+  T* data() const;
+  /// The only element of a CPU tensor, as a double. Throws Error if there is not exactly one.
+  double item() const;
+  /// All elements of a CPU tensor, row-major.
+  template <class T>
+  std::vector<T> to_vector() const;
+
+  /// The same memory with another shape of as many elements.
+  Tensor reshape(const Shape& shape) const;
+  /// Part of the same memory: elements [offset, offset + shape.numel()), seen as `shape`.
+  Tensor view(int64_t offset, const Shape& shape) const;
+  /// Whether no other Tensor shares this memory.
+  bool unique() const;
+
+  /// "f32 (2, 3)".
+  std::string describe() const;
+
+ private:
+  void check_type(DType wanted) const;
+
+  Block* block_ = nullptr;
+  void* data_ = nullptr;
+  Shape shape_;
+  DType dtype_ = DType::f32;
+  Device device_ = Device::cpu;
+};
+
+template <class T>
+T* Tensor::data() const {
+  check_type(dtype_of<T>);
+  return static_cast<T*>(data_);
+}
+
+/// Where a kernel writes a gradient: overwrite at the first write of a step, accumulate at later
+/// ones. Empty (false) where nobody wants the gradient: the kernel then leaves it out.
+struct GradTarget {
+  const Tensor* tensor = nullptr;
+  bool accumulate = false;
+  explicit operator bool() const { return tensor != nullptr; }
+};
+
+}  // namespace folio
