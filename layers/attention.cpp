@@ -1,0 +1,45 @@
+#include "folio/layers/attention.h"
+
+#include "folio/tensor/error.h"
+
+namespace folio {
+
+MultiHeadAttention::MultiHeadAttention(const Scope& scope, int64_t width, int64_t heads, bool bias,
+                                       double dropout_probability, const Init& projection_init)
+    : qkv(scope / "qkv", width, 3 * width, bias),
+      projection(scope / "projection", width, width, bias, projection_init),
+      dropout(scope, dropout_probability),
+      heads(heads),
+      width(width) {
+  FOLIO_CHECK(heads > 0 && width % heads == 0, scope.path(),
+              "{} heads do not divide the width {}; choose heads that do", heads, width);
+}
+
+Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x, bool causal,
+                                        const Tensor* key_mask) const {
+  const AttentionOptions options{.heads = heads,
+                                 .causal = causal,
+                                 .dropout = dropout.probability,
+                                 .site = dropout.site,
+                                 .key_mask = key_mask};
+  return projection(tape, attention(tape, qkv(tape, x), options));
+}
+
+Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x, const Variable& memory,
+                                        const Tensor* key_mask) const {
+  const AttentionOptions options{.heads = heads,
+                                 .dropout = dropout.probability,
+                                 .site = dropout.site,
+                                 .key_mask = key_mask};
+  // The rows of the packed weight: those of the queries first, then keys and values.
+  const auto project = [&](const Variable& input, int64_t part) {
+    const Variable weight = slice(tape, qkv.weight->variable(), 0, part * width, width);
+    if (qkv.bias == nullptr) return linear(tape, input, weight, nullptr);
+    const Variable bias = slice(tape, qkv.bias->variable(), 0, part * width, width);
+    return linear(tape, input, weight, &bias);
+  };
+  return projection(tape, attention(tape, project(x, 0), project(memory, 1), project(memory, 2),
+                                    options));
+}
+
+}  // namespace folio

@@ -1,0 +1,22 @@
+// Token numbers to vectors.
+#pragma once
+
+#include "folio/autograd/ops.h"
+#include "folio/autograd/parameters.h"
+
+namespace folio {
+
+struct Embedding {
+  Parameter* weight;  // (vocabulary, width)
+
+  Embedding(const Scope& scope, int64_t vocabulary, int64_t width,
+            const Init& init = Init::normal(0.02))
+      : weight(&scope.parameter("weight", {vocabulary, width}, init)) {}
+
+  /// tokens i32 of shape S; result S + (width).
+  Variable operator()(Tape& tape, const Tensor& tokens) const {
+    return gather_rows(tape, weight->variable(), tokens);
+  }
+};
+
+}  // namespace folio

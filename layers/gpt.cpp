@@ -1,0 +1,69 @@
+#include "folio/layers/gpt.h"
+
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+const GptConfig& checked(const GptConfig& config) {
+  FOLIO_CHECK(config.vocabulary > 0 && config.layers > 0 && config.heads > 0 && config.width > 0 &&
+                  config.context > 0,
+              "model", "vocabulary {}, layers {}, heads {}, width {}, context {}: all must be positive",
+              config.vocabulary, config.layers, config.heads, config.width, config.context);
+  return config;
+}
+
+}  // namespace
+
+Gpt::Gpt(Scope scope, const GptConfig& config)
+    : config_(checked(config)),
+      token_embedding_(scope / "token_embedding", config.vocabulary, config.width),
+      positions_(std::make_unique<PositionalEncoding>(scope / "position_embedding",
+                                                      config.positions, config.context,
+                                                      config.width)),
+      embedding_dropout_(scope / "embedding", config.dropout) {
+  blocks_.reserve(config.layers);
+  for (int64_t i = 0; i < config.layers; ++i) {
+    blocks_.emplace_back(scope / fmt::format("blocks.{}", i), config);
+  }
+  if (config.norm == Norm::pre) {
+    final_norm_ = std::make_unique<LayerNorm>(scope / "final_norm", config.width, config.bias);
+  }
+  if (!config.tied) {
+    output_ = std::make_unique<Linear>(scope / "output", config.width, config.vocabulary, false);
+  }
+}
+
+Variable Gpt::hidden(Tape& tape, const Tensor& tokens) const {
+  FOLIO_CHECK(tokens.shape().rank() == 2 && tokens.dim(1) <= config_.context, "gpt",
+              "tokens are {}; wanted (B, T) with T at most the context, {}", tokens.describe(),
+              config_.context);
+  const Variable table = token_embedding_.weight->variable();
+  ResidualStream x;
+  x.stream = embedding_dropout_(tape, embedding(tape, tokens, table, (*positions_)(table.value)));
+  for (const Block& block : blocks_) block(tape, x);
+  return final_norm_ ? x.normalize(tape, *final_norm_) : x.stream;
+}
+
+Variable Gpt::project(Tape& tape, const Variable& hidden) const {
+  if (output_) return (*output_)(tape, hidden);
+  return linear(tape, hidden, token_embedding_.weight->variable(), nullptr);
+}
+
+Variable Gpt::logits(Tape& tape, const Tensor& tokens) const {
+  return project(tape, hidden(tape, tokens));
+}
+
+Variable Gpt::last_logits(Tape& tape, const Tensor& tokens) const {
+  return project(tape, slice(tape, hidden(tape, tokens), 1, tokens.dim(1) - 1, 1));
+}
+
+Variable Gpt::loss(Tape& tape, const Tensor& tokens, const Tensor& targets, double label_smoothing,
+                   int64_t valid_targets) const {
+  return cross_entropy(tape, logits(tape, tokens), targets,
+                       {.label_smoothing = label_smoothing,
+                        .ignored_index = -1,
+                        .valid_targets = valid_targets});
+}
+
+}  // namespace folio

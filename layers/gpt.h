@@ -1,0 +1,49 @@
+// The GPT: a stack of residual blocks between token embedding and output projection.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "folio/autograd/ops.h"
+#include "folio/autograd/parameters.h"
+#include "folio/layers/block.h"
+#include "folio/layers/embedding.h"
+#include "folio/layers/gpt_config.h"
+#include "folio/layers/layer_norm.h"
+#include "folio/layers/linear.h"
+#include "folio/layers/positions.h"
+
+namespace folio {
+
+class Gpt {
+ public:
+  /// Creates the parameters; the store is initialized by the caller. GPT-2's initialisation:
+  /// weights normal(0.02), projections back into the residual stream normal(0.02 / sqrt(2 layers)),
+  /// biases 0, gains 1 (Radford et al. 2019, section 2.3). Throws Error for an impossible config.
+  Gpt(Scope scope, const GptConfig& config);
+
+  const GptConfig& config() const { return config_; }
+  /// tokens i32 (B, T), T <= context, each in [0, vocabulary). Result (B, T, V).
+  Variable logits(Tape& tape, const Tensor& tokens) const;
+  /// The logits of the last position only, (B, 1, V).
+  Variable last_logits(Tape& tape, const Tensor& tokens) const;
+  /// Cross-entropy of the next token, one element. targets i32 (B, T), -1 where ignored; the sum
+  /// over targets is divided by valid_targets (0: by the number not ignored here).
+  Variable loss(Tape& tape, const Tensor& tokens, const Tensor& targets,
+                double label_smoothing = 0.0, int64_t valid_targets = 0) const;
+
+ private:
+  /// The last block's output, normalised: (B, T, C).
+  Variable hidden(Tape& tape, const Tensor& tokens) const;
+  Variable project(Tape& tape, const Variable& hidden) const;
+
+  GptConfig config_;
+  Embedding token_embedding_;
+  std::unique_ptr<PositionalEncoding> positions_;
+  Dropout embedding_dropout_;
+  std::vector<Block> blocks_;
+  std::unique_ptr<LayerNorm> final_norm_;  // pre-norm only
+  std::unique_ptr<Linear> output_;         // untied only
+};
+
+}  // namespace folio

@@ -1,0 +1,22 @@
+#include "folio/layers/layer_norm.h"
+
+namespace folio {
+
+LayerNorm::LayerNorm(const Scope& scope, int64_t width, bool with_bias)
+    : weight(&scope.parameter("weight", {width}, Init::ones())) {
+  if (with_bias) bias = &scope.parameter("bias", {width}, Init::zeros());
+}
+
+Variable LayerNorm::operator()(Tape& tape, const Variable& x) const {
+  const Variable b = bias != nullptr ? bias->variable() : Variable{};
+  return layer_norm(tape, x, weight->variable(), bias != nullptr ? &b : nullptr, eps);
+}
+
+NormalizedSum LayerNorm::operator()(Tape& tape, const Variable& residual, const Variable& x,
+                                    const Dropout& dropout) const {
+  const Variable b = bias != nullptr ? bias->variable() : Variable{};
+  return residual_dropout_layer_norm(tape, residual, x, dropout.probability, dropout.site,
+                                     weight->variable(), bias != nullptr ? &b : nullptr, eps);
+}
+
+}  // namespace folio

@@ -1,0 +1,17 @@
+#include "folio/layers/linear.h"
+
+namespace folio {
+
+Linear::Linear(const Scope& scope, int64_t inputs, int64_t outputs, bool with_bias,
+               const Init& init, Activation activation)
+    : weight(&scope.parameter("weight", {outputs, inputs}, init)), activation(activation) {
+  if (with_bias) bias = &scope.parameter("bias", {outputs}, Init::zeros());
+}
+
+Variable Linear::operator()(Tape& tape, const Variable& x) const {
+  if (bias == nullptr) return linear(tape, x, weight->variable(), nullptr, activation);
+  const Variable b = bias->variable();
+  return linear(tape, x, weight->variable(), &b, activation);
+}
+
+}  // namespace folio

@@ -1,0 +1,49 @@
+#include "folio/layers/positions.h"
+
+#include <cmath>
+
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+template <class T>
+void fill_sinusoidal(T* table, int64_t context, int64_t width) {
+  for (int64_t t = 0; t < context; ++t) {
+    for (int64_t c = 0; c < width; ++c) {
+      const double exponent = static_cast<double>(c / 2 * 2) / static_cast<double>(width);
+      const double angle = static_cast<double>(t) / std::pow(10000.0, exponent);
+      table[t * width + c] = T(c % 2 == 0 ? std::sin(angle) : std::cos(angle));
+    }
+  }
+}
+
+}  // namespace
+
+Tensor sinusoidal_positions(int64_t context, int64_t width, DType dtype, Device device) {
+  Tensor table({context, width}, dtype, device);
+  if (dtype == DType::f64) {
+    fill_sinusoidal(table.data<double>(), context, width);
+  } else {
+    fill_sinusoidal(table.data<float>(), context, width);
+  }
+  return table;
+}
+
+PositionalEncoding::PositionalEncoding(const Scope& scope, Positions kind, int64_t context,
+                                       int64_t width)
+    : context_(context), width_(width) {
+  if (kind == Positions::learned) {
+    weight_ = &scope.parameter("weight", {context, width}, Init::normal(0.02));
+  }
+}
+
+Variable PositionalEncoding::operator()(const Tensor& like) const {
+  if (weight_ != nullptr) return weight_->variable();
+  if (!table_ || table_.dtype() != like.dtype() || table_.device() != like.device()) {
+    table_ = sinusoidal_positions(context_, width_, like.dtype(), like.device());
+  }
+  return {table_};
+}
+
+}  // namespace folio

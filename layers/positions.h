@@ -1,0 +1,28 @@
+// Where in the text a token stands: positional encodings, added to token embeddings.
+#pragma once
+
+#include "folio/autograd/parameters.h"
+#include "folio/autograd/variable.h"
+#include "folio/layers/gpt_config.h"
+
+namespace folio {
+
+/// PE(t, 2i) = sin(t / 10000^(2i / width)), PE(t, 2i + 1) = cos of the same (Vaswani et al. 2017,
+/// section 3.5): (context, width).
+Tensor sinusoidal_positions(int64_t context, int64_t width, DType dtype, Device device);
+
+class PositionalEncoding {
+ public:
+  /// learned: one trained vector a position, the parameter scope.weight; sinusoidal: none.
+  PositionalEncoding(const Scope& scope, Positions kind, int64_t context, int64_t width);
+
+  /// The table (context, width), of the type of `like`.
+  Variable operator()(const Tensor& like) const;
+
+ private:
+  Parameter* weight_ = nullptr;  // learned
+  int64_t context_, width_;
+  mutable Tensor table_;         // sinusoidal; made at first use, when the type is known
+};
+
+}  // namespace folio

@@ -1,0 +1,57 @@
+// Optimizers: one pass over the parameter slabs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "folio/autograd/parameters.h"
+#include "folio/tensor/tensor.h"
+
+namespace folio {
+
+enum class OptimizerKind : uint8_t {
+  sgd,    // with momentum betas[0]
+  adam,   // decay, if any, is added to the gradient
+  adamw,  // decay acts on the weights (Loshchilov and Hutter 2019)
+};
+
+struct OptimizerConfig {
+  OptimizerKind kind = OptimizerKind::adamw;
+  double beta1 = 0.9, beta2 = 0.99;  // sgd: beta1 is the momentum
+  double eps = 1e-8;
+  double weight_decay = 0.1;  // on matrices only
+  double clip = 1.0;          // largest global gradient norm; 0: no clipping
+};
+
+/// A piece of the optimizer's state, for checkpoints: a slab laid out as the parameters are.
+struct OptimizerState {
+  std::string name;  // "first_moment", "second_moment", "velocity"
+  Tensor slab;
+};
+
+class Optimizer {
+ public:
+  /// `store` must be initialized and outlive the optimizer.
+  Optimizer(ParameterStore& store, const OptimizerConfig& config);
+
+  /// Updates every parameter from its gradient, clipped, and starts new gradients. Parameters that
+  /// no gradient reached are treated as having gradient zero.
+  void step(double lr);
+  /// The global gradient norm before clipping, of the last step.
+  double gradient_norm() const;
+
+  /// How many steps were taken (Adam's bias correction depends on it).
+  int64_t steps() const { return steps_; }
+  void set_steps(int64_t steps) { steps_ = steps; }
+  std::vector<OptimizerState>& state() { return state_; }
+
+ private:
+  ParameterStore& store_;
+  OptimizerConfig config_;
+  std::vector<OptimizerState> state_;
+  Tensor norm_and_scale_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace folio

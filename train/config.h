@@ -1,0 +1,68 @@
+// A run's configuration: five YAML sections, typed, with every default in one place.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "folio/data/batches.h"
+#include "folio/data/tokenizer.h"
+#include "folio/layers/gpt_config.h"
+#include "folio/optim/optimizer.h"
+#include "folio/optim/schedule.h"
+
+namespace folio {
+
+struct DataConfig {
+  std::string text = "shakespeare";   // a path, or a name in the data cache: see find_text()
+  std::string tokenizer = "char";
+  UnknownCharacter unknown = UnknownCharacter::error;
+  double validation_fraction = 0.1;
+  Sampling sampling = Sampling::random;
+};
+
+struct TrainConfig {
+  int64_t steps = 2000;
+  int64_t batch = 12;       // B, over all micro-batches
+  int64_t accumulate = 1;   // micro-batches a step; must divide batch
+  uint64_t seed = 1337;
+  std::string device = "auto";     // auto | cpu
+  std::string precision = "auto";  // auto | f32
+  int64_t threads = 0;             // 0: OpenMP's own choice
+  double label_smoothing = 0.0;
+  int64_t log_every = 1;           // lines in metrics.jsonl
+  int64_t eval_every = 250;        // an interval of 0 means never
+  int64_t eval_batches = 20;       // validation batches an evaluation reads; 0: the whole split
+  int64_t checkpoint_every = 500;
+  std::vector<int64_t> sample_at = {0, 250, 2000};
+  std::string sample_prompt = "\n";
+  int64_t sample_tokens = 200;
+  double sample_temperature = 0.8;
+};
+
+struct Config {
+  DataConfig data;
+  GptConfig model;
+  TrainConfig train;
+  OptimizerConfig optimizer;
+  Schedule schedule;  // lr is optimizer.lr, steps is train.steps
+};
+
+/// Reads a config file, then applies `overrides`, each "section.key=value" with value in YAML.
+/// Throws Error for: a file that cannot be read; YAML that cannot be parsed; an unknown section or
+/// key (naming the nearest known one); a wrong type; an impossible value. The message begins with
+/// file:line:column, or with "--set section.key".
+Config load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+
+/// The same from text; `where` stands for the file's name in messages.
+Config parse_config(const std::string& yaml, const std::string& where,
+                    const std::vector<std::string>& overrides = {});
+
+/// Every key with its value, as YAML that load_config() reads back to the same Config.
+std::string to_yaml(const Config& config);
+
+/// The dotted names of keys in which two configs differ, for example {"model.width"}.
+std::vector<std::string> differing_keys(const Config& a, const Config& b);
+
+}  // namespace folio

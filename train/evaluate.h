@@ -1,0 +1,24 @@
+// The loss of a model over a split.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "folio/autograd/tape.h"
+#include "folio/layers/gpt.h"
+
+namespace folio {
+
+struct Evaluation {
+  double loss = 0.0;    // mean over all predicted tokens, nats, without label smoothing
+  int64_t tokens = 0;   // predicted
+
+  double perplexity() const;
+};
+
+/// Reads `tokens` once in consecutive windows of the model's context, `batch` windows at a time.
+/// max_batches > 0: only that many batches, spread evenly over the split (always the same).
+Evaluation evaluate(const Gpt& model, Tape& tape, std::span<const int32_t> tokens, int64_t batch,
+                    int64_t max_batches = 0);
+
+}  // namespace folio

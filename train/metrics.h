@@ -1,0 +1,35 @@
+// metrics.jsonl: one JSON object a line, appended as the run goes.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+namespace folio {
+
+class MetricsWriter {
+ public:
+  /// Appends to `path`. When a run resumes after `step`, lines of later steps (written after the
+  /// checkpoint that it resumes from) and a torn last line are removed first, by writing a new file
+  /// and renaming it. Throws Error with the path and the system's reason.
+  MetricsWriter(const std::filesystem::path& path, int64_t after_step);
+  ~MetricsWriter();
+  MetricsWriter(const MetricsWriter&) = delete;
+  MetricsWriter& operator=(const MetricsWriter&) = delete;
+
+  /// {"step":…,"train_loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…}
+  void train(int64_t step, double loss, double lr, double gradient_norm, double tokens_per_second);
+  /// {"step":…,"val_loss":…}
+  void validation(int64_t step, double loss);
+  /// Hands everything written so far to the system.
+  void flush();
+
+ private:
+  void line(const std::string& text);
+
+  std::filesystem::path path_;
+  std::FILE* file_ = nullptr;
+};
+
+}  // namespace folio

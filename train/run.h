@@ -1,0 +1,42 @@
+// A run directory, and training into it.
+//
+//   config.yaml      resolved, with every default
+//   metrics.jsonl    see metrics.h
+//   samples/step_N.txt
+//   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "folio/train/trainer.h"
+
+namespace folio {
+
+struct TrainOptions {
+  std::filesystem::path config;        // may be empty when resuming: the run's own is used
+  std::vector<std::string> overrides;
+  std::filesystem::path run;           // empty: runs/NAME-OF-CONFIG, made unique with -2, -3, ...
+  bool resume = false;
+};
+
+/// The `train` verb: everything from reading the config to the last checkpoint, reporting to the
+/// terminal. Throws Error; a run directory that exists (and is not empty) is refused unless
+/// resuming, and nothing in it is touched.
+void train(const TrainOptions& options);
+
+/// A model loaded from a run, ready to sample from or to evaluate.
+struct LoadedRun {
+  Config config;
+  Progress progress;
+  std::filesystem::path checkpoint;
+  std::unique_ptr<Tokenizer> tokenizer;
+  ParameterStore parameters;
+  std::unique_ptr<Gpt> model;
+};
+
+/// `which` as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
+std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);
+
+}  // namespace folio
