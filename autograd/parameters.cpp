@@ -55,7 +55,11 @@ void ParameterStore::initialize(uint64_t seed) {
     next += parameter.shape.numel();
     parameter.value = values_.view(parameter.offset, parameter.shape);
     parameter.grad = gradients_.view(parameter.offset, parameter.shape);
-    parameter.slot = {.grad = parameter.grad, .written = false, .persistent = true};
+    parameter.slot = {.shape = parameter.shape,
+                      .dtype = dtype_,
+                      .grad = parameter.grad,
+                      .written = false,
+                      .persistent = true};
     if (dtype_ == DType::f64) {
       draw<double>(parameter, seed);
     } else {

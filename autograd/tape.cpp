@@ -20,7 +20,7 @@ DropoutMask Tape::dropout_mask(double probability, uint32_t site, const Shape& s
 }
 
 Variable Tape::leaf(Tensor value) {
-  GradSlot* slot = new_slot();
+  GradSlot* slot = new_slot(value);
   slot->persistent = true;
   return {std::move(value), slot};
 }
@@ -36,7 +36,7 @@ void Tape::backward(const Variable& loss, double scale) {
               "the loss depends on no parameter or leaf, or was computed while not recording");
   FOLIO_CHECK(loss.value.numel() == 1, "backward", "the loss is {}; it must have one element",
               loss.value.describe());
-  kernels_->fill(*grad_of(loss).tensor, scale);
+  kernels_->fill(*grad_of(loss.slot).tensor, scale);
   while (!entries_.empty()) {
     Entry entry = entries_.back();
     entries_.pop_back();
@@ -73,50 +73,54 @@ Variable Tape::output(const Shape& shape, DType dtype,
                       std::initializer_list<const Variable*> inputs) {
   bool needs_grad = false;
   for (const Variable* input : inputs) needs_grad |= input->slot != nullptr;
-  return {Tensor(shape, dtype, device_), recording_ && needs_grad ? new_slot() : nullptr};
+  Variable y{Tensor(shape, dtype, device_)};
+  if (recording_ && needs_grad) y.slot = new_slot(y.value);
+  return y;
 }
 
 Variable Tape::output_like(const Variable& x) { return output(x.shape(), x.value.dtype(), {&x}); }
 
 Variable Tape::output_sharing(Tensor value, const Variable& x) {
-  return {std::move(value), recording_ && x.slot != nullptr ? new_slot() : nullptr};
+  Variable y{std::move(value)};
+  if (recording_ && x.slot != nullptr) y.slot = new_slot(y.value);
+  return y;
 }
 
-GradTarget Tape::grad_of(const Variable& x) {
-  GradSlot* slot = x.slot;
-  if (slot == nullptr) return {};
-  const bool accumulate = std::exchange(slot->written, true);
-  if (!slot->grad) {
-    slot->grad = Tensor(x.shape(), x.value.dtype(), device_);
-  } else if (accumulate && !slot->persistent && !slot->grad.unique()) {
+GradTarget Tape::grad_of(GradSlot* dx) {
+  if (dx == nullptr) return {};
+  const bool accumulate = std::exchange(dx->written, true);
+  if (!dx->grad) {
+    dx->grad = Tensor(dx->shape, dx->dtype, device_);
+  } else if (accumulate && !dx->persistent && !dx->grad.unique()) {
     // pass_grad() shared this memory with another slot: part before writing.
-    Tensor own(x.shape(), x.value.dtype(), device_);
-    kernels_->copy({&own, false}, slot->grad);
-    slot->grad = std::move(own);
+    Tensor own(dx->shape, dx->dtype, device_);
+    kernels_->copy({&own, false}, dx->grad);
+    dx->grad = std::move(own);
   }
-  return {&slot->grad, accumulate};
+  return {&dx->grad, accumulate};
 }
 
-const Tensor& Tape::grad(const Variable& y) const {
+const Tensor& Tape::grad(const GradSlot* dy) const {
   static const Tensor empty;
-  return y.slot != nullptr && y.slot->written ? y.slot->grad : empty;
+  return dy != nullptr && dy->written ? dy->grad : empty;
 }
 
-void Tape::pass_grad(const Variable& x, const Tensor& gradient) {
-  GradSlot* slot = x.slot;
-  if (slot == nullptr) return;
-  if (slot->persistent || slot->written) {
-    const GradTarget target = grad_of(x);
-    kernels_->copy(target, gradient);
+void Tape::pass_grad(GradSlot* dx, const Tensor& gradient) {
+  if (dx == nullptr) return;
+  if (dx->persistent || dx->written) {
+    kernels_->copy(grad_of(dx), gradient);
   } else {
-    slot->grad = gradient.reshape(x.shape());
-    slot->written = true;
+    dx->grad = gradient.reshape(dx->shape);
+    dx->written = true;
   }
 }
 
-GradSlot* Tape::new_slot() {
+GradSlot* Tape::new_slot(const Tensor& value) {
   if (used_slots_ == slots_.size()) slots_.emplace_back();
-  return &slots_[used_slots_++];
+  GradSlot* slot = &slots_[used_slots_++];
+  slot->shape = value.shape();
+  slot->dtype = value.dtype();
+  return slot;
 }
 
 void* Tape::arena_allocate(size_t bytes, size_t alignment) {

@@ -89,13 +89,13 @@ class Tape {
   template <class Closure>
   void record(const char* name, const Variable& first, const Variable& second, Closure closure);
 
-  /// In a closure: where to write x's gradient; empty if x needs none.
-  GradTarget grad_of(const Variable& x);
+  /// In a closure: where to write an input's gradient; empty for a constant (no slot).
+  GradTarget grad_of(GradSlot* dx);
   /// In a closure: the output's gradient; an empty tensor if nothing reached it.
-  const Tensor& grad(const Variable& y) const;
-  /// In a closure: all of `gradient` (of as many elements as x) belongs to x. No copy is made
-  /// where x has received nothing yet.
-  void pass_grad(const Variable& x, const Tensor& gradient);
+  const Tensor& grad(const GradSlot* dy) const;
+  /// In a closure: all of `gradient` (of as many elements) belongs to the input. No copy is made
+  /// where the input has received nothing yet.
+  void pass_grad(GradSlot* dx, const Tensor& gradient);
 
  private:
   struct Entry {
@@ -106,7 +106,7 @@ class Tape {
     void (*destroy)(void* closure);
   };
 
-  GradSlot* new_slot();
+  GradSlot* new_slot(const Tensor& value);
   void* arena_allocate(size_t bytes, size_t alignment);
   void destroy_entries();
 

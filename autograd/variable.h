@@ -5,8 +5,12 @@
 
 namespace folio {
 
-/// Where the gradient of one value collects during the backward pass.
+/// Where the gradient of one value collects during the backward pass. It knows the value's shape
+/// and type but does not keep the value alive: a closure that needs only the gradient captures the
+/// slot alone.
 struct GradSlot {
+  Shape shape;
+  DType dtype = DType::f32;
   Tensor grad;              // empty until first needed
   bool written = false;     // whether grad holds something to accumulate to
   bool persistent = false;  // a parameter's or leaf's: outlives the closures that write it

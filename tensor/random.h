@@ -35,6 +35,14 @@ constexpr uint32_t purpose_of(std::string_view name) {
   return hash;
 }
 
+/// The upper 64 bits of a 128-bit product.
+constexpr uint64_t multiply_high(uint64_t a, uint64_t b) {
+  const uint64_t a_high = a >> 32, a_low = a & 0xFFFFFFFFu;
+  const uint64_t b_high = b >> 32, b_low = b & 0xFFFFFFFFu;
+  const uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
+  return a_high * b_high + (middle >> 32) + ((a_low * b_high + (middle & 0xFFFFFFFFu)) >> 32);
+}
+
 /// A sequence of random numbers indexed from 0 to 2^64 - 1.
 struct RandomStream {
   uint64_t seed = 0;
@@ -59,7 +67,7 @@ struct RandomStream {
   constexpr uint64_t below(uint64_t limit, uint64_t index) const {
     const auto b = block(index / 2);
     const uint64_t bits64 = (uint64_t{b[index % 2 * 2]} << 32) | b[index % 2 * 2 + 1];
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(bits64) * limit) >> 64);
+    return multiply_high(bits64, limit);
   }
   /// Standard normal (Box-Muller): numbers 2 * pair and 2 * pair + 1 share one pair of uniforms.
   double normal(uint64_t index) const {

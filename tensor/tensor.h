@@ -61,7 +61,7 @@ class Tensor {
  private:
   void check_type(DType wanted) const;
 
-  Block* block_ = nullptr;
+  MemoryBlock* block_ = nullptr;
   void* data_ = nullptr;
   Shape shape_;
   DType dtype_ = DType::f32;

@@ -38,7 +38,7 @@ TARGETS = [[5, 10, 0, 3, 5, 7], [2, 9, IGNORED, 8, 6, 1]]
 
 # How fast the weights' sine runs along the elements. At width 8 some values make rows that nearly cancel
 # when token and position embeddings are added; layer norm then magnifies rounding.
-ELEMENT_PHASE = 0.37
+ELEMENT_PHASE = 0.47
 
 WEIGHTS = {
     "k": "index of the parameter in the case's parameters, from 0",
@@ -171,7 +171,7 @@ def check_gradients(model, inputs, targets, label_smoothing, entries=4, step=1e-
                 flat[j] = kept
                 difference = (loss[+1] - loss[-1]) / (2 * step)
                 worst = max(worst, float((difference - gradient[j]).abs() / gradient.abs().max()))
-    assert worst < 1e-7, f"gradients differ from central differences: {worst}"
+    assert worst < 1e-6, f"gradients differ from central differences: {worst}"
     return worst
 
 

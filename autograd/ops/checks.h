@@ -1,0 +1,34 @@
+// Checks that several ops share. `op` is the op's name, with which messages begin.
+#pragma once
+
+#include "folio/autograd/variable.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+
+/// Throws Error unless x is a floating tensor.
+inline void check_floating(const char* op, const char* name, const Tensor& x) {
+  FOLIO_CHECK(x, op, "{} is an empty tensor", name);
+  FOLIO_CHECK(x.dtype() == DType::f32 || x.dtype() == DType::f64, op, "{} is {}; wanted f32 or f64",
+              name, x.describe());
+}
+
+/// Throws Error unless x has the type of `like`.
+inline void check_same_type(const char* op, const char* name, const Tensor& x, const Tensor& like) {
+  FOLIO_CHECK(x, op, "{} is an empty tensor", name);
+  FOLIO_CHECK(x.dtype() == like.dtype() && x.device() == like.device(), op,
+              "{} is {} on {}; wanted {} on {}", name, x.describe(), name_of(x.device()),
+              name_of(like.dtype()), name_of(like.device()));
+}
+
+/// Throws Error unless x has exactly this shape and the type of `like`.
+inline void check_shape(const char* op, const char* name, const Tensor& x, const Shape& shape,
+                        const Tensor& like) {
+  check_same_type(op, name, x, like);
+  FOLIO_CHECK(x.shape() == shape, op, "{} is {}; wanted {}", name, x.describe(), shape.to_string());
+}
+
+/// Throws Error unless every index is in [0, limit).
+void check_indices(const char* op, const char* name, const Tensor& indices, int64_t limit);
+
+}  // namespace folio

@@ -1,0 +1,56 @@
+// Cross-entropy: loss and gradient in one pass over the logits.
+#include <algorithm>
+
+#include "folio/autograd/ops.h"
+#include "folio/autograd/ops/checks.h"
+#include "folio/kernels/kernels.h"
+
+namespace folio {
+namespace {
+
+/// The number of targets that count. Throws Error for one outside the classes.
+int64_t count_valid(const Tensor& targets, int64_t classes, int32_t ignored) {
+  const int32_t* values = targets.data<int32_t>();
+  int64_t valid = 0;
+  for (int64_t i = 0; i < targets.numel(); ++i) {
+    if (values[i] == ignored) continue;
+    FOLIO_CHECK(values[i] >= 0 && values[i] < classes, "cross_entropy",
+                "target {} is {}; wanted at least 0 and below {}, or the ignored index {}", i,
+                values[i], classes, ignored);
+    ++valid;
+  }
+  return valid;
+}
+
+}  // namespace
+
+Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& targets,
+                       const LossOptions& options) {
+  check_floating("cross_entropy", "logits", logits.value);
+  FOLIO_CHECK(logits.shape().rank() >= 1 && targets && targets.dtype() == DType::i32 &&
+                  targets.shape() == logits.shape().without_last(),
+              "cross_entropy", "logits are {} and targets {}; wanted (..., V) and i32 (...)",
+              logits.value.describe(), targets.describe());
+  FOLIO_CHECK(options.label_smoothing >= 0.0 && options.label_smoothing <= 1.0, "cross_entropy",
+              "label_smoothing is {}; it must be between 0 and 1", options.label_smoothing);
+  const int64_t counted =
+      count_valid(targets, logits.shape().columns(), options.ignored_index);
+  const int64_t valid = options.valid_targets > 0 ? options.valid_targets : counted;
+  const DType dtype = logits.value.dtype();
+  const Variable loss = tape.output({}, dtype, {&logits});
+  // The gradient is computed now, while each row is in the cache, and scaled in the backward pass
+  // by what comes from above.
+  Tensor dlogits;
+  if (loss.needs_grad()) dlogits = tape.scratch(logits.shape(), dtype);
+  tape.kernels().cross_entropy(loss.value, dlogits, logits.value, targets,
+                               {.label_smoothing = options.label_smoothing,
+                                .ignored_index = options.ignored_index,
+                                .scale = 1.0 / static_cast<double>(std::max<int64_t>(valid, 1))});
+  tape.record("cross_entropy", loss,
+              [dlogits = std::move(dlogits), dx = logits.slot, dy = loss.slot](Tape& tape) {
+                tape.kernels().scale(tape.grad_of(dx), dlogits, tape.grad(dy));
+              });
+  return loss;
+}
+
+}  // namespace folio

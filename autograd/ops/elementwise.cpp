@@ -1,0 +1,142 @@
+// Elementwise ops: arithmetic with broadcasting, functions of one variable, dropout.
+#include "folio/autograd/ops.h"
+#include "folio/autograd/ops/checks.h"
+#include "folio/kernels/kernels.h"
+
+namespace folio {
+namespace {
+
+bool broadcasts_to(const Shape& small, const Shape& large) {
+  return small == large || small.numel() == 1 ||
+         (small.rank() == 1 && large.rank() >= 1 && small.numel() == large.columns());
+}
+
+const Shape& broadcast_shape(const char* name, const Variable& a, const Variable& b) {
+  check_floating(name, "a", a.value);
+  check_same_type(name, "b", b.value, a.value);
+  // Of two single elements the one of higher rank gives the shape.
+  const bool a_is_larger = a.shape().rank() >= b.shape().rank();
+  const Shape& large = a_is_larger ? a.shape() : b.shape();
+  const Shape& small = a_is_larger ? b.shape() : a.shape();
+  if (broadcasts_to(small, large)) return large;
+  FOLIO_CHECK(broadcasts_to(large, small), name,
+              "shapes {} and {} do not fit: they must be equal, or one a vector as long as the "
+              "other's last dimension, or one element",
+              a.shape().to_string(), b.shape().to_string());
+  return small;
+}
+
+Variable binary(Tape& tape, const char* name, BinaryOp op, const Variable& a, const Variable& b) {
+  const Variable y = tape.output(broadcast_shape(name, a, b), a.value.dtype(), {&a, &b});
+  tape.kernels().binary_forward(op, y.value, a.value, b.value);
+  tape.record(name, y,
+              [op, da = a.slot, db = b.slot, dy = y.slot, a = a.value, b = b.value](Tape& tape) {
+                const GradTarget a_target = tape.grad_of(da);
+                const GradTarget b_target = tape.grad_of(db);
+                tape.kernels().binary_backward(op, a_target, b_target, a, b, tape.grad(dy));
+              });
+  return y;
+}
+
+/// For functions whose derivative is computed from x.
+Variable unary_from_input(Tape& tape, const char* name, UnaryOp op, const Variable& x) {
+  check_floating(name, "x", x.value);
+  const Variable y = tape.output_like(x);
+  tape.kernels().unary_forward(op, y.value, x.value);
+  tape.record(name, y, [op, dx = x.slot, dy = y.slot, x = x.value](Tape& tape) {
+    tape.kernels().unary_backward(op, tape.grad_of(dx), x, Tensor(), tape.grad(dy));
+  });
+  return y;
+}
+
+/// For functions whose derivative is computed from y.
+Variable unary_from_output(Tape& tape, const char* name, UnaryOp op, const Variable& x) {
+  check_floating(name, "x", x.value);
+  const Variable y = tape.output_like(x);
+  tape.kernels().unary_forward(op, y.value, x.value);
+  tape.record(name, y, [op, dx = x.slot, dy = y.slot, y = y.value](Tape& tape) {
+    tape.kernels().unary_backward(op, tape.grad_of(dx), Tensor(), y, tape.grad(dy));
+  });
+  return y;
+}
+
+}  // namespace
+
+Variable add(Tape& tape, const Variable& a, const Variable& b) {
+  if (a.shape() != b.shape()) return binary(tape, "add", BinaryOp::add, a, b);
+  check_floating("add", "a", a.value);
+  check_same_type("add", "b", b.value, a.value);
+  const Variable y = tape.output(a.shape(), a.value.dtype(), {&a, &b});
+  tape.kernels().binary_forward(BinaryOp::add, y.value, a.value, b.value);
+  tape.record("add", y, [da = a.slot, db = b.slot, dy = y.slot](Tape& tape) {
+    tape.pass_grad(da, tape.grad(dy));
+    tape.pass_grad(db, tape.grad(dy));
+  });
+  return y;
+}
+
+Variable subtract(Tape& tape, const Variable& a, const Variable& b) {
+  return binary(tape, "subtract", BinaryOp::subtract, a, b);
+}
+
+Variable multiply(Tape& tape, const Variable& a, const Variable& b) {
+  return binary(tape, "multiply", BinaryOp::multiply, a, b);
+}
+
+Variable divide(Tape& tape, const Variable& a, const Variable& b) {
+  return binary(tape, "divide", BinaryOp::divide, a, b);
+}
+
+Variable multiply(Tape& tape, const Variable& x, double factor) {
+  check_floating("multiply", "x", x.value);
+  const Tensor constant = tape.scratch({}, x.value.dtype());
+  tape.kernels().fill(constant, factor);
+  return multiply(tape, x, Variable{constant});
+}
+
+Variable exp(Tape& tape, const Variable& x) {
+  return unary_from_output(tape, "exp", UnaryOp::exp, x);
+}
+
+Variable log(Tape& tape, const Variable& x) {
+  return unary_from_input(tape, "log", UnaryOp::log, x);
+}
+
+Variable sqrt(Tape& tape, const Variable& x) {
+  return unary_from_output(tape, "sqrt", UnaryOp::sqrt, x);
+}
+
+Variable tanh(Tape& tape, const Variable& x) {
+  return unary_from_output(tape, "tanh", UnaryOp::tanh, x);
+}
+
+Variable sigmoid(Tape& tape, const Variable& x) {
+  return unary_from_output(tape, "sigmoid", UnaryOp::sigmoid, x);
+}
+
+Variable relu(Tape& tape, const Variable& x) {
+  return unary_from_input(tape, "relu", UnaryOp::relu, x);
+}
+
+Variable gelu(Tape& tape, const Variable& x) {
+  return unary_from_input(tape, "gelu", UnaryOp::gelu, x);
+}
+
+Variable gelu_tanh(Tape& tape, const Variable& x) {
+  return unary_from_input(tape, "gelu_tanh", UnaryOp::gelu_tanh, x);
+}
+
+Variable dropout(Tape& tape, const Variable& x, double probability, uint32_t site) {
+  check_floating("dropout", "x", x.value);
+  const DropoutMask mask = tape.dropout_mask(probability, site, x.shape());
+  if (mask.probability == 0.0) return x;
+  const Variable y = tape.output_like(x);
+  tape.kernels().dropout({&y.value, false}, x.value, mask);
+  // The mask is not kept: backward draws the same numbers again.
+  tape.record("dropout", y, [mask, dx = x.slot, dy = y.slot](Tape& tape) {
+    tape.kernels().dropout(tape.grad_of(dx), tape.grad(dy), mask);
+  });
+  return y;
+}
+
+}  // namespace folio

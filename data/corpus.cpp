@@ -1,0 +1,147 @@
+#include "folio/data/corpus.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view advice =
+    "run scripts/get_data, which finds or makes a text, or pass a text of your own with "
+    "--set data.text=PATH";
+
+std::string system_reason(int error) { return std::generic_category().message(error); }
+
+// An environment variable; empty means unset.
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+fs::path cache_directory() {
+  if (const std::string folder = environment("FOLIO_CACHE_DIR"); !folder.empty()) return folder;
+  if (const std::string folder = environment("XDG_CACHE_HOME"); !folder.empty()) {
+    return fs::path(folder) / "folio";
+  }
+  if (const std::string home = environment("HOME"); !home.empty()) {
+    return fs::path(home) / ".cache" / "folio";
+  }
+  return {};
+}
+
+// Places looked at, and why each was no text.
+class Search {
+ public:
+  bool found(const fs::path& path) {
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    if (fs::exists(status) && !fs::is_directory(status)) return true;
+    std::string reason = error.message();
+    if (fs::is_directory(status)) reason = "a directory";
+    if (status.type() == fs::file_type::not_found) reason = "not there";
+    note(fmt::format("{} ({})", path.string(), reason));
+    return false;
+  }
+  void note(const std::string& place) { tried_ += (tried_.empty() ? "" : ", ") + place; }
+  const std::string& tried() const { return tried_; }
+
+ private:
+  std::string tried_;
+};
+
+struct FileDescriptor {
+  int number = -1;
+  ~FileDescriptor() {
+    if (number >= 0) ::close(number);
+  }
+};
+
+}  // namespace
+
+fs::path find_text(const std::string& text) {
+  FOLIO_CHECK(!text.empty(), "data.text", "no text is named; {}", advice);
+  Search search;
+  const fs::path path = text;
+  if (text.find('/') != std::string::npos) {
+    if (search.found(path)) return path;
+    fail("data.text", fmt::format("there is no text file {}; {}", search.tried(), advice));
+  }
+  std::vector<std::string> names;
+  if (text == "shakespeare") {  // not a path: scripts/shakespeare is a program
+    names = {"tinyshakespeare.txt", "plays.txt"};
+  } else {
+    if (search.found(path)) return path;
+    names = {path.extension() == ".txt" ? text : text + ".txt"};
+  }
+  const fs::path cache = cache_directory();
+  const fs::path data = environment("FOLIO_DATA_DIR");
+  if (cache.empty()) search.note("the cache (none of $FOLIO_CACHE_DIR, $XDG_CACHE_HOME, $HOME is set)");
+  for (const fs::path& folder : {cache, data}) {
+    if (folder.empty()) continue;
+    for (const std::string& name : names) {
+      if (search.found(folder / name)) return folder / name;
+    }
+  }
+  if (data.empty()) search.note("$FOLIO_DATA_DIR (not set)");
+  fail("data.text", fmt::format("no text named {} was found; tried {}; {}", text, search.tried(), advice));
+}
+
+std::string read_file(const fs::path& path) {
+  const auto fail_reading = [&path](const std::string& reason) {
+    fail(path.string(), fmt::format("cannot be read: {}; check the path and its permissions", reason));
+  };
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) fail_reading("it is a directory, not a file");
+  const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.number < 0) fail_reading(system_reason(errno));
+  std::string text;
+  if (const auto size = fs::file_size(path, ignored); !ignored) text.reserve(size);
+  std::vector<char> buffer(1 << 16);
+  while (true) {
+    const ssize_t count = ::read(file.number, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail_reading(system_reason(errno));
+    if (count == 0) return text;
+    text.append(buffer.data(), static_cast<size_t>(count));
+  }
+}
+
+Corpus make_corpus(const fs::path& path, std::string_view text, const Tokenizer& tokenizer,
+                   double validation_fraction, int64_t context) {
+  const std::string where = path.string();
+  FOLIO_CHECK(context >= 1, "model.context", "is {}; a window has at least 1 token", context);
+  FOLIO_CHECK(validation_fraction >= 0.0 && validation_fraction < 1.0, "data.validation_fraction",
+              "is {}; it must be at least 0 and below 1", validation_fraction);
+  FOLIO_CHECK(!text.empty(), where,
+              "the text is empty; set data.text to a file with text to learn from");
+  Corpus corpus;
+  corpus.path = path;
+  corpus.bytes = static_cast<int64_t>(text.size());
+  corpus.tokens = tokenizer.encode(text, where);
+  const auto total = static_cast<int64_t>(corpus.tokens.size());
+  corpus.train_tokens =
+      static_cast<int64_t>((1.0 - validation_fraction) * static_cast<double>(total));
+  const int64_t needed = context + 1;  // a window and the token after it
+  const int64_t validation_tokens = total - corpus.train_tokens;
+  FOLIO_CHECK(corpus.train_tokens >= needed, where,
+              "{} of the text's {} tokens are for training, but model.context {} needs {}; use a "
+              "longer data.text, a smaller model.context or a smaller data.validation_fraction "
+              "(it is {})",
+              corpus.train_tokens, total, context, needed, validation_fraction);
+  FOLIO_CHECK(validation_fraction == 0.0 || validation_tokens >= needed, where,
+              "{} of the text's {} tokens are for validation, but model.context {} needs {}; use a "
+              "longer data.text, a smaller model.context or a larger data.validation_fraction "
+              "(it is {}; 0 trains without validation)",
+              validation_tokens, total, context, needed, validation_fraction);
+  return corpus;
+}
+
+}  // namespace folio

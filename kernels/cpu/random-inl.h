@@ -1,0 +1,119 @@
+// Philox4x32-10 on vectors, bit for bit as tensor/random.h has it, and dropout with it. Compiled
+// once for every instruction set.
+#if defined(FOLIO_KERNELS_CPU_RANDOM_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef FOLIO_KERNELS_CPU_RANDOM_INL_H
+#undef FOLIO_KERNELS_CPU_RANDOM_INL_H
+#else
+#define FOLIO_KERNELS_CPU_RANDOM_INL_H
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "folio/kernels/cpu/vector-inl.h"
+#include "folio/tensor/random.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Numbers made at a time, in a buffer that stays in the first cache.
+inline constexpr int64_t random_chunk = 1024;
+/// Room for a chunk, the numbers before it in its first block, and the rest of the last vector.
+inline constexpr int64_t random_room = random_chunk + 4 + HWY_MAX_BYTES;
+
+/// Fills bits with the stream's numbers 4 * first_block, 4 * first_block + 1, ..., at least
+/// `blocks` blocks of them, rounded up to whole vectors. bits is aligned to a vector.
+HWY_INLINE void random_blocks(const RandomStream& stream, uint64_t first_block, int64_t blocks,
+                              uint32_t* bits) {
+  const hn::ScalableTag<uint64_t> d64;
+  const hn::Repartition<uint32_t, decltype(d64)> d32;
+  const int64_t lanes = lanes_of(d64);  // blocks at a time
+  // Each 64-bit lane computes one block, its 32-bit words in the lower halves; what the upper
+  // halves hold does not matter, for MulEven does not read them. In each pair of lanes the first
+  // serves the first half of the blocks, the second the second half: then interleaving the words
+  // of pairs gives them in order.
+  HWY_ALIGN uint64_t offsets[HWY_MAX_BYTES / 8];
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    offsets[lane] = static_cast<uint64_t>(lane / 2 + (lane % 2 == 0 ? 0 : lanes / 2));
+  }
+  const auto offset = hn::Load(d64, offsets);
+  const auto multiplier0 = hn::BitCast(d32, hn::Set(d64, 0xD2511F53u));
+  const auto multiplier1 = hn::BitCast(d32, hn::Set(d64, 0xCD9E8D57u));
+  const auto low_half = hn::Set(d64, 0xFFFFFFFFu);
+  for (int64_t block = 0; block < blocks; block += lanes) {
+    const auto index = hn::Add(hn::Set(d64, first_block + static_cast<uint64_t>(block)), offset);
+    auto c0 = index, c1 = hn::ShiftRight<32>(index);
+    auto c2 = hn::Set(d64, uint64_t{stream.step}), c3 = hn::Set(d64, uint64_t{stream.purpose});
+    uint32_t key0 = static_cast<uint32_t>(stream.seed);
+    uint32_t key1 = static_cast<uint32_t>(stream.seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+      const auto product0 = hn::MulEven(hn::BitCast(d32, c0), multiplier0);
+      const auto product1 = hn::MulEven(hn::BitCast(d32, c2), multiplier1);
+      c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product1), c1), hn::Set(d64, uint64_t{key0}));
+      c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product0), c3), hn::Set(d64, uint64_t{key1}));
+      c1 = product1;
+      c3 = product0;
+      key0 += 0x9E3779B9u;
+      key1 += 0xBB67AE85u;
+    }
+    const auto words01 = hn::Or(hn::And(c0, low_half), hn::ShiftLeft<32>(c1));
+    const auto words23 = hn::Or(hn::And(c2, low_half), hn::ShiftLeft<32>(c3));
+    uint32_t* out = bits + 4 * block;
+    hn::Store(hn::BitCast(d32, hn::InterleaveLower(d64, words01, words23)), d32, out);
+    hn::Store(hn::BitCast(d32, hn::InterleaveUpper(d64, words01, words23)), d32, out + 2 * lanes);
+  }
+}
+
+/// Where bits >= threshold, for as many lanes as d has.
+template <class D>
+HWY_INLINE auto kept_lanes(D d, const uint32_t* bits, uint32_t threshold) {
+  using T = hn::TFromD<D>;
+  if constexpr (sizeof(T) == 4) {
+    const hn::RebindToUnsigned<D> du;
+    return hn::RebindMask(d, hn::Ge(hn::LoadU(du, bits), hn::Set(du, threshold)));
+  } else {
+    const hn::RebindToSigned<D> di;
+    const hn::Rebind<uint32_t, D> du;
+    const auto wide = hn::BitCast(di, hn::PromoteTo(hn::RebindToUnsigned<D>(), hn::LoadU(du, bits)));
+    return hn::RebindMask(d, hn::Ge(wide, hn::Set(di, int64_t{threshold})));
+  }
+}
+
+/// store(d, i, count, dropped) for vectors over [0, n): dropped = x[i..] where the mask keeps, times
+/// its scale, 0 elsewhere; count is the number of lanes that belong to the row. Element i is number
+/// first_index + i of the mask's stream.
+template <class T, class Store>
+HWY_INLINE void dropout_vectors(const T* x, int64_t n, const DropoutMask& mask,
+                                uint64_t first_index, const Store& store) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of(d);
+  const auto factor = hn::Set(d, static_cast<T>(mask.scale()));
+  const uint32_t threshold = mask.threshold();
+  HWY_ALIGN uint32_t numbers[random_room];
+  for (int64_t begin = 0; begin < n; begin += random_chunk) {
+    const int64_t end = std::min(n, begin + random_chunk);
+    const uint64_t first = first_index + static_cast<uint64_t>(begin);
+    const int64_t skip = static_cast<int64_t>(first % 4);
+    random_blocks(mask.stream, first / 4, (skip + end - begin + 3) / 4, numbers);
+    const uint32_t* bits = numbers + skip - begin;
+    int64_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
+      const auto kept = kept_lanes(d, bits + i, threshold);
+      store(d, i, lanes, hn::IfThenElseZero(kept, hn::Mul(hn::LoadU(d, x + i), factor)));
+    }
+    if (i < end) {
+      const auto kept = kept_lanes(d, bits + i, threshold);
+      const auto v = load_part(d, x + i, end - i);
+      store(d, i, end - i, hn::IfThenElseZero(kept, hn::Mul(v, factor)));
+    }
+  }
+}
+
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,207 @@
+#include "folio/kernels/cpu/rows.h"
+
+#include <cmath>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "rows.cpp"
+#include <hwy/foreach_target.h>
+
+#include "folio/kernels/cpu/math-inl.h"
+#include "folio/kernels/cpu/random-inl.h"
+#include "folio/kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
+namespace {
+
+/// row = exp(factor * row - shift) over the first n, 0 up to `columns`; the sum.
+template <class T>
+HWY_INLINE T exp_row(T* row, int64_t n, int64_t columns, T factor, T shift) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of(d);
+  const auto scale = hn::Set(d, factor), offset = hn::Set(d, shift);
+  auto sum0 = hn::Zero(d), sum1 = sum0;
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    const auto e0 = exp_nonpositive(d, hn::MulSub(scale, hn::LoadU(d, row + i), offset));
+    const auto e1 = exp_nonpositive(d, hn::MulSub(scale, hn::LoadU(d, row + i + lanes), offset));
+    hn::StoreU(e0, d, row + i);
+    hn::StoreU(e1, d, row + i + lanes);
+    sum0 = hn::Add(sum0, e0);
+    sum1 = hn::Add(sum1, e1);
+  }
+  for (; i < n; i += lanes) {
+    const int64_t inside = std::min(lanes, n - i), room = std::min(lanes, columns - i);
+    const auto x = room == lanes ? hn::LoadU(d, row + i) : load_part(d, row + i, room);
+    auto e = exp_nonpositive(d, hn::MulSub(scale, x, offset));
+    e = hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(inside)), e);
+    if (room == lanes) {
+      hn::StoreU(e, d, row + i);
+    } else {
+      store_part(e, d, row + i, room);
+    }
+    sum0 = hn::Add(sum0, e);
+  }
+  for (; i + lanes <= columns; i += lanes) hn::StoreU(hn::Zero(d), d, row + i);
+  if (i < columns) store_part(hn::Zero(d), d, row + i, columns - i);
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
+}
+
+template <class T>
+HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride,
+                        const int64_t* visible, T scale, T* log_sum) {
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  for (int64_t r = 0; r < rows; ++r) {
+    T* row = scores + r * stride;
+    const int64_t n = visible[r];
+    const T max = max_vectors(row, n, scale);
+    if (max == -infinity) {
+      std::fill(row, row + columns, T{0});
+      log_sum[r] = T{0};
+      continue;
+    }
+    const T sum = exp_row(row, n, columns, scale, max);
+    map_vectors<false>(row, n, Scaled<T>{T{1} / sum}, row);
+    log_sum[r] = max + std::log(sum);
+  }
+}
+
+template <class T>
+HWY_INLINE void recompute_all(T* scores, int64_t rows, int64_t columns, int64_t stride,
+                              const int64_t* visible, T scale, const T* log_sum) {
+  for (int64_t r = 0; r < rows; ++r) {
+    exp_row(scores + r * stride, visible[r], columns, scale, log_sum[r]);
+  }
+}
+
+template <class T>
+struct SoftmaxBackward {
+  T delta, scale;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V dp, V p) const {
+    return hn::Mul(hn::Mul(p, hn::Set(d, scale)), hn::Sub(dp, hn::Set(d, delta)));
+  }
+};
+
+template <class T>
+HWY_INLINE void backward_all(T* dp, const T* p, int64_t rows, int64_t columns, int64_t stride,
+                             const T* delta, T scale) {
+  for (int64_t r = 0; r < rows; ++r) {
+    T* row = dp + r * stride;
+    map_vectors<false>(row, columns, SoftmaxBackward<T>{delta[r], scale}, row, p + r * stride);
+  }
+}
+
+template <class T>
+struct StoreTo {
+  T* y;
+  template <class D, class V>
+  HWY_INLINE void operator()(D d, int64_t i, int64_t count, V v) const {
+    if (count == lanes_of(d)) {
+      hn::StoreU(v, d, y + i);
+    } else {
+      store_part(v, d, y + i, count);
+    }
+  }
+};
+
+void exp_f32(float* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
+             float scale, float* log_sum) {
+  exp_all(scores, rows, columns, stride, visible, scale, log_sum);
+}
+void exp_f64(double* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
+             double scale, double* log_sum) {
+  exp_all(scores, rows, columns, stride, visible, scale, log_sum);
+}
+void recompute_f32(float* scores, int64_t rows, int64_t columns, int64_t stride,
+                   const int64_t* visible, float scale, const float* log_sum) {
+  recompute_all(scores, rows, columns, stride, visible, scale, log_sum);
+}
+void recompute_f64(double* scores, int64_t rows, int64_t columns, int64_t stride,
+                   const int64_t* visible, double scale, const double* log_sum) {
+  recompute_all(scores, rows, columns, stride, visible, scale, log_sum);
+}
+void backward_f32(float* dp, const float* p, int64_t rows, int64_t columns, int64_t stride,
+                  const float* delta, float scale) {
+  backward_all(dp, p, rows, columns, stride, delta, scale);
+}
+void backward_f64(double* dp, const double* p, int64_t rows, int64_t columns, int64_t stride,
+                  const double* delta, double scale) {
+  backward_all(dp, p, rows, columns, stride, delta, scale);
+}
+void dropout_f32(float* y, const float* x, int64_t n, const DropoutMask& mask, uint64_t first) {
+  dropout_vectors(x, n, mask, first, StoreTo<float>{y});
+}
+void dropout_f64(double* y, const double* x, int64_t n, const DropoutMask& mask, uint64_t first) {
+  dropout_vectors(x, n, mask, first, StoreTo<double>{y});
+}
+double dot_f32(const float* a, const float* b, int64_t n) {
+  return sum_vectors<float>(n, Product(), a, b);
+}
+double dot_f64(const double* a, const double* b, int64_t n) {
+  return sum_vectors<double>(n, Product(), a, b);
+}
+
+}  // namespace
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace folio::cpu {
+
+HWY_EXPORT(exp_f32);
+HWY_EXPORT(exp_f64);
+HWY_EXPORT(recompute_f32);
+HWY_EXPORT(recompute_f64);
+HWY_EXPORT(backward_f32);
+HWY_EXPORT(backward_f64);
+HWY_EXPORT(dropout_f32);
+HWY_EXPORT(dropout_f64);
+HWY_EXPORT(dot_f32);
+HWY_EXPORT(dot_f64);
+
+void exp_rows(float* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
+              float scale, float* log_sum) {
+  HWY_DYNAMIC_DISPATCH(exp_f32)(scores, rows, columns, stride, visible, scale, log_sum);
+}
+void exp_rows(double* scores, int64_t rows, int64_t columns, int64_t stride,
+              const int64_t* visible, double scale, double* log_sum) {
+  HWY_DYNAMIC_DISPATCH(exp_f64)(scores, rows, columns, stride, visible, scale, log_sum);
+}
+
+void recompute_rows(float* scores, int64_t rows, int64_t columns, int64_t stride,
+                    const int64_t* visible, float scale, const float* log_sum) {
+  HWY_DYNAMIC_DISPATCH(recompute_f32)(scores, rows, columns, stride, visible, scale, log_sum);
+}
+void recompute_rows(double* scores, int64_t rows, int64_t columns, int64_t stride,
+                    const int64_t* visible, double scale, const double* log_sum) {
+  HWY_DYNAMIC_DISPATCH(recompute_f64)(scores, rows, columns, stride, visible, scale, log_sum);
+}
+
+void softmax_backward_rows(float* dp, const float* p, int64_t rows, int64_t columns,
+                           int64_t stride, const float* delta, float scale) {
+  HWY_DYNAMIC_DISPATCH(backward_f32)(dp, p, rows, columns, stride, delta, scale);
+}
+void softmax_backward_rows(double* dp, const double* p, int64_t rows, int64_t columns,
+                           int64_t stride, const double* delta, double scale) {
+  HWY_DYNAMIC_DISPATCH(backward_f64)(dp, p, rows, columns, stride, delta, scale);
+}
+
+void dropout_row(float* y, const float* x, int64_t n, const DropoutMask& mask,
+                 uint64_t first_index) {
+  HWY_DYNAMIC_DISPATCH(dropout_f32)(y, x, n, mask, first_index);
+}
+void dropout_row(double* y, const double* x, int64_t n, const DropoutMask& mask,
+                 uint64_t first_index) {
+  HWY_DYNAMIC_DISPATCH(dropout_f64)(y, x, n, mask, first_index);
+}
+
+double dot_row(const float* a, const float* b, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(dot_f32)(a, b, n);
+}
+double dot_row(const double* a, const double* b, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(dot_f64)(a, b, n);
+}
+
+}  // namespace folio::cpu
+#endif

@@ -1,0 +1,162 @@
+// Loops over arrays in vectors of the instruction set being compiled for: elementwise maps, sums
+// and maxima. Compiled once for every instruction set, hence the unusual include guard.
+#if defined(FOLIO_KERNELS_CPU_VECTOR_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef FOLIO_KERNELS_CPU_VECTOR_INL_H
+#undef FOLIO_KERNELS_CPU_VECTOR_INL_H
+#else
+#define FOLIO_KERNELS_CPU_VECTOR_INL_H
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// AVX2's masked moves of 4- and 8-byte lanes do not touch what the mask leaves out, although
+// Highway reserves the right for its 1- and 2-byte ones.
+#if HWY_MEM_OPS_MIGHT_FAULT && HWY_TARGET != HWY_AVX2
+inline constexpr bool masked_moves = false;
+#else
+inline constexpr bool masked_moves = true;
+#endif
+
+template <class D>
+HWY_INLINE int64_t lanes_of(D d) {
+  return static_cast<int64_t>(hn::Lanes(d));
+}
+
+/// The first `count` (fewer than a vector's lanes) elements at p, zeros beyond.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> load_part(D d, const T* p, int64_t count) {
+  if constexpr (masked_moves) {
+    return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count)), d, p);
+  } else {
+    HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)] = {};
+    std::memcpy(lanes, p, static_cast<size_t>(count) * sizeof(T));
+    return hn::Load(d, lanes);
+  }
+}
+
+/// Stores the first `count` (fewer than a vector's lanes) elements at p.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void store_part(hn::Vec<D> v, D d, T* p, int64_t count) {
+  if constexpr (masked_moves) {
+    hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(count)), d, p);
+  } else {
+    HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
+    hn::Store(v, d, lanes);
+    std::memcpy(p, lanes, static_cast<size_t>(count) * sizeof(T));
+  }
+}
+
+/// y[i] = f(x[i]...), or y[i] += it. f(d, vectors...) returns a vector. y may be one of the x.
+template <bool accumulate, class T, class F, class... X>
+HWY_INLINE void map_vectors(T* y, int64_t n, const F& f, const X*... x) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of(d);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    auto v = f(d, hn::LoadU(d, x + i)...);
+    if constexpr (accumulate) v = hn::Add(v, hn::LoadU(d, y + i));
+    hn::StoreU(v, d, y + i);
+  }
+  if (i < n) {
+    auto v = f(d, load_part(d, x + i, n - i)...);
+    if constexpr (accumulate) v = hn::Add(v, load_part(d, y + i, n - i));
+    store_part(v, d, y + i, n - i);
+  }
+}
+
+/// map_vectors with a choice made at run time.
+template <class T, class F, class... X>
+HWY_INLINE void map_vectors(bool accumulate, T* y, int64_t n, const F& f, const X*... x) {
+  if (accumulate) {
+    map_vectors<true>(y, n, f, x...);
+  } else {
+    map_vectors<false>(y, n, f, x...);
+  }
+}
+
+/// Elements summed in T before the sum goes into a double.
+inline constexpr int64_t sum_block = 2048;
+
+/// The sum of f(x[i]...) over at most sum_block elements, in T.
+template <class T, class F, class... X>
+HWY_INLINE T sum_block_vectors(int64_t n, const F& f, const X*... x) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of(d);
+  auto sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+  int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    sum0 = hn::Add(sum0, f(d, hn::LoadU(d, x + i)...));
+    sum1 = hn::Add(sum1, f(d, hn::LoadU(d, x + i + lanes)...));
+    sum2 = hn::Add(sum2, f(d, hn::LoadU(d, x + i + 2 * lanes)...));
+    sum3 = hn::Add(sum3, f(d, hn::LoadU(d, x + i + 3 * lanes)...));
+  }
+  for (; i + lanes <= n; i += lanes) sum0 = hn::Add(sum0, f(d, hn::LoadU(d, x + i)...));
+  if (i < n) {
+    const auto inside = hn::FirstN(d, static_cast<size_t>(n - i));
+    sum1 = hn::Add(sum1, hn::IfThenElseZero(inside, f(d, load_part(d, x + i, n - i)...)));
+  }
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
+}
+
+/// The sum of f(x[i]...), in T within a block and in double over the blocks.
+template <class T, class F, class... X>
+HWY_INLINE double sum_vectors(int64_t n, const F& f, const X*... x) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < n; i += sum_block) {
+    sum += static_cast<double>(sum_block_vectors<T>(std::min(sum_block, n - i), f, x + i...));
+  }
+  return sum;
+}
+
+/// The largest factor * x[i]; -infinity for n == 0.
+template <class T>
+HWY_INLINE T max_vectors(const T* x, int64_t n, T factor) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of(d);
+  const auto scale = hn::Set(d, factor);
+  const auto lowest = hn::Set(d, -std::numeric_limits<T>::infinity());
+  auto max0 = lowest, max1 = lowest;
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    max0 = hn::Max(max0, hn::Mul(scale, hn::LoadU(d, x + i)));
+    max1 = hn::Max(max1, hn::Mul(scale, hn::LoadU(d, x + i + lanes)));
+  }
+  for (; i < n; i += lanes) {
+    const int64_t count = std::min(lanes, n - i);
+    const auto v = count == lanes ? hn::LoadU(d, x + i) : load_part(d, x + i, count);
+    const auto inside = hn::FirstN(d, static_cast<size_t>(count));
+    max0 = hn::Max(max0, hn::IfThenElse(inside, hn::Mul(scale, v), lowest));
+  }
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(max0, max1)));
+}
+
+// Functions of vectors for the loops above.
+struct Identity {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return x; }
+};
+struct Product {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const { return hn::Mul(a, b); }
+};
+template <class T>
+struct Scaled {
+  T factor;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const { return hn::Mul(x, hn::Set(d, factor)); }
+};
+
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
