@@ -18,7 +18,8 @@ Batch empty_batch(int64_t rows, int64_t context) {
 // (Black and Rogaway 2002). Nothing is stored, so that any sample of any epoch costs the same.
 int64_t permuted(int64_t position, int64_t size, uint64_t seed, uint64_t epoch) {
   const RandomStream stream{seed, purpose_of("data.shuffle"), static_cast<uint32_t>(epoch)};
-  const int half_bits = std::max(1, (std::bit_width(static_cast<uint64_t>(size - 1)) + 1) / 2);
+  const auto bits = static_cast<int>(std::bit_width(static_cast<uint64_t>(size - 1)));
+  const int half_bits = std::max(1, (bits + 1) / 2);
   const uint64_t mask = (uint64_t{1} << half_bits) - 1;
   auto value = static_cast<uint64_t>(position);
   do {

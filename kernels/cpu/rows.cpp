@@ -3,7 +3,7 @@
 #include <cmath>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "rows.cpp"
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/rows.cpp"
 #include <hwy/foreach_target.h>
 
 #include "folio/kernels/cpu/math-inl.h"

@@ -1,0 +1,312 @@
+#include "folio/train/config_fields.h"
+
+#include <fmt/ranges.h>
+
+#include <utility>
+
+#include "folio/tensor/error.h"
+#include "folio/tensor/nearest.h"
+#include "folio/train/config_value.h"
+
+namespace folio {
+namespace {
+
+// Limits that keep every product of sizes (B heads T T 8 bytes is the largest) below 2^63, and
+// steps within the 32 bits that random numbers have for them.
+constexpr int64_t most_layers = 1000, most_heads = 1000;
+constexpr int64_t most_width = 100'000, most_context = 100'000, most_batch = 100'000;
+constexpr int64_t most_steps = 4'000'000'000;
+
+constexpr NumberRange fraction{0.0, 1.0, true, false};
+constexpr NumberRange at_least_0{0.0, 1e6};
+constexpr NumberRange above_0{0.0, 1e6, false, true};
+// Smaller ones vanish beside a gradient of zero in f32.
+constexpr NumberRange epsilon{1e-30, 1.0};
+
+// Names that rules repeat.
+constexpr std::string_view model_heads = "model.heads", model_width = "model.width";
+constexpr std::string_view train_steps = "train.steps", train_batch = "train.batch";
+constexpr std::string_view train_accumulate = "train.accumulate";
+constexpr std::string_view schedule_warmup = "schedule.warmup";
+
+// A member of a section of the config.
+template <class Section, class T>
+struct Member {
+  Section Config::*section;
+  T Section::*member;
+  T& in(Config& config) const { return config.*section.*member; }
+  const T& in(const Config& config) const { return config.*section.*member; }
+};
+
+template <class Section, class T>
+Member<Section, T> at(Section Config::*section, T Section::*member) {
+  return {section, member};
+}
+
+template <class Read, class Write>
+ConfigField field(std::string_view name, std::string comment, Read read, Write write) {
+  const size_t dot = name.find('.');
+  return {std::string(name.substr(0, dot)), std::string(name.substr(dot + 1)), std::move(comment),
+          read, write};
+}
+
+// A field that `reader(node, where)` reads and `writer(value)` writes.
+template <class Section, class T, class Reader, class Writer>
+ConfigField value_field(std::string_view name, Member<Section, T> at, std::string comment,
+                        Reader reader, Writer writer) {
+  return field(
+      name, std::move(comment),
+      [at, reader](Config& config, const YAML::Node& node, std::string_view where) {
+        at.in(config) = reader(node, where);
+      },
+      [at, writer](const Config& config) -> std::string { return writer(at.in(config)); });
+}
+
+template <class Section>
+ConfigField integer(std::string_view name, Member<Section, int64_t> at, int64_t low, int64_t high,
+                    std::string comment) {
+  return value_field(
+      name, at, std::move(comment),
+      [low, high](const YAML::Node& node, std::string_view where) {
+        return read_integer(node, where, low, high);
+      },
+      [](int64_t value) { return std::to_string(value); });
+}
+
+template <class Section>
+ConfigField number(std::string_view name, Member<Section, double> at, const NumberRange& range,
+                   std::string comment) {
+  return value_field(
+      name, at, std::move(comment),
+      [range](const YAML::Node& node, std::string_view where) {
+        return read_number(node, where, range);
+      },
+      write_number);
+}
+
+template <class Section>
+ConfigField boolean(std::string_view name, Member<Section, bool> at, std::string comment) {
+  return value_field(name, at, std::move(comment), read_boolean,
+                     [](bool value) { return value ? "true" : "false"; });
+}
+
+template <class Section>
+ConfigField text(std::string_view name, Member<Section, std::string> at, bool may_be_empty,
+                 std::string comment) {
+  return value_field(
+      name, at, std::move(comment),
+      [may_be_empty](const YAML::Node& node, std::string_view where) {
+        std::string value = read_string(node, where);
+        FOLIO_CHECK(may_be_empty || !value.empty(), where, "must not be empty");
+        return value;
+      },
+      write_string);
+}
+
+template <class T>
+using Words = std::vector<std::pair<std::string, T>>;
+
+// One of several words. `refused` are words that other builds know, with what to say about them.
+template <class Section, class T>
+ConfigField choice(std::string_view name, Member<Section, T> at, const Words<T>& words,
+                   std::string comment, const Words<std::string>& refused = {}) {
+  std::vector<std::string> known;
+  for (const auto& [word, value] : words) known.push_back(word);
+  const auto reader = [words, refused, known](const YAML::Node& node, std::string_view where) -> T {
+    const std::string given = read_string(node, where);
+    for (const auto& [word, value] : words) {
+      if (word == given) return value;
+    }
+    for (const auto& [word, reason] : refused) {
+      if (word == given) fail(where, reason);
+    }
+    const std::string meant = suggestion(given, known);
+    fail(where, fmt::format("{} is not known{}; choose from: {}", shown(given),
+                            meant.empty() ? "" : fmt::format("; is {} meant?", meant),
+                            fmt::join(known, ", ")));
+  };
+  const auto writer = [words](const T& value) -> std::string {
+    for (const auto& [word, meaning] : words) {
+      if (meaning == value) return write_string(word);
+    }
+    return {};
+  };
+  return value_field(name, at, fmt::format("{}: {}", comment, fmt::join(known, " | ")), reader,
+                     writer);
+}
+
+std::vector<ConfigField> make_fields() {
+  using D = DataConfig;
+  using M = GptConfig;
+  using T = TrainConfig;
+  using O = OptimizerConfig;
+  const auto data = &Config::data;
+  const auto model = &Config::model;
+  const auto train = &Config::train;
+  const auto optimizer = &Config::optimizer;
+  const auto schedule = &Config::schedule;
+  return {
+      text("data.text", at(data, &D::text), false, "a path, or a name in the data cache"),
+      choice<D, std::string>("data.tokenizer", at(data, &D::tokenizer), {{"char", "char"}}, "kind",
+                             {{"bpe", "this build has no bpe tokenizer; use tokenizer: char"}}),
+      choice<D, UnknownCharacter>(
+          "data.unknown_character", at(data, &D::unknown),
+          {{"error", UnknownCharacter::error}, {"replace", UnknownCharacter::replace}},
+          "what one outside the vocabulary does"),
+      number("data.validation_fraction", at(data, &D::validation_fraction), fraction,
+             "of the text, at its end; 0: no validation"),
+      choice<D, Sampling>("data.sampling", at(data, &D::sampling),
+                          {{"random", Sampling::random}, {"shuffled", Sampling::shuffled}},
+                          "random offsets, or epochs without replacement"),
+
+      integer("model.layers", at(model, &M::layers), 1, most_layers, "residual blocks"),
+      integer(model_heads, at(model, &M::heads), 1, most_heads, "must divide the width"),
+      integer(model_width, at(model, &M::width), 1, most_width, "C, channels"),
+      integer("model.context", at(model, &M::context), 1, most_context, "T, tokens the model sees"),
+      number("model.dropout", at(model, &M::dropout), fraction, "probability, 0 to below 1"),
+      boolean("model.bias", at(model, &M::bias), "in linear layers and layer norms"),
+      choice<M, Norm>("model.norm", at(model, &M::norm), {{"pre", Norm::pre}, {"post", Norm::post}},
+                      "where blocks normalise"),
+      choice<M, Positions>(
+          "model.positions", at(model, &M::positions),
+          {{"learned", Positions::learned}, {"sinusoidal", Positions::sinusoidal}}, "encoding"),
+      choice<M, FeedForwardActivation>("model.activation", at(model, &M::activation),
+                                       {{"relu", FeedForwardActivation::relu},
+                                        {"gelu", FeedForwardActivation::gelu},
+                                        {"gelu_tanh", FeedForwardActivation::gelu_tanh}},
+                                       "of the feed-forward"),
+      boolean("model.tied", at(model, &M::tied), "the output embedding is the token embedding"),
+
+      integer(train_steps, at(train, &T::steps), 1, most_steps, "updates of the weights"),
+      integer(train_batch, at(train, &T::batch), 1, most_batch, "B, samples a step"),
+      integer(train_accumulate, at(train, &T::accumulate), 1, most_batch,
+              "micro-batches a step; must divide the batch"),
+      value_field("train.seed", at(train, &T::seed), "of all random numbers", read_unsigned,
+                  [](uint64_t value) { return std::to_string(value); }),
+      choice<T, std::string>("train.device", at(train, &T::device),
+                             {{"auto", "auto"}, {"cpu", "cpu"}}, "what computes",
+                             {{"cuda", "this build has no CUDA; use device: auto or cpu"}}),
+      choice<T, std::string>(
+          "train.precision", at(train, &T::precision), {{"auto", "auto"}, {"f32", "f32"}},
+          "of values",
+          {{"bf16", "bf16 is not supported yet by this build; use precision: auto or f32"}}),
+      integer("train.threads", at(train, &T::threads), 0, 1024, "0: as many as OpenMP chooses"),
+      number("train.label_smoothing", at(train, &T::label_smoothing), fraction, "0 to below 1"),
+      integer("train.log_every", at(train, &T::log_every), 0, most_steps,
+              "steps between lines in metrics.jsonl; 0: never"),
+      integer("train.eval_every", at(train, &T::eval_every), 0, most_steps,
+              "steps between validations; 0: never"),
+      integer("train.eval_batches", at(train, &T::eval_batches), 0, most_steps,
+              "batches a validation reads; 0: the whole split"),
+      integer("train.checkpoint_every", at(train, &T::checkpoint_every), 0, most_steps,
+              "steps between checkpoints; 0: never"),
+      value_field(
+          "train.sample_at", at(train, &T::sample_at), "after these steps a sample is written",
+          [](const YAML::Node& node, std::string_view where) {
+            return read_integers(node, where, 0, most_steps);
+          },
+          write_integers),
+      text("train.sample_prompt", at(train, &T::sample_prompt), true, "what samples begin with"),
+      integer("train.sample_tokens", at(train, &T::sample_tokens), 1, 1'000'000, "their length"),
+      number("train.sample_temperature", at(train, &T::sample_temperature), at_least_0,
+             "0: always the most likely token"),
+
+      choice<O, OptimizerKind>("optimizer.name", at(optimizer, &O::kind),
+                               {{"adamw", OptimizerKind::adamw},
+                                {"adam", OptimizerKind::adam},
+                                {"sgd", OptimizerKind::sgd}},
+                               "kind"),
+      number("optimizer.lr", at(schedule, &Schedule::lr), above_0, "the learning rate's peak"),
+      field(
+          "optimizer.betas", "decay of the first and second moment; sgd: momentum, unused",
+          [](Config& config, const YAML::Node& node, std::string_view where) {
+            const std::vector<double> betas = read_number_pair(node, where, fraction);
+            config.optimizer.beta1 = betas[0];
+            config.optimizer.beta2 = betas[1];
+          },
+          [](const Config& config) {
+            return fmt::format("[{}, {}]", write_number(config.optimizer.beta1),
+                               write_number(config.optimizer.beta2));
+          }),
+      number("optimizer.eps", at(optimizer, &O::eps), epsilon, "added to the root of the second"),
+      number("optimizer.weight_decay", at(optimizer, &O::weight_decay), at_least_0,
+             "of matrices only"),
+      number("optimizer.clip", at(optimizer, &O::clip), at_least_0,
+             "largest norm of the whole gradient; 0: no clipping"),
+
+      choice<Schedule, ScheduleKind>("schedule.name", at(schedule, &Schedule::kind),
+                                     {{"cosine", ScheduleKind::cosine},
+                                      {"constant", ScheduleKind::constant},
+                                      {"inverse_square_root", ScheduleKind::inverse_square_root}},
+                                     "kind"),
+      integer(schedule_warmup, at(schedule, &Schedule::warmup), 0, most_steps,
+              "steps in which the rate climbs"),
+      number("schedule.final_lr", at(schedule, &Schedule::final_lr), at_least_0,
+             "at the last step of cosine"),
+  };
+}
+
+std::string heads_complaint(const Config& config) {
+  const auto& [heads, width] = std::pair(config.model.heads, config.model.width);
+  if (width % heads == 0) return "";
+  return fmt::format("{} does not divide {} {}; choose heads that divide the width", heads,
+                     model_width, width);
+}
+
+std::string accumulate_complaint(const Config& config) {
+  const auto& [accumulate, batch] = std::pair(config.train.accumulate, config.train.batch);
+  if (batch % accumulate == 0) return "";
+  return fmt::format("{} does not divide {} {}; choose micro-batches of equal size", accumulate,
+                     train_batch, batch);
+}
+
+std::string warmup_complaint(const Config& config) {
+  const auto& [warmup, steps] = std::pair(config.schedule.warmup, config.train.steps);
+  if (config.schedule.kind != ScheduleKind::cosine || warmup <= steps) return "";
+  return fmt::format("{} is more than {} {}; choose a warm-up that ends within the run", warmup,
+                     train_steps, steps);
+}
+
+}  // namespace
+
+std::span<const ConfigSection> config_sections() {
+  static const std::vector<ConfigSection> sections = {
+      {"data", "The text, and how batches are drawn from it."},
+      {"model", "The GPT."},
+      {"train", "The run."},
+      {"optimizer", "How gradients move the weights."},
+      {"schedule", "The learning rate over the run."},
+  };
+  return sections;
+}
+
+std::span<const ConfigField> config_fields() {
+  static const std::vector<ConfigField> fields = make_fields();
+  return fields;
+}
+
+std::span<const ConfigRule> config_rules() {
+  static const std::vector<ConfigRule> rules = {
+      {model_heads, model_width, heads_complaint},
+      {train_accumulate, train_batch, accumulate_complaint},
+      {schedule_warmup, train_steps, warmup_complaint},
+  };
+  return rules;
+}
+
+std::string suggestion(std::string_view name, std::span<const std::string> known) {
+  // Two letters in the wrong order are two edits, which a word of five letters may have.
+  int best = std::max(1, static_cast<int>(name.size()) * 2 / 5) + 1;
+  if (name.size() > 64) return "";  // no misspelling
+  std::string nearest;
+  for (const std::string& candidate : known) {
+    const int distance = edit_distance(name, candidate);
+    if (distance < best) {
+      best = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace folio
