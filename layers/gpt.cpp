@@ -54,8 +54,9 @@ Variable Gpt::logits(Tape& tape, const Tensor& tokens) const {
   return project(tape, hidden(tape, tokens));
 }
 
-Variable Gpt::last_logits(Tape& tape, const Tensor& tokens) const {
-  return project(tape, slice(tape, hidden(tape, tokens), 1, tokens.dim(1) - 1, 1));
+Variable Gpt::last_logits(Tape& tape, const Tensor& tokens, int64_t length) const {
+  const int64_t position = (length > 0 ? length : tokens.dim(1)) - 1;
+  return project(tape, slice(tape, hidden(tape, tokens), 1, position, 1));
 }
 
 Variable Gpt::loss(Tape& tape, const Tensor& tokens, const Tensor& targets, double label_smoothing,

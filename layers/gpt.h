@@ -25,8 +25,9 @@ class Gpt {
   const GptConfig& config() const { return config_; }
   /// tokens i32 (B, T), T <= context, each in [0, vocabulary). Result (B, T, V).
   Variable logits(Tape& tape, const Tensor& tokens) const;
-  /// The logits of the last position only, (B, 1, V).
-  Variable last_logits(Tape& tape, const Tensor& tokens) const;
+  /// The logits of one position only, (B, 1, V): of the last, or of position `length` - 1 where
+  /// tokens are padded on the right.
+  Variable last_logits(Tape& tape, const Tensor& tokens, int64_t length = 0) const;
   /// Cross-entropy of the next token, one element. targets i32 (B, T), -1 where ignored; the sum
   /// over targets is divided by valid_targets (0: by the number not ignored here).
   Variable loss(Tape& tape, const Tensor& tokens, const Tensor& targets,

@@ -50,6 +50,8 @@ std::vector<YAML::Node> load_yaml(const std::string& yaml, At at) {
   try {
     return YAML::LoadAll(yaml);
   } catch (const YAML::Exception& error) {
+    FOLIO_CHECK(error.msg != YAML::ErrorMsg::BAD_FILE, at(error.mark),
+                "nested too deeply; a config has sections with keys, and lists");
     fail(at(error.mark), fmt::format("not valid YAML: {}; check indentation (spaces, no tabs), "
                                      "colons, brackets and quotes",
                                      error.msg));
@@ -186,7 +188,7 @@ void Reader::override_with(const std::string& assignment) {
   const size_t equals = assignment.find('=');
   const std::string name = assignment.substr(0, equals);
   const std::string place = "--set " + shown_key(name);
-  FOLIO_CHECK(equals != std::string::npos, place, "has no value; write --set section.key=value");
+  FOLIO_CHECK(equals != std::string::npos, place, "there is no value; write --set section.key=value");
   const size_t dot = name.find('.');
   const std::string section = name.substr(0, dot);
   if (!is_section(section)) fail_unknown_section(place, section);

@@ -121,9 +121,8 @@ ConfigField choice(std::string_view name, Member<Section, T> at, const Words<T>&
       if (word == given) fail(where, reason);
     }
     const std::string meant = suggestion(given, known);
-    fail(where, fmt::format("{} is not known{}; choose from: {}", shown(given),
-                            meant.empty() ? "" : fmt::format("; is {} meant?", meant),
-                            fmt::join(known, ", ")));
+    fail(where, fmt::format("{} is not one of: {}{}", shown(given), fmt::join(known, ", "),
+                            meant.empty() ? "" : fmt::format("; is {} meant?", meant)));
   };
   const auto writer = [words](const T& value) -> std::string {
     for (const auto& [word, meaning] : words) {
@@ -131,7 +130,8 @@ ConfigField choice(std::string_view name, Member<Section, T> at, const Words<T>&
     }
     return {};
   };
-  return value_field(name, at, fmt::format("{}: {}", comment, fmt::join(known, " | ")), reader,
+  if (!comment.empty()) comment += ": ";
+  return value_field(name, at, comment + fmt::format("{}", fmt::join(known, " | ")), reader,
                      writer);
 }
 
@@ -147,17 +147,17 @@ std::vector<ConfigField> make_fields() {
   const auto schedule = &Config::schedule;
   return {
       text("data.text", at(data, &D::text), false, "a path, or a name in the data cache"),
-      choice<D, std::string>("data.tokenizer", at(data, &D::tokenizer), {{"char", "char"}}, "kind",
+      choice<D, std::string>("data.tokenizer", at(data, &D::tokenizer), {{"char", "char"}}, "",
                              {{"bpe", "this build has no bpe tokenizer; use tokenizer: char"}}),
       choice<D, UnknownCharacter>(
           "data.unknown_character", at(data, &D::unknown),
           {{"error", UnknownCharacter::error}, {"replace", UnknownCharacter::replace}},
-          "what one outside the vocabulary does"),
+          "one that the tokenizer lacks"),
       number("data.validation_fraction", at(data, &D::validation_fraction), fraction,
              "of the text, at its end; 0: no validation"),
       choice<D, Sampling>("data.sampling", at(data, &D::sampling),
                           {{"random", Sampling::random}, {"shuffled", Sampling::shuffled}},
-                          "random offsets, or epochs without replacement"),
+                          "at random offsets, or by epochs"),
 
       integer("model.layers", at(model, &M::layers), 1, most_layers, "residual blocks"),
       integer(model_heads, at(model, &M::heads), 1, most_heads, "must divide the width"),
@@ -215,10 +215,10 @@ std::vector<ConfigField> make_fields() {
                                {{"adamw", OptimizerKind::adamw},
                                 {"adam", OptimizerKind::adam},
                                 {"sgd", OptimizerKind::sgd}},
-                               "kind"),
+                               ""),
       number("optimizer.lr", at(schedule, &Schedule::lr), above_0, "the learning rate's peak"),
       field(
-          "optimizer.betas", "decay of the first and second moment; sgd: momentum, unused",
+          "optimizer.betas", "decay of the first and second moment; sgd: the first is momentum",
           [](Config& config, const YAML::Node& node, std::string_view where) {
             const std::vector<double> betas = read_number_pair(node, where, fraction);
             config.optimizer.beta1 = betas[0];
@@ -228,7 +228,7 @@ std::vector<ConfigField> make_fields() {
             return fmt::format("[{}, {}]", write_number(config.optimizer.beta1),
                                write_number(config.optimizer.beta2));
           }),
-      number("optimizer.eps", at(optimizer, &O::eps), epsilon, "added to the root of the second"),
+      number("optimizer.eps", at(optimizer, &O::eps), epsilon, "added to the denominator"),
       number("optimizer.weight_decay", at(optimizer, &O::weight_decay), at_least_0,
              "of matrices only"),
       number("optimizer.clip", at(optimizer, &O::clip), at_least_0,
@@ -238,7 +238,7 @@ std::vector<ConfigField> make_fields() {
                                      {{"cosine", ScheduleKind::cosine},
                                       {"constant", ScheduleKind::constant},
                                       {"inverse_square_root", ScheduleKind::inverse_square_root}},
-                                     "kind"),
+                                     ""),
       integer(schedule_warmup, at(schedule, &Schedule::warmup), 0, most_steps,
               "steps in which the rate climbs"),
       number("schedule.final_lr", at(schedule, &Schedule::final_lr), at_least_0,

@@ -122,7 +122,7 @@ double read_number(const YAML::Node& node, std::string_view where, const NumberR
 std::vector<double> read_number_pair(const YAML::Node& node, std::string_view where,
                                      const NumberRange& range) {
   check_list(node, where, "[0.9, 0.99]");
-  FOLIO_CHECK(node.size() == 2, where, "there are {} numbers; there must be 2, as in [0.9, 0.99]",
+  FOLIO_CHECK(node.size() == 2, where, "a list of {} is not a pair; write it as [0.9, 0.99]",
               node.size());
   std::vector<double> values;
   for (const auto& entry : node) {
@@ -139,7 +139,9 @@ bool read_boolean(const YAML::Node& node, std::string_view where) {
 }
 
 std::string read_string(const YAML::Node& node, std::string_view where) {
-  return scalar_of(node, where, "text (in quotes where it has special characters)");
+  FOLIO_CHECK(node.IsScalar() || node.IsNull(), where, "{} is not text; put the text in quotes",
+              kind_of(node));
+  return scalar_of(node, where, "text, or \"\" for none");
 }
 
 std::string write_string(std::string_view text) {

@@ -1,4 +1,5 @@
-// metrics.jsonl: one JSON object a line, appended as the run goes.
+// metrics.jsonl: one JSON object a line, appended as the run goes. Numbers read back to the same
+// double; what is not finite is null, since JSON has no word for it.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,9 @@ namespace folio {
 
 class MetricsWriter {
  public:
-  /// Appends to `path`. When a run resumes after `step`, lines of later steps (written after the
-  /// checkpoint that it resumes from) and a torn last line are removed first, by writing a new file
-  /// and renaming it. Throws Error with the path and the system's reason.
+  /// Appends to `path`. When a run resumes after `after_step`, lines of later steps (written after
+  /// the checkpoint that it resumes from) and torn ones are removed first, by writing a new file
+  /// and renaming it. All members throw Error with the path and the system's reason.
   MetricsWriter(const std::filesystem::path& path, int64_t after_step);
   ~MetricsWriter();
   MetricsWriter(const MetricsWriter&) = delete;
@@ -22,7 +23,8 @@ class MetricsWriter {
   void train(int64_t step, double loss, double lr, double gradient_norm, double tokens_per_second);
   /// {"step":…,"val_loss":…}
   void validation(int64_t step, double loss);
-  /// Hands everything written so far to the system.
+  /// Hands everything written so far to the system. Each line does so itself: a killed run loses
+  /// none.
   void flush();
 
  private:

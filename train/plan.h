@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "folio/tensor/shape.h"
 #include "folio/train/config.h"
 
 namespace folio {
@@ -14,16 +15,27 @@ struct PlanLine {
   int64_t bytes = 0;
 };
 
-struct Plan {
-  int64_t parameters = 0;
-  int64_t decayed_parameters = 0;
-  double flops_per_token = 0.0;         // forward and backward, of matrix products
-  std::vector<PlanLine> memory;         // by category: weights, gradients, moments, activations, ...
+/// A parameter, or the same one of every block: "blocks.N.attention.qkv.weight".
+struct PlanParameter {
+  std::string name;
+  Shape shape;
+  int64_t copies = 0;
 };
 
-/// `config.model.vocabulary` must be set. FLOPs per token: 6 (N - positions - embeddings that are
-/// only looked up) + 12 layers width context (PaLM, Chowdhery et al. 2022, appendix B, without the
-/// halving for causality); see the body for the derivation of each number.
+struct Plan {
+  std::vector<PlanParameter> table;
+  int64_t parameters = 0;
+  int64_t decayed_parameters = 0;
+  int64_t tokens_per_step = 0;
+  double flops_per_token = 0.0;  // forward and backward, of matrix products
+  std::vector<PlanLine> memory;  // live at the moment of a step when most is; see the body
+
+  int64_t memory_bytes() const;
+};
+
+/// `config.model.vocabulary` must be set. FLOPs per token: 6 for each element of a matrix that
+/// multiplies, and 6 layers width (context + 1) for causal attention; see the body for the
+/// derivation of each number.
 Plan make_plan(const Config& config);
 
 }  // namespace folio

@@ -1,12 +1,15 @@
 // A run directory, and training into it.
 //
 //   config.yaml      resolved, with every default
+//   text.json        which text it learns from, see text_identity.h
 //   metrics.jsonl    see metrics.h
 //   samples/step_N.txt
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +22,7 @@ struct TrainOptions {
   std::vector<std::string> overrides;
   std::filesystem::path run;           // empty: runs/NAME-OF-CONFIG, made unique with -2, -3, ...
   bool resume = false;
+  int64_t stop_at = 0;                 // stop after this step, with a checkpoint; 0: at the end
 };
 
 /// The `train` verb: everything from reading the config to the last checkpoint, reporting to the

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "folio/tensor/tensor.h"
+#include "folio/train/files.h"
 
 namespace folio {
 
@@ -17,20 +18,22 @@ struct NamedTensor {
   Tensor tensor;
 };
 
-/// Writes the tensors (f32, f64 or i32, on the CPU) and the metadata (strings) to a new file, and
-/// flushes it to the disk. Throws Error with the path and the system's reason (disk full, read-only,
-/// ...); what was written of the file is then removed.
-void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
-                       const std::map<std::string, std::string>& metadata);
+/// Writes the tensors (of any type, on the CPU; names differ and are UTF-8) and the metadata to a
+/// new file, and flushes it to the disk. Throws Error with the path and the system's reason (disk
+/// full, read-only, ...); what was written of the file is then removed.
+FileStamp write_safetensors(const std::filesystem::path& path,
+                            const std::vector<NamedTensor>& tensors,
+                            const std::map<std::string, std::string>& metadata);
 
 struct SafetensorsFile {
   std::vector<NamedTensor> tensors;
   std::map<std::string, std::string> metadata;
 };
 
-/// Reads a whole file. Everything in it is checked before it is used: throws Error, naming the
-/// path and the fault, for a truncated file, a bad header, overlapping or missing data, an unknown
-/// type. No allocation exceeds the size of the file.
+/// Reads a whole file; the tensors come in the order of their data. Everything is checked before it
+/// is used: throws Error, naming the path and the fault, for a truncated file, a bad header,
+/// overlapping or missing data, an unknown type. No number in the file makes it take more memory
+/// than a few times the file's size.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
 }  // namespace folio

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "folio/autograd/parameters.h"
 #include "folio/autograd/tape.h"
@@ -19,6 +20,10 @@
 #include "folio/train/evaluate.h"
 
 namespace folio {
+
+/// The tokenizer that the config asks for, made from its text. `where` begins messages.
+std::unique_ptr<Tokenizer> build_tokenizer(const DataConfig& config, std::string_view text,
+                                           std::string_view where);
 
 /// What a step reports.
 struct StepResult {
@@ -64,6 +69,7 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<BatchSampler> sampler_;
   Tape tape_;
+  Tensor loss_;  // of a step, summed over its micro-batches
   int64_t step_ = 0;
 };
 

@@ -29,6 +29,12 @@ inline constexpr int64_t random_room = random_chunk + 4 + HWY_MAX_BYTES;
 /// `blocks` blocks of them, rounded up to whole vectors. bits is aligned to a vector.
 HWY_INLINE void random_blocks(const RandomStream& stream, uint64_t first_block, int64_t blocks,
                               uint32_t* bits) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t block = 0; block < blocks; ++block) {
+    const auto words = stream.block(first_block + static_cast<uint64_t>(block));
+    std::copy(words.begin(), words.end(), bits + 4 * block);
+  }
+#else
   const hn::ScalableTag<uint64_t> d64;
   const hn::Repartition<uint32_t, decltype(d64)> d32;
   const int64_t lanes = lanes_of(d64);  // blocks at a time
@@ -66,20 +72,19 @@ HWY_INLINE void random_blocks(const RandomStream& stream, uint64_t first_block, 
     hn::Store(hn::BitCast(d32, hn::InterleaveLower(d64, words01, words23)), d32, out);
     hn::Store(hn::BitCast(d32, hn::InterleaveUpper(d64, words01, words23)), d32, out + 2 * lanes);
   }
+#endif
 }
 
-/// Where bits >= threshold, for as many lanes as d has.
+/// Where bits < threshold, for as many lanes as d has.
 template <class D>
-HWY_INLINE auto kept_lanes(D d, const uint32_t* bits, uint32_t threshold) {
-  using T = hn::TFromD<D>;
-  if constexpr (sizeof(T) == 4) {
+HWY_INLINE hn::Mask<D> dropped_lanes(D d, const uint32_t* bits, uint32_t threshold) {
+  if constexpr (sizeof(hn::TFromD<D>) == 4) {
     const hn::RebindToUnsigned<D> du;
-    return hn::RebindMask(d, hn::Ge(hn::LoadU(du, bits), hn::Set(du, threshold)));
+    return hn::RebindMask(d, hn::Lt(hn::LoadU(du, bits), hn::Set(du, threshold)));
   } else {
-    const hn::RebindToSigned<D> di;
-    const hn::Rebind<uint32_t, D> du;
-    const auto wide = hn::BitCast(di, hn::PromoteTo(hn::RebindToUnsigned<D>(), hn::LoadU(du, bits)));
-    return hn::RebindMask(d, hn::Ge(wide, hn::Set(di, int64_t{threshold})));
+    const hn::RebindToUnsigned<D> du;
+    const auto wide = hn::PromoteTo(du, hn::LoadU(hn::Rebind<uint32_t, D>(), bits));
+    return hn::RebindMask(d, hn::Lt(wide, hn::Set(du, uint64_t{threshold})));
   }
 }
 
@@ -102,13 +107,13 @@ HWY_INLINE void dropout_vectors(const T* x, int64_t n, const DropoutMask& mask,
     const uint32_t* bits = numbers + skip - begin;
     int64_t i = begin;
     for (; i + lanes <= end; i += lanes) {
-      const auto kept = kept_lanes(d, bits + i, threshold);
-      store(d, i, lanes, hn::IfThenElseZero(kept, hn::Mul(hn::LoadU(d, x + i), factor)));
+      const auto dropped = dropped_lanes(d, bits + i, threshold);
+      store(d, i, lanes, hn::IfThenZeroElse(dropped, hn::Mul(hn::LoadU(d, x + i), factor)));
     }
     if (i < end) {
-      const auto kept = kept_lanes(d, bits + i, threshold);
+      const auto dropped = dropped_lanes(d, bits + i, threshold);
       const auto v = load_part(d, x + i, end - i);
-      store(d, i, end - i, hn::IfThenElseZero(kept, hn::Mul(v, factor)));
+      store(d, i, end - i, hn::IfThenZeroElse(dropped, hn::Mul(v, factor)));
     }
   }
 }

@@ -6,46 +6,13 @@
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/rows.cpp"
 #include <hwy/foreach_target.h>
 
-#include "folio/kernels/cpu/math-inl.h"
 #include "folio/kernels/cpu/random-inl.h"
+#include "folio/kernels/cpu/softmax-inl.h"
 #include "folio/kernels/cpu/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
-
-/// row = exp(factor * row - shift) over the first n, 0 up to `columns`; the sum.
-template <class T>
-HWY_INLINE T exp_row(T* row, int64_t n, int64_t columns, T factor, T shift) {
-  const hn::ScalableTag<T> d;
-  const int64_t lanes = lanes_of(d);
-  const auto scale = hn::Set(d, factor), offset = hn::Set(d, shift);
-  auto sum0 = hn::Zero(d), sum1 = sum0;
-  int64_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    const auto e0 = exp_nonpositive(d, hn::MulSub(scale, hn::LoadU(d, row + i), offset));
-    const auto e1 = exp_nonpositive(d, hn::MulSub(scale, hn::LoadU(d, row + i + lanes), offset));
-    hn::StoreU(e0, d, row + i);
-    hn::StoreU(e1, d, row + i + lanes);
-    sum0 = hn::Add(sum0, e0);
-    sum1 = hn::Add(sum1, e1);
-  }
-  for (; i < n; i += lanes) {
-    const int64_t inside = std::min(lanes, n - i), room = std::min(lanes, columns - i);
-    const auto x = room == lanes ? hn::LoadU(d, row + i) : load_part(d, row + i, room);
-    auto e = exp_nonpositive(d, hn::MulSub(scale, x, offset));
-    e = hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(inside)), e);
-    if (room == lanes) {
-      hn::StoreU(e, d, row + i);
-    } else {
-      store_part(e, d, row + i, room);
-    }
-    sum0 = hn::Add(sum0, e);
-  }
-  for (; i + lanes <= columns; i += lanes) hn::StoreU(hn::Zero(d), d, row + i);
-  if (i < columns) store_part(hn::Zero(d), d, row + i, columns - i);
-  return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
-}
 
 template <class T>
 HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride,
@@ -60,7 +27,7 @@ HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride
       log_sum[r] = T{0};
       continue;
     }
-    const T sum = exp_row(row, n, columns, scale, max);
+    const T sum = static_cast<T>(exp_row(row, row, n, columns, scale, max));
     map_vectors<false>(row, n, Scaled<T>{T{1} / sum}, row);
     log_sum[r] = max + std::log(sum);
   }
@@ -70,7 +37,8 @@ template <class T>
 HWY_INLINE void recompute_all(T* scores, int64_t rows, int64_t columns, int64_t stride,
                               const int64_t* visible, T scale, const T* log_sum) {
   for (int64_t r = 0; r < rows; ++r) {
-    exp_row(scores + r * stride, visible[r], columns, scale, log_sum[r]);
+    T* row = scores + r * stride;
+    exp_row(row, row, visible[r], columns, scale, log_sum[r]);
   }
 }
 

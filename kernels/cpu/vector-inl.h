@@ -56,14 +56,34 @@ HWY_INLINE void store_part(hn::Vec<D> v, D d, T* p, int64_t count) {
   }
 }
 
+/// An operand of the loops below that is the same number everywhere; the others are pointers.
+template <class T>
+struct Same {
+  T value;
+  Same operator+(int64_t) const { return *this; }
+};
+
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> load_all(D d, const T* p) {
+  return hn::LoadU(d, p);
+}
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_all(D d, Same<T> same) {
+  return hn::Set(d, same.value);
+}
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_part(D d, Same<T> same, int64_t) {
+  return hn::Set(d, same.value);
+}
+
 /// y[i] = f(x[i]...), or y[i] += it. f(d, vectors...) returns a vector. y may be one of the x.
 template <bool accumulate, class T, class F, class... X>
-HWY_INLINE void map_vectors(T* y, int64_t n, const F& f, const X*... x) {
+HWY_INLINE void map_vectors(T* y, int64_t n, const F& f, X... x) {
   const hn::ScalableTag<T> d;
   const int64_t lanes = lanes_of(d);
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    auto v = f(d, hn::LoadU(d, x + i)...);
+    auto v = f(d, load_all(d, x + i)...);
     if constexpr (accumulate) v = hn::Add(v, hn::LoadU(d, y + i));
     hn::StoreU(v, d, y + i);
   }
@@ -76,7 +96,7 @@ HWY_INLINE void map_vectors(T* y, int64_t n, const F& f, const X*... x) {
 
 /// map_vectors with a choice made at run time.
 template <class T, class F, class... X>
-HWY_INLINE void map_vectors(bool accumulate, T* y, int64_t n, const F& f, const X*... x) {
+HWY_INLINE void map_vectors(bool accumulate, T* y, int64_t n, const F& f, X... x) {
   if (accumulate) {
     map_vectors<true>(y, n, f, x...);
   } else {
@@ -89,18 +109,18 @@ inline constexpr int64_t sum_block = 2048;
 
 /// The sum of f(x[i]...) over at most sum_block elements, in T.
 template <class T, class F, class... X>
-HWY_INLINE T sum_block_vectors(int64_t n, const F& f, const X*... x) {
+HWY_INLINE T sum_block_vectors(int64_t n, const F& f, X... x) {
   const hn::ScalableTag<T> d;
   const int64_t lanes = lanes_of(d);
   auto sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
   int64_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    sum0 = hn::Add(sum0, f(d, hn::LoadU(d, x + i)...));
-    sum1 = hn::Add(sum1, f(d, hn::LoadU(d, x + i + lanes)...));
-    sum2 = hn::Add(sum2, f(d, hn::LoadU(d, x + i + 2 * lanes)...));
-    sum3 = hn::Add(sum3, f(d, hn::LoadU(d, x + i + 3 * lanes)...));
+    sum0 = hn::Add(sum0, f(d, load_all(d, x + i)...));
+    sum1 = hn::Add(sum1, f(d, load_all(d, x + (i + lanes))...));
+    sum2 = hn::Add(sum2, f(d, load_all(d, x + (i + 2 * lanes))...));
+    sum3 = hn::Add(sum3, f(d, load_all(d, x + (i + 3 * lanes))...));
   }
-  for (; i + lanes <= n; i += lanes) sum0 = hn::Add(sum0, f(d, hn::LoadU(d, x + i)...));
+  for (; i + lanes <= n; i += lanes) sum0 = hn::Add(sum0, f(d, load_all(d, x + i)...));
   if (i < n) {
     const auto inside = hn::FirstN(d, static_cast<size_t>(n - i));
     sum1 = hn::Add(sum1, hn::IfThenElseZero(inside, f(d, load_part(d, x + i, n - i)...)));
@@ -110,10 +130,10 @@ HWY_INLINE T sum_block_vectors(int64_t n, const F& f, const X*... x) {
 
 /// The sum of f(x[i]...), in T within a block and in double over the blocks.
 template <class T, class F, class... X>
-HWY_INLINE double sum_vectors(int64_t n, const F& f, const X*... x) {
+HWY_INLINE double sum_vectors(int64_t n, const F& f, X... x) {
   double sum = 0.0;
   for (int64_t i = 0; i < n; i += sum_block) {
-    sum += static_cast<double>(sum_block_vectors<T>(std::min(sum_block, n - i), f, x + i...));
+    sum += static_cast<double>(sum_block_vectors<T>(std::min(sum_block, n - i), f, (x + i)...));
   }
   return sum;
 }

@@ -1,0 +1,65 @@
+// Attention without its (Tq, Tk) matrix in memory: strip by strip of queries, as FlashAttention
+// (Dao et al. 2022, arXiv:2205.14135) goes, but with whole rows of scores, which a CPU's caches hold.
+#include "folio/kernels/cpu/attention_head.h"
+#include "folio/kernels/cpu/block_gemm.h"
+#include "folio/kernels/cpu/parallel.h"
+#include "folio/kernels/cpu/rows.h"
+#include "folio/kernels/cpu/scratch.h"
+#include "folio/kernels/cpu/table.h"
+
+namespace folio::cpu {
+namespace {
+
+template <class T>
+void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<const T> q,
+                  HeadRows<const T> k, HeadRows<const T> v, const int32_t* key_mask) {
+  const AttentionShape& shape = task.shape;
+  const int64_t stride = round_up(shape.keys, column_unit);
+  const auto [keys, p] = thread_scratch<T>(shape.head_dim * stride, strip_rows * stride);
+  block_transpose(shape.keys, shape.head_dim, k.data, k.stride, keys, stride);
+  for (int64_t first = 0; first < shape.queries; first += strip_rows) {
+    const int64_t rows = std::min(strip_rows, shape.queries - first);
+    const StripVisibility strip(task, first, rows);
+    block_gemm(rows, round_up(strip.keys, column_unit), shape.head_dim, q[first], q.stride, 1,
+               keys, stride, false, p, stride);
+    hide_keys(p, rows, strip.keys, stride, key_mask);
+    exp_rows(p, rows, strip.keys, stride, strip.visible, static_cast<T>(shape.scale),
+             log_sum + first);
+    if (shape.dropout.probability > 0.0) {
+      for (int64_t r = 0; r < rows; ++r) {
+        dropout_row(p + r * stride, p + r * stride, strip.visible[r], shape.dropout,
+                    task.probability_index(first + r));
+      }
+    }
+    block_gemm(rows, shape.head_dim, strip.keys, p, stride, 1, v.data, v.stride, false, y[first],
+               y.stride);
+  }
+}
+
+template <class T>
+void forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k, HeadColumns v,
+             const Tensor& key_mask, const AttentionShape& shape) {
+  parallel_for(shape.batch * shape.heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const HeadTask task{shape, i / shape.heads, i % shape.heads};
+      forward_head<T>(task, task.rows_of<T>(y, 0, shape.queries), task.log_sum_of<T>(log_sum),
+                      task.rows_of<T>(*q.tensor, q.first, shape.queries),
+                      task.rows_of<T>(*k.tensor, k.first, shape.keys),
+                      task.rows_of<T>(*v.tensor, v.first, shape.keys),
+                      task.key_mask_of(key_mask));
+    }
+  });
+}
+
+}  // namespace
+
+void attention_forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k,
+                       HeadColumns v, const Tensor& key_mask, const AttentionShape& shape) {
+  if (y.dtype() == DType::f64) {
+    forward<double>(y, log_sum, q, k, v, key_mask, shape);
+  } else {
+    forward<float>(y, log_sum, q, k, v, key_mask, shape);
+  }
+}
+
+}  // namespace folio::cpu

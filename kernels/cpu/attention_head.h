@@ -1,0 +1,89 @@
+// What attention's two passes share: the rows of one head, and what its queries see.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "folio/kernels/kernels.h"
+
+namespace folio::cpu {
+
+/// Queries taken at a time: their scores against all keys stay in the first caches, and under a
+/// causal mask few keys beyond the visible ones are multiplied. A multiple of what block_gemm
+/// holds in registers.
+inline constexpr int64_t strip_rows = 12;
+
+/// Columns of scratch are filled up to this many, so that every vector is whole.
+inline constexpr int64_t column_unit = 16;
+
+inline int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+/// The rows of one head in one sequence: row i is data[i * stride ..][0, head_dim).
+template <class T>
+struct HeadRows {
+  T* data = nullptr;
+  int64_t stride = 0;
+  T* operator[](int64_t row) const { return data + row * stride; }
+};
+
+/// One task of attention: a sequence and a head.
+struct HeadTask {
+  const AttentionShape& shape;
+  int64_t batch, head;
+
+  /// The head's columns, from `first` on, of a (B, rows, W) tensor.
+  template <class T>
+  HeadRows<T> rows_of(const Tensor& tensor, int64_t first, int64_t rows) const {
+    const int64_t width = tensor.shape().columns();
+    return {tensor.data<T>() + batch * rows * width + first + head * shape.head_dim, width};
+  }
+
+  /// Of a (B, heads, Tq) tensor.
+  template <class T>
+  T* log_sum_of(const Tensor& tensor) const {
+    return tensor.data<T>() + (batch * shape.heads + head) * shape.queries;
+  }
+
+  /// The query sees keys [0, visible(query)), but for those that a key mask hides.
+  int64_t visible(int64_t query) const {
+    if (!shape.causal) return shape.keys;
+    return std::clamp<int64_t>(query + 1 + shape.keys - shape.queries, 0, shape.keys);
+  }
+
+  /// The global number of the probability of (query, key 0), for dropout.
+  uint64_t probability_index(int64_t query) const {
+    const int64_t row = (batch * shape.heads + head) * shape.queries + query;
+    return static_cast<uint64_t>(row * shape.keys) + shape.dropout.first_index;
+  }
+
+  /// The sequence's row of a (B, Tk) mask, or null.
+  const int32_t* key_mask_of(const Tensor& key_mask) const {
+    return key_mask ? key_mask.data<int32_t>() + batch * shape.keys : nullptr;
+  }
+};
+
+/// Scores of hidden keys become -infinity.
+template <class T>
+void hide_keys(T* scores, int64_t rows, int64_t columns, int64_t stride, const int32_t* key_mask) {
+  if (key_mask == nullptr) return;
+  for (int64_t r = 0; r < rows; ++r) {
+    T* row = scores + r * stride;
+    for (int64_t j = 0; j < columns; ++j) {
+      row[j] = key_mask[j] != 0 ? row[j] : -std::numeric_limits<T>::infinity();
+    }
+  }
+}
+
+/// What each of a strip's queries sees.
+struct StripVisibility {
+  int64_t visible[strip_rows];
+  int64_t keys = 0;  // the most that any of them sees
+
+  StripVisibility(const HeadTask& task, int64_t first_query, int64_t rows) {
+    for (int64_t r = 0; r < rows; ++r) visible[r] = task.visible(first_query + r);
+    keys = visible[rows - 1];
+  }
+};
+
+}  // namespace folio::cpu

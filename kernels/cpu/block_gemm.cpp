@@ -1,0 +1,159 @@
+// Register-blocked matrix products for every instruction set: a tile of C is held in registers
+// while the inner dimension runs, one element of A is broadcast against vectors of B.
+#include "folio/kernels/cpu/block_gemm.h"
+
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/block_gemm.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "folio/kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// A tile of tile_rows rows and 2 or 4 vectors: as many sums as leave registers for B and A.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+inline constexpr int tile_rows = 6, tile_vectors = 4;
+#else
+inline constexpr int tile_rows = 6, tile_vectors = 2;
+#endif
+
+template <class T>
+struct Block {
+  int64_t k;
+  const T* a;
+  int64_t row_stride, inner_stride;
+  const T* b;
+  int64_t ldb;
+  bool accumulate;
+  T* c;
+  int64_t ldc;
+
+  HWY_INLINE Block at(int64_t row, int64_t column) const {
+    Block block = *this;
+    block.a += row * row_stride;
+    block.b += column;
+    block.c += row * ldc + column;
+    return block;
+  }
+};
+
+/// `rows` rows of `vectors` vectors of C; if `partial`, only `columns` lanes of the last vector.
+template <int rows, int vectors, bool partial, class T>
+HWY_INLINE void multiply_tile(const Block<T>& block, int64_t columns) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const int64_t lanes = lanes_of(d);
+  V sum[rows][vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; ++v) sum[r][v] = hn::Zero(d);
+  }
+  const T* a = block.a;
+  const T* b = block.b;
+  for (int64_t p = 0; p < block.k; ++p, a += block.inner_stride, b += block.ldb) {
+    V x[vectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; ++v) {
+      x[v] = partial ? load_part(d, b + v * lanes, columns) : hn::LoadU(d, b + v * lanes);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      const V factor = hn::Set(d, a[r * block.row_stride]);
+#pragma GCC unroll 16
+      for (int v = 0; v < vectors; ++v) sum[r][v] = hn::MulAdd(factor, x[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; ++v) {
+      T* c = block.c + r * block.ldc + v * lanes;
+      if constexpr (partial) {
+        if (block.accumulate) sum[r][v] = hn::Add(sum[r][v], load_part(d, c, columns));
+        store_part(sum[r][v], d, c, columns);
+      } else {
+        if (block.accumulate) sum[r][v] = hn::Add(sum[r][v], hn::LoadU(d, c));
+        hn::StoreU(sum[r][v], d, c);
+      }
+    }
+  }
+}
+
+/// All m rows of `vectors` vectors of C.
+template <int vectors, bool partial, class T>
+HWY_NOINLINE void multiply_columns(int64_t m, const Block<T>& block, int64_t columns) {
+  int64_t row = 0;
+  for (; row + tile_rows <= m; row += tile_rows) {
+    multiply_tile<tile_rows, vectors, partial>(block.at(row, 0), columns);
+  }
+  if (m - row >= 4) {
+    multiply_tile<4, vectors, partial>(block.at(row, 0), columns);
+    row += 4;
+  }
+  if (m - row >= 2) {
+    multiply_tile<2, vectors, partial>(block.at(row, 0), columns);
+    row += 2;
+  }
+  if (row < m) multiply_tile<1, vectors, partial>(block.at(row, 0), columns);
+}
+
+template <class T>
+HWY_INLINE void multiply_block(int64_t m, int64_t n, const Block<T>& block) {
+  const int64_t lanes = lanes_of(hn::ScalableTag<T>());
+  int64_t column = 0;
+  for (; column + tile_vectors * lanes <= n; column += tile_vectors * lanes) {
+    multiply_columns<tile_vectors, false>(m, block.at(0, column), 0);
+  }
+  for (; column + 2 * lanes <= n; column += 2 * lanes) {
+    multiply_columns<2, false>(m, block.at(0, column), 0);
+  }
+  if (column + lanes <= n) {
+    multiply_columns<1, false>(m, block.at(0, column), 0);
+    column += lanes;
+  }
+  if (column < n) multiply_columns<1, true>(m, block.at(0, column), n - column);
+}
+
+void multiply_f32(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_stride,
+                  int64_t inner_stride, const float* b, int64_t ldb, bool accumulate, float* c,
+                  int64_t ldc) {
+  multiply_block<float>(m, n, {k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc});
+}
+void multiply_f64(int64_t m, int64_t n, int64_t k, const double* a, int64_t row_stride,
+                  int64_t inner_stride, const double* b, int64_t ldb, bool accumulate, double* c,
+                  int64_t ldc) {
+  multiply_block<double>(m, n, {k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc});
+}
+
+}  // namespace
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace folio::cpu {
+
+HWY_EXPORT(multiply_f32);
+HWY_EXPORT(multiply_f64);
+
+void block_gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_stride,
+                int64_t inner_stride, const float* b, int64_t ldb, bool accumulate, float* c,
+                int64_t ldc) {
+  HWY_DYNAMIC_DISPATCH(multiply_f32)(m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
+}
+
+void block_gemm(int64_t m, int64_t n, int64_t k, const double* a, int64_t row_stride,
+                int64_t inner_stride, const double* b, int64_t ldb, bool accumulate, double* c,
+                int64_t ldc) {
+  HWY_DYNAMIC_DISPATCH(multiply_f64)(m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
+}
+
+}  // namespace folio::cpu
+#endif

@@ -1,0 +1,205 @@
+#include "folio/data/corpus.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <map>
+#include <optional>
+
+#include "support/temporary.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// Sets environment variables (nullptr: unsets) and puts the old ones back.
+class Environment {
+ public:
+  void set(const std::string& name, const char* value) {
+    if (const char* old = ::getenv(name.c_str())) {
+      before_.emplace(name, old);
+    } else {
+      before_.emplace(name, std::nullopt);
+    }
+    change(name, value);
+  }
+  ~Environment() {
+    for (const auto& [name, value] : before_) change(name, value ? value->c_str() : nullptr);
+  }
+
+ private:
+  static void change(const std::string& name, const char* value) {
+    value == nullptr ? ::unsetenv(name.c_str()) : ::setenv(name.c_str(), value, 1);
+  }
+  std::map<std::string, std::optional<std::string>> before_;
+};
+
+// A cache, a data directory and a working directory, all empty.
+class FindText : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const fs::path& folder : {cache(), data(), work()}) fs::create_directory(folder);
+    environment_.set("FOLIO_CACHE_DIR", cache().c_str());
+    environment_.set("FOLIO_DATA_DIR", data().c_str());
+    before_ = fs::current_path();
+    fs::current_path(work());
+  }
+  void TearDown() override { fs::current_path(before_); }
+
+  fs::path cache() const { return directory_.path() / "cache"; }
+  fs::path data() const { return directory_.path() / "data"; }
+  fs::path work() const { return directory_.path() / "work"; }
+
+  TemporaryDirectory directory_;
+  Environment environment_;
+  fs::path before_;
+};
+
+TEST_F(FindText, ShakespeareIsTinyShakespeareOrThePlays) {
+  write_file(data() / "plays.txt", "x");
+  EXPECT_EQ(find_text("shakespeare"), data() / "plays.txt");
+  write_file(data() / "tinyshakespeare.txt", "x");
+  EXPECT_EQ(find_text("shakespeare"), data() / "tinyshakespeare.txt");
+  write_file(cache() / "plays.txt", "x");
+  EXPECT_EQ(find_text("shakespeare"), cache() / "plays.txt");
+  write_file(cache() / "tinyshakespeare.txt", "x");
+  EXPECT_EQ(find_text("shakespeare"), cache() / "tinyshakespeare.txt");
+}
+
+TEST_F(FindText, ShakespeareIsNeverAFileOfThatName) {
+  write_file(work() / "shakespeare", "#!/bin/sh");
+  write_file(cache() / "plays.txt", "x");
+  EXPECT_EQ(find_text("shakespeare"), cache() / "plays.txt");
+}
+
+TEST_F(FindText, APathIsTakenAsItIs) {
+  const fs::path path = directory_.path() / "mine";
+  write_file(path, "x");
+  EXPECT_EQ(find_text(path.string()), path);
+  EXPECT_EQ(find_text("../mine"), "../mine");
+}
+
+TEST_F(FindText, AFileWinsOverAName) {
+  write_file(data() / "sonnets.txt", "x");
+  EXPECT_EQ(find_text("sonnets"), data() / "sonnets.txt");
+  EXPECT_EQ(find_text("sonnets.txt"), data() / "sonnets.txt");
+  fs::create_directory(work() / "sonnets");  // a directory is no text
+  EXPECT_EQ(find_text("sonnets"), data() / "sonnets.txt");
+  write_file(work() / "sonnets.txt", "x");
+  EXPECT_EQ(find_text("sonnets.txt"), "sonnets.txt");
+}
+
+TEST_F(FindText, TheCacheHasThreePossiblePlaces) {
+  environment_.set("FOLIO_CACHE_DIR", "");
+  environment_.set("XDG_CACHE_HOME", cache().c_str());
+  environment_.set("HOME", work().c_str());
+  fs::create_directories(cache() / "folio");
+  fs::create_directories(work() / ".cache/folio");
+  write_file(cache() / "folio/plays.txt", "x");
+  write_file(work() / ".cache/folio/plays.txt", "x");
+  EXPECT_EQ(find_text("plays"), cache() / "folio/plays.txt");
+  environment_.set("XDG_CACHE_HOME", nullptr);
+  EXPECT_EQ(find_text("plays"), work() / ".cache/folio/plays.txt");
+}
+
+TEST_F(FindText, AnErrorListsEveryPlaceTried) {
+  fs::create_directory(cache() / "plays.txt");
+  EXPECT_EQ(error_of([] { find_text("shakespeare"); }),
+            "data.text: no text named shakespeare was found; tried " +
+                (cache() / "tinyshakespeare.txt").string() + " (not there), " +
+                (cache() / "plays.txt").string() + " (a directory), " +
+                (data() / "tinyshakespeare.txt").string() + " (not there), " +
+                (data() / "plays.txt").string() +
+                " (not there); run scripts/get_data, which finds or makes a text, or pass a text "
+                "of your own with --set data.text=PATH");
+}
+
+TEST_F(FindText, AnErrorNamesWhatIsNotSet) {
+  for (const char* name : {"FOLIO_CACHE_DIR", "XDG_CACHE_HOME", "HOME", "FOLIO_DATA_DIR"}) {
+    environment_.set(name, nullptr);
+  }
+  EXPECT_THAT(error_of([] { find_text("sonnets"); }),
+              AllOf(HasSubstr("tried sonnets (not there), the cache (none of $FOLIO_CACHE_DIR, "
+                              "$XDG_CACHE_HOME, $HOME is set), $FOLIO_DATA_DIR (not set)"),
+                    HasSubstr("scripts/get_data")));
+}
+
+TEST_F(FindText, AWrongPathIsAnError) {
+  EXPECT_THAT(error_of([] { find_text("./absent.txt"); }),
+              StartsWith("data.text: there is no text file ./absent.txt (not there); run "));
+  EXPECT_THAT(error_of([] { find_text("../work"); }),
+              StartsWith("data.text: there is no text file ../work (a directory); run "));
+  EXPECT_THAT(error_of([] { find_text(""); }), StartsWith("data.text: no text is named; run "));
+}
+
+TEST(ReadFile, ReadsEveryByte) {
+  const TemporaryDirectory directory;
+  std::string text;
+  for (int i = 0; i < 200'000; ++i) text += static_cast<char>(i * 7 % 256);
+  write_file(directory.path() / "file", text);
+  EXPECT_EQ(read_file(directory.path() / "file"), text);
+  write_file(directory.path() / "empty", "");
+  EXPECT_EQ(read_file(directory.path() / "empty"), "");
+}
+
+TEST(ReadFile, ErrorsSayWhy) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() / "absent";
+  EXPECT_EQ(error_of([&] { read_file(path); }),
+            path + ": cannot be read: No such file or directory; check the path and its permissions");
+  EXPECT_THAT(error_of([&] { read_file(directory.path()); }),
+              HasSubstr("cannot be read: it is a directory, not a file"));
+  // Opens, but cannot be read, even by root.
+  EXPECT_THAT(error_of([] { read_file("/proc/self/mem"); }),
+              HasSubstr("cannot be read: Input/output error"));
+}
+
+Corpus corpus_of(std::string_view text, double validation_fraction, int64_t context) {
+  const auto tokenizer = CharTokenizer::build("abcdefghij", UnknownCharacter::error, "t");
+  return make_corpus("text.txt", text, *tokenizer, validation_fraction, context);
+}
+
+TEST(Corpus, IsCutAsNanoGptDoes) {
+  const Corpus corpus = corpus_of("abcdefghijabcdefghijabc", 0.1, 2);
+  EXPECT_EQ(corpus.path, "text.txt");
+  EXPECT_EQ(corpus.bytes, 23);
+  EXPECT_EQ(corpus.train_tokens, 20);  // floor(20.7)
+  EXPECT_EQ(corpus.train().size(), 20u);
+  EXPECT_THAT(corpus.validation(), testing::ElementsAre(0, 1, 2));
+}
+
+TEST(Corpus, TheWholeTextCanTrain) {
+  const Corpus corpus = corpus_of("abc", 0.0, 2);
+  EXPECT_EQ(corpus.train_tokens, 3);
+  EXPECT_TRUE(corpus.validation().empty());
+}
+
+TEST(Corpus, TooShortATextIsRefused) {
+  EXPECT_EQ(error_of([] { corpus_of("abcdefghij", 0.5, 5); }),
+            "text.txt: 5 of the text's 10 tokens are for training, but model.context 5 needs 6; "
+            "use a longer data.text, a smaller model.context or a smaller "
+            "data.validation_fraction (it is 0.5)");
+  EXPECT_EQ(error_of([] { corpus_of("abcdefghij", 0.1, 5); }),
+            "text.txt: 1 of the text's 10 tokens are for validation, but model.context 5 needs 6; "
+            "use a longer data.text, a smaller model.context or a larger data.validation_fraction "
+            "(it is 0.1; 0 trains without validation)");
+  EXPECT_EQ(corpus_of("abcdefghij", 0.5, 4).train_tokens, 5);
+}
+
+TEST(Corpus, BadTextAndSettingsAreRefused) {
+  EXPECT_THAT(error_of([] { corpus_of("", 0.1, 2); }), StartsWith("text.txt: the text is empty"));
+  EXPECT_THAT(error_of([] { corpus_of("ab\xff", 0.1, 2); }),
+              StartsWith("text.txt: byte 2 (counted from 0) is 0xff"));
+  EXPECT_THAT(error_of([] { corpus_of("abz", 0.1, 2); }),
+              StartsWith("text.txt: the character 'z' (U+007A) at byte 2"));
+  EXPECT_THAT(error_of([] { corpus_of("abc", 1.0, 2); }), HasSubstr("data.validation_fraction"));
+  EXPECT_THAT(error_of([] { corpus_of("abc", 0.1, 0); }), StartsWith("model.context: is 0"));
+}
+
+}  // namespace
+}  // namespace folio

@@ -1,0 +1,70 @@
+#include "folio/data/utf8.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/temporary.h"
+
+namespace folio {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+using namespace std::string_view_literals;
+
+TEST(Utf8, DecodesOneToFourBytes) {
+  EXPECT_THAT(decode_utf8("a\u00e9\u20ac\U0001F600", "t"),
+              ElementsAre(U'a', U'\u00e9', U'\u20ac', U'\U0001F600'));
+  EXPECT_TRUE(decode_utf8("", "t").empty());
+  EXPECT_THAT(decode_utf8("a\0b"sv, "t"), ElementsAre(U'a', U'\0', U'b'));
+}
+
+TEST(Utf8, EveryCodePointComesBack) {
+  std::string text;
+  std::vector<char32_t> expected;
+  for (char32_t c = 0; c <= 0x10FFFF; ++c) {
+    if (c >= 0xD800 && c <= 0xDFFF) continue;
+    append_utf8(text, c);
+    expected.push_back(c);
+  }
+  EXPECT_EQ(decode_utf8(text, "t"), expected);
+}
+
+struct Invalid {
+  std::string_view text;
+  std::string_view complaint;
+};
+
+TEST(Utf8, InvalidTextIsRefusedWithPositionAndByte) {
+  const std::vector<Invalid> cases = {
+      {"ab\x80", "byte 2 (counted from 0) is 0x80"},              // continuation without a lead
+      {"\xff", "byte 0 (counted from 0) is 0xff"},
+      {"a\xc0\x80", "byte 1 (counted from 0) is 0xc0"},           // overlong
+      {"a\xc1\xbf", "byte 1 (counted from 0) is 0xc1"},
+      {"\xe0\x9f\xbf", "byte 1 (counted from 0) is 0x9f"},        // overlong
+      {"\xf0\x8f\xbf\xbf", "byte 1 (counted from 0) is 0x8f"},    // overlong
+      {"\xed\xa0\x80", "byte 1 (counted from 0) is 0xa0"},        // surrogate
+      {"\xf4\x90\x80\x80", "byte 1 (counted from 0) is 0x90"},    // above U+10FFFF
+      {"\xf5\x80\x80\x80", "byte 0 (counted from 0) is 0xf5"},
+      {"\xe2\x82" "a", "byte 2 (counted from 0) is 0x61"},        // cut short
+      {"xy\xe2\x82", "the text ends at byte 4 inside a UTF-8 character"},
+  };
+  for (const Invalid& invalid : cases) {
+    const std::string error = error_of([&] { decode_utf8(invalid.text, "text.txt"); });
+    EXPECT_THAT(error, StartsWith("text.txt: "));
+    EXPECT_THAT(error, HasSubstr(invalid.complaint));
+    EXPECT_THAT(error, HasSubstr("save the text as UTF-8"));
+  }
+}
+
+TEST(Utf8, CharactersAreDescribedForPeople) {
+  EXPECT_EQ(describe_character(U'a'), "'a' (U+0061)");
+  EXPECT_EQ(describe_character(U'\u00e9'), "'\u00e9' (U+00E9)");
+  EXPECT_EQ(describe_character(U'\n'), "'\\n' (U+000A)");
+  EXPECT_EQ(describe_character(0x1B), "U+001B");
+  EXPECT_EQ(describe_character(0x1F600), "'\U0001F600' (U+1F600)");
+}
+
+}  // namespace
+}  // namespace folio

@@ -1,0 +1,323 @@
+#include "folio/train/checkpoint.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <system_error>
+
+#include "folio/tensor/error.h"
+#include "folio/tensor/nearest.h"
+#include "folio/train/checkpoint_state.h"
+#include "folio/train/files.h"
+#include "folio/train/safetensors.h"
+
+namespace folio {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* model_file = "model.safetensors";
+constexpr const char* optimizer_file = "optimizer.safetensors";
+constexpr const char* tokenizer_file = "tokenizer.json";
+constexpr const char* config_file = "config.yaml";
+constexpr uint64_t most_tokenizer_bytes = uint64_t{1} << 28;
+
+// --- names of directories -----------------------------------------------------------------------
+
+constexpr std::string_view temporary_mark = ".tmp-";
+constexpr std::string_view aside_mark = ".old";
+
+fs::path aside_of(const fs::path& directory) { return directory.string().append(aside_mark); }
+
+bool is_directory(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+// A whole number of at least 0, written as Folio writes it.
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 0) return std::nullopt;
+  if (std::to_string(number) != text) return std::nullopt;
+  return number;
+}
+
+// A crash between two renames leaves a checkpoint under the name put aside only.
+std::optional<fs::path> present(const fs::path& directory) {
+  for (const fs::path& path : {directory, aside_of(directory)}) {
+    if (is_directory(path)) return path;
+  }
+  return std::nullopt;
+}
+
+std::vector<fs::path> entries_of(const fs::path& directory) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  fs::directory_iterator entry(directory, error);
+  if (error == std::errc::no_such_file_or_directory) return entries;
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    entries.push_back(entry->path());
+  }
+  if (error) fail_system(directory, "list", error.value());
+  return entries;
+}
+
+// Removes what saves that were killed left in `parent`.
+void remove_leftovers(const fs::path& parent) {
+  for (const fs::path& path : entries_of(parent)) {
+    const std::string name = path.filename().string();
+    bool leftover = false;
+    if (const size_t mark = name.rfind(temporary_mark); mark != name.npos) {
+      const auto process = whole_number(std::string_view(name).substr(mark + temporary_mark.size()));
+      // This process is not saving yet: what bears its number is of a dead one, too.
+      leftover = process && (*process == ::getpid() ||
+                             (::kill(static_cast<pid_t>(*process), 0) != 0 && errno == ESRCH));
+    } else if (name.ends_with(aside_mark)) {
+      leftover = is_directory(path.string().substr(0, path.string().size() - aside_mark.size()));
+    }
+    std::error_code ignored;  // leftovers hurt nobody
+    if (leftover && is_directory(path)) fs::remove_all(path, ignored);
+  }
+}
+
+// --- saving -------------------------------------------------------------------------------------
+
+/// A directory that is removed unless it gets its final name.
+class PendingDirectory {
+ public:
+  explicit PendingDirectory(const fs::path& path) : path_(path) {
+    std::error_code error;
+    fs::create_directory(path_, error);
+    if (error) fail_system(path_, "create", error.value());
+  }
+  ~PendingDirectory() {
+    std::error_code ignored;
+    if (pending_) fs::remove_all(path_, ignored);
+  }
+  PendingDirectory(const PendingDirectory&) = delete;
+  PendingDirectory& operator=(const PendingDirectory&) = delete;
+
+  /// Puts what is at `final_path` aside, takes its place, and removes it.
+  void move_to(const fs::path& final_path) {
+    const fs::path aside = aside_of(final_path);
+    const bool replaces = is_directory(final_path);
+    if (replaces) {
+      std::error_code ignored;  // if it cannot be removed, the rename says why
+      fs::remove_all(aside, ignored);
+      rename_path(final_path, aside);
+    }
+    try {
+      rename_path(path_, final_path);
+    } catch (const Error&) {
+      if (replaces) rename_path(aside, final_path);
+      throw;
+    }
+    pending_ = false;
+    sync_directory(final_path.parent_path());
+    std::error_code ignored;  // the next save tries again
+    fs::remove_all(aside, ignored);
+  }
+
+ private:
+  fs::path path_;
+  bool pending_ = true;
+};
+
+void make_parents(const fs::path& parent) {
+  std::error_code error;
+  const bool created = fs::create_directories(parent, error);
+  if (error) fail_system(parent, "create", error.value());
+  if (created) sync_directory(parent.parent_path());
+}
+
+std::vector<NamedTensor> tensors_of(const ParameterStore& parameters) {
+  std::vector<NamedTensor> tensors;
+  for (const Parameter& parameter : parameters.parameters()) {
+    tensors.push_back({parameter.name, parameter.value});
+  }
+  return tensors;
+}
+
+/// The optimizer's state in pieces, so that the order of the slabs does not matter.
+std::vector<NamedTensor> tensors_of(const ParameterStore& parameters, Optimizer& optimizer) {
+  std::vector<NamedTensor> tensors;
+  for (const OptimizerState& state : optimizer.state()) {
+    for (const Parameter& parameter : parameters.parameters()) {
+      tensors.push_back({fmt::format("{}.{}", parameter.name, state.name),
+                         state.slab.view(parameter.offset, parameter.shape)});
+    }
+  }
+  return tensors;
+}
+
+// --- loading ------------------------------------------------------------------------------------
+
+template <class To, class From>
+void convert(const Tensor& to, const Tensor& from) {
+  std::transform(from.data<From>(), from.data<From>() + from.numel(), to.data<To>(),
+                 [](From value) { return static_cast<To>(value); });
+}
+
+template <class To>
+void copy_into(const Tensor& to, const Tensor& from) {
+  if (from.dtype() == DType::f64) {
+    convert<To, double>(to, from);
+  } else {
+    convert<To, float>(to, from);
+  }
+}
+
+/// Fills every wanted tensor from the file's tensor of its name. Everything is checked before
+/// anything is changed. `question` ends the message where the file is of something else.
+void fill_from(const fs::path& path, const std::vector<NamedTensor>& wanted,
+               std::string_view question) {
+  const SafetensorsFile file = read_safetensors(path);
+  const std::string where = path.string();
+  std::map<std::string_view, const Tensor*> found;
+  for (const NamedTensor& entry : file.tensors) found[entry.name] = &entry.tensor;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : wanted) {
+    names.push_back(name);
+    const auto entry = found.find(name);
+    FOLIO_CHECK(entry != found.end(), where, "{} is in the model but not in the checkpoint; {}",
+                name, question);
+    const Tensor& source = *entry->second;
+    FOLIO_CHECK(source.shape() == tensor.shape(), where,
+                "{} is {} in the checkpoint but {} in the model; {}", name,
+                source.shape().to_string(), tensor.shape().to_string(), question);
+    FOLIO_CHECK(source.dtype() == DType::f32 || source.dtype() == DType::f64, where,
+                "{} is {} in the checkpoint; only f32 and f64 can be loaded", name,
+                name_of(source.dtype()));
+  }
+  if (found.size() > wanted.size()) {
+    std::ranges::sort(names);
+    for (const auto& [name, tensor] : found) {
+      FOLIO_CHECK(std::ranges::binary_search(names, name), where,
+                  "{} is in the checkpoint but not in the model; {}", name, question);
+    }
+  }
+  for (const auto& [name, tensor] : wanted) {
+    const Tensor& source = *found.at(name);
+    if (tensor.dtype() == DType::f64) {
+      copy_into<double>(tensor, source);
+    } else {
+      copy_into<float>(tensor, source);
+    }
+  }
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& directory, const ParameterStore& parameters,
+                     Optimizer& optimizer, const Tokenizer& tokenizer, const Config& config,
+                     const Progress& progress) {
+  std::error_code unreadable;
+  FOLIO_CHECK(!fs::exists(fs::symlink_status(directory, unreadable)) ||
+                  fs::exists(directory / "state.json", unreadable),
+              directory.string(), "exists but is no checkpoint, so it is not replaced; move it away");
+  const fs::path temporary =
+      fmt::format("{}{}{}", directory.string(), temporary_mark, ::getpid());
+  try {
+    make_parents(directory.parent_path());
+    remove_leftovers(directory.parent_path());
+    PendingDirectory pending(temporary);
+    const std::map<std::string, std::string> about = {{"format", "pt"},
+                                                      {"step", std::to_string(progress.step)}};
+    CheckpointState state{.progress = progress, .tokenizer_hash = tokenizer.hash(), .files = {}};
+    state.files[model_file] =
+        write_safetensors(temporary / model_file, tensors_of(parameters), about);
+    state.files[optimizer_file] = write_safetensors(temporary / optimizer_file,
+                                                    tensors_of(parameters, optimizer), about);
+    state.files[tokenizer_file] = write_durably(temporary / tokenizer_file, tokenizer.to_json());
+    state.files[config_file] = write_durably(temporary / config_file, to_yaml(config));
+    write_durably(temporary / "state.json", to_json(state));
+    sync_directory(temporary);
+    pending.move_to(directory);
+  } catch (const Error& error) {
+    // The temporary name is gone by now; the reader knows the final one.
+    std::string message = error.what();
+    if (const size_t at = message.find(temporary.string()); at != message.npos) {
+      message.replace(at, temporary.string().size(), directory.string());
+    }
+    throw Error(message + "; the earlier checkpoints are whole; run again with --resume");
+  }
+}
+
+void load_parameters(const fs::path& directory, ParameterStore& parameters) {
+  FOLIO_CHECK(parameters.values(), directory.string(), "the parameters must be initialized first");
+  verify_file(directory, read_state(directory), model_file);
+  fill_from(directory / model_file, tensors_of(parameters), "is this another config's run?");
+}
+
+Progress load_progress(const fs::path& directory, const ParameterStore& parameters,
+                       Optimizer& optimizer) {
+  const CheckpointState state = read_state(directory);
+  verify_file(directory, state, optimizer_file);
+  fill_from(directory / optimizer_file, tensors_of(parameters, optimizer),
+            "is this another config's run, or another optimizer's?");
+  optimizer.set_steps(state.progress.step);
+  return state.progress;
+}
+
+Progress read_progress(const fs::path& directory) { return read_state(directory).progress; }
+
+std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& directory) {
+  const CheckpointState state = read_state(directory);
+  verify_file(directory, state, tokenizer_file);
+  const fs::path path = directory / tokenizer_file;
+  auto tokenizer = tokenizer_from_json(read_whole(path, most_tokenizer_bytes), path.string());
+  FOLIO_CHECK(tokenizer->hash() == state.tokenizer_hash, path.string(),
+              "the tokenizer's hash is {} but state.json says {}: it is not the one that the model "
+              "was trained with; use another checkpoint of the run",
+              tokenizer->hash(), state.tokenizer_hash);
+  return tokenizer;
+}
+
+void verify_checkpoint(const fs::path& directory) {
+  const CheckpointState state = read_state(directory);
+  for (const char* name : {model_file, optimizer_file, tokenizer_file, config_file}) {
+    verify_file(directory, state, name);
+  }
+  for (const auto& [name, stamp] : state.files) verify_file(directory, state, name);
+}
+
+std::vector<std::pair<int64_t, fs::path>> list_checkpoints(const fs::path& run) {
+  constexpr std::string_view prefix = "step_";
+  std::map<int64_t, fs::path> found;
+  for (const fs::path& path : entries_of(run / "checkpoints")) {
+    std::string name = path.filename().string();
+    if (name.ends_with(aside_mark)) name.resize(name.size() - aside_mark.size());
+    if (!name.starts_with(prefix)) continue;
+    const auto step = whole_number(std::string_view(name).substr(prefix.size()));
+    const auto directory = present(path.parent_path() / name);
+    if (step && directory) found[*step] = *directory;
+  }
+  return {found.begin(), found.end()};
+}
+
+std::optional<fs::path> best_checkpoint(const fs::path& run) {
+  return present(run / "checkpoints" / "best");
+}
+
+fs::path find_checkpoint(const fs::path& run, const std::string& which) {
+  FOLIO_CHECK(is_directory(run), run.string(), "there is no such run directory");
+  const auto checkpoints = list_checkpoints(run);
+  const auto best = best_checkpoint(run);
+  if (which == "best" && best) return *best;
+  if (which == "last" && !checkpoints.empty()) return checkpoints.back().second;
+  const auto step = whole_number(which);
+  std::string choice = best ? "best" : "";
+  for (const auto& [number, path] : checkpoints) {
+    if (step == number) return path;
+    choice += fmt::format("{}{}", choice.empty() ? "" : ", ", number);
+  }
+  FOLIO_CHECK(!choice.empty(), run.string(),
+              "the run has no checkpoints; train it first, with train.checkpoint_every above 0");
+  fail(run.string(), fmt::format("there is no checkpoint \"{}\"; choose one of: {}{}", which,
+                                 checkpoints.empty() ? "" : "last, ", choice));
+}
+
+}  // namespace folio

@@ -1,0 +1,59 @@
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "folio/data/corpus.h"
+#include "folio/tensor/error.h"
+#include "folio/train/commands.h"
+#include "folio/train/evaluate.h"
+#include "folio/train/output.h"
+#include "folio/train/run.h"
+#include "folio/train/text_identity.h"
+
+namespace folio {
+namespace {
+
+struct Options {
+  std::string run, split = "val", checkpoint = "last";
+};
+
+void evaluate_run(const Options& options) {
+  const auto loaded = load_run(options.run, options.checkpoint);
+  const Config& config = loaded->config;
+  const std::filesystem::path path = find_run_text(options.run, config).path;
+  const Corpus corpus = make_corpus(path, read_file(path), *loaded->tokenizer,
+                                    config.data.validation_fraction, config.model.context);
+  const bool validation = options.split == "val";
+  FOLIO_CHECK(!validation || !corpus.validation().empty(), "eval",
+              "this run has no validation split (data.validation_fraction is 0); use --split train");
+  Tape tape;
+  const Evaluation result =
+      evaluate(*loaded->model, tape, validation ? corpus.validation() : corpus.train(),
+               config.train.batch / config.train.accumulate);
+  const nlohmann::ordered_json line = {{"split", options.split},
+                                       {"loss", result.loss},
+                                       {"perplexity", result.perplexity()},
+                                       {"tokens", result.tokens}};
+  print(line.dump() + "\n");
+}
+
+}  // namespace
+
+Verb add_eval(CLI::App& program) {
+  CLI::App* verb = program.add_subcommand("eval", "The loss over a whole split, as a line of JSON");
+  auto options = std::make_shared<Options>();
+  verb->add_option("run", options->run, "The run directory")->type_name("RUN")->required();
+  verb->add_option("--split", options->split, "Which part of the run's text: val or train")
+      ->type_name("SPLIT")
+      ->check(CLI::IsMember({"val", "train"}))
+      ->capture_default_str();
+  verb->add_option("--checkpoint", options->checkpoint, "last, best or a step")
+      ->type_name("WHICH")
+      ->capture_default_str();
+  verb->footer("Example: folio eval runs/first --split train");
+  return {verb, [options] {
+            evaluate_run(*options);
+            return 0;
+          }};
+}
+
+}  // namespace folio

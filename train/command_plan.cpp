@@ -1,0 +1,93 @@
+#include <algorithm>
+#include <memory>
+
+#include "folio/data/corpus.h"
+#include "folio/tensor/error.h"
+#include "folio/train/commands.h"
+#include "folio/train/output.h"
+#include "folio/train/plan.h"
+#include "folio/train/trainer.h"
+
+namespace folio {
+namespace {
+
+struct Options {
+  std::string config;
+  std::vector<std::string> overrides;
+};
+
+/// "3.9 GFLOP".
+std::string human_flops(double flops) {
+  const char* units[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"};
+  size_t unit = 0;
+  while (unit + 1 < std::size(units) && flops >= 999.5) {
+    flops /= 1000.0;
+    ++unit;
+  }
+  return fmt::format("{:.{}f} {}", flops, flops >= 99.5 ? 0 : 1, units[unit]);
+}
+
+void plan_config(const Options& options) {
+  Config config = load_config(options.config, options.overrides);
+  const std::filesystem::path path = find_text(config.data.text);
+  const std::string text = read_file(path);
+  const auto tokenizer = build_tokenizer(config.data, text, path.string());
+  const Corpus corpus = make_corpus(path, text, *tokenizer, config.data.validation_fraction,
+                                    config.model.context);
+  config.model.vocabulary = tokenizer->vocabulary();
+  const Plan plan = make_plan(config);
+
+  size_t width = 9;
+  for (const PlanParameter& row : plan.table) width = std::max(width, row.name.size());
+  print(fmt::format("{:<{}}  {:>14}  {:>6}  {:>13}\n", "parameter", width, "shape", "copies",
+                    "elements"));
+  for (const PlanParameter& row : plan.table) {
+    print(fmt::format("{:<{}}  {:>14}  {:>6}  {:>13}\n", row.name, width, row.shape.to_string(),
+                      row.copies, grouped(row.copies * row.shape.numel())));
+  }
+  print(fmt::format("{:<{}}  {:>14}  {:>6}  {:>13}  ({} of them decay)\n\n", "sum", width, "", "",
+                    grouped(plan.parameters), grouped(plan.decayed_parameters)));
+
+  for (const PlanLine& line : plan.memory) {
+    print(fmt::format("{:<40}  {:>9}\n", line.category,
+                      human_bytes(static_cast<double>(line.bytes))));
+  }
+  print(fmt::format("{:<40}  {:>9}\n\n", "memory, when a step needs most",
+                    human_bytes(static_cast<double>(plan.memory_bytes()))));
+
+  const auto tokens = static_cast<double>(plan.tokens_per_step);
+  const auto steps = static_cast<double>(config.train.steps);
+  const double seen = tokens * steps;
+  print(fmt::format("text            {}: {} tokens, {} different\n", path.string(),
+                    grouped(std::ssize(corpus.tokens)), grouped(config.model.vocabulary)));
+  print(fmt::format("a token         {}\n", human_flops(plan.flops_per_token)));
+  print(fmt::format("a step          {} ({} tokens: {} x {}{})\n",
+                    human_flops(plan.flops_per_token * tokens), grouped(plan.tokens_per_step),
+                    config.train.batch, config.model.context,
+                    config.train.accumulate == 1
+                        ? ""
+                        : fmt::format(", in {} micro-batches", config.train.accumulate)));
+  print(fmt::format("{:<15} {} ({} tokens, the training text {:.1f} times)\n",
+                    fmt::format("{} steps", grouped(config.train.steps)),
+                    human_flops(plan.flops_per_token * seen), grouped(static_cast<int64_t>(seen)),
+                    seen / static_cast<double>(corpus.train_tokens)));
+}
+
+}  // namespace
+
+Verb add_plan(CLI::App& program) {
+  CLI::App* verb = program.add_subcommand(
+      "plan", "Parameters, memory and arithmetic of a config, before anything runs");
+  auto options = std::make_shared<Options>();
+  verb->add_option("config", options->config, "The config, a YAML file")->type_name("CONFIG");
+  add_overrides(*verb, options->overrides);
+  verb->footer("Example: folio plan configs/baby_gpt.yaml --set train.accumulate=4");
+  return {verb, [options] {
+            take_config(options->config, options->overrides);
+            FOLIO_CHECK(!options->config.empty(), "plan", "no config is given; name one");
+            plan_config(*options);
+            return 0;
+          }};
+}
+
+}  // namespace folio

@@ -1,0 +1,61 @@
+#include <memory>
+
+#include "folio/train/commands.h"
+#include "folio/train/output.h"
+#include "folio/train/run.h"
+#include "folio/train/sampling.h"
+
+namespace folio {
+namespace {
+
+struct Options {
+  std::string run, prompt, checkpoint = "last";
+  SamplingOptions sampling;
+  bool greedy = false;
+};
+
+void sample(Options& options) {
+  const auto loaded = load_run(options.run, options.checkpoint);
+  if (options.greedy) options.sampling.temperature = 0.0;
+  loaded->tokenizer->encode(options.prompt, "--prompt");  // complain before anything is printed
+  print(options.prompt);
+  generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print);
+  print("\n");
+}
+
+}  // namespace
+
+Verb add_sample(CLI::App& program) {
+  CLI::App* verb = program.add_subcommand("sample", "Writes text with a trained model");
+  auto options = std::make_shared<Options>();
+  SamplingOptions& sampling = options->sampling;
+  verb->add_option("run", options->run, "The run directory")->type_name("RUN")->required();
+  verb->add_option("--prompt", options->prompt, "The text to continue")->type_name("TEXT");
+  verb->add_option("--max-tokens", sampling.max_tokens, "How many tokens to write")
+      ->type_name("N")
+      ->capture_default_str();
+  verb->add_option("--temperature", sampling.temperature, "Lower is safer, 0 is always the likeliest")
+      ->type_name("X")
+      ->capture_default_str();
+  verb->add_option("--top-k", sampling.top_k, "Choose among the K likeliest tokens; 0: all")
+      ->type_name("K")
+      ->capture_default_str();
+  verb->add_option("--top-p", sampling.top_p,
+                   "Choose among the likeliest tokens that together reach P")
+      ->type_name("P")
+      ->capture_default_str();
+  verb->add_flag("--greedy", options->greedy, "Always the likeliest token: temperature 0");
+  verb->add_option("--seed", sampling.seed, "Of the random numbers")
+      ->type_name("S")
+      ->capture_default_str();
+  verb->add_option("--checkpoint", options->checkpoint, "last, best or a step")
+      ->type_name("WHICH")
+      ->capture_default_str();
+  verb->footer("Example: folio sample runs/first --prompt ROMEO: --temperature 0.7 --top-k 20");
+  return {verb, [options] {
+            sample(*options);
+            return 0;
+          }};
+}
+
+}  // namespace folio

@@ -1,0 +1,44 @@
+#include <memory>
+
+#include "folio/train/commands.h"
+#include "folio/train/run.h"
+
+namespace folio {
+namespace {
+
+struct Options {
+  std::string config, run;
+  std::vector<std::string> overrides;
+  bool resume = false;
+  int64_t stop_at = 0;
+};
+
+}  // namespace
+
+Verb add_train(CLI::App& program) {
+  CLI::App* verb = program.add_subcommand("train", "Trains a model into a new run directory");
+  auto options = std::make_shared<Options>();
+  verb->add_option("config", options->config, "The config, a YAML file; not needed with --resume")
+      ->type_name("CONFIG");
+  add_overrides(*verb, options->overrides);
+  verb->add_option("--run", options->run, "The run directory; by default runs/NAME-OF-CONFIG")
+      ->type_name("DIR");
+  verb->add_flag("--resume", options->resume, "Continues --run from its newest checkpoint");
+  verb->add_option("--stop-at", options->stop_at,
+                   "Stops after this step, saving a checkpoint; continue with --resume")
+      ->type_name("STEP")
+      ->check(CLI::PositiveNumber);
+  verb->footer("Examples: folio train configs/shakespeare.yaml --run runs/first --set train.seed=7\n"
+               "          folio train --resume --run runs/first");
+  return {verb, [options] {
+            take_config(options->config, options->overrides);
+            train({.config = options->config,
+                   .overrides = options->overrides,
+                   .run = options->run,
+                   .resume = options->resume,
+                   .stop_at = options->stop_at});
+            return 0;
+          }};
+}
+
+}  // namespace folio

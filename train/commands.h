@@ -1,0 +1,29 @@
+// The verbs of the folio program: each declares its options and says how it runs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <string>
+
+namespace folio {
+
+struct Verb {
+  CLI::App* options = nullptr;
+  std::function<int()> run;  // returns the exit code; throws Error
+};
+
+Verb add_train(CLI::App& program);
+Verb add_sample(CLI::App& program);
+Verb add_eval(CLI::App& program);
+Verb add_gradcheck(CLI::App& program);
+Verb add_plan(CLI::App& program);
+
+/// --set for the verbs that read a config: `folio plan CONFIG --set a=1 b=2 --set c=3`.
+void add_overrides(CLI::App& verb, std::vector<std::string>& overrides);
+
+/// In `folio plan --set a=1 CONFIG` the config lands among the overrides: an entry that assigns
+/// nothing becomes the config, if none is given.
+void take_config(std::string& config, std::vector<std::string>& overrides);
+
+}  // namespace folio

@@ -1,0 +1,153 @@
+#include "folio/train/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+#include <vector>
+
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace fs = std::filesystem;
+namespace {
+
+// Repeats a system call that a signal interrupted.
+template <class Call>
+auto uninterrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+}  // namespace
+
+void fail_system(const fs::path& path, std::string_view action, int reason) {
+  const bool full = reason == ENOSPC || reason == EDQUOT;
+  fail(path.string(), fmt::format("cannot {}: {}{}", action,
+                                  std::generic_category().message(reason),
+                                  full ? "; free some space" : ""));
+}
+
+FileWriter::FileWriter(const fs::path& path) : path_(path) {
+  descriptor_ = uninterrupted(
+      [&] { return ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+  if (descriptor_ < 0) fail_system(path_, "create", errno);
+}
+
+FileWriter::~FileWriter() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!finished_) ::unlink(path_.c_str());
+}
+
+void FileWriter::write(const void* data, size_t bytes) {
+  checksum_.add(data, bytes);
+  bytes_ += bytes;
+  const char* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t written = uninterrupted([&] { return ::write(descriptor_, next, bytes); });
+    if (written < 0) fail_system(path_, "write", errno);
+    next += written;
+    bytes -= static_cast<size_t>(written);
+  }
+}
+
+FileStamp FileWriter::finish() {
+  if (uninterrupted([&] { return ::fsync(descriptor_); }) != 0) fail_system(path_, "write", errno);
+  const int descriptor = std::exchange(descriptor_, -1);
+  // After close() the descriptor is gone even where it fails, so it is never called twice.
+  if (::close(descriptor) != 0 && errno != EINTR) fail_system(path_, "write", errno);
+  finished_ = true;
+  return {bytes_, checksum_.value()};
+}
+
+FileReader::FileReader(const fs::path& path) : path_(path) {
+  // Without O_NONBLOCK, opening a pipe would wait for its writer.
+  descriptor_ =
+      uninterrupted([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+  if (descriptor_ < 0) fail_system(path_, "read", errno);
+  struct stat status;
+  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor_);
+    fail(path_.string(), "cannot read: it is not a regular file");
+  }
+  size_ = static_cast<uint64_t>(status.st_size);
+}
+
+FileReader::~FileReader() { ::close(descriptor_); }
+
+void FileReader::read(void* data, size_t bytes) {
+  char* next = static_cast<char*>(data);
+  while (bytes > 0) {
+    const ssize_t count = uninterrupted([&] { return ::read(descriptor_, next, bytes); });
+    if (count < 0) fail_system(path_, "read", errno);
+    FOLIO_CHECK(count > 0, path_.string(), "the file ends {} bytes too early", bytes);
+    next += count;
+    bytes -= static_cast<size_t>(count);
+  }
+}
+
+FileStamp write_durably(const fs::path& path, std::string_view text) {
+  FileWriter file(path);
+  file.write(text.data(), text.size());
+  return file.finish();
+}
+
+void replace_durably(const fs::path& path, std::string_view text) {
+  fs::path temporary = path;
+  temporary += fmt::format(".tmp-{}", ::getpid());
+  ::unlink(temporary.c_str());  // of a dead process that had this one's number
+  write_durably(temporary, text);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int reason = errno;
+    ::unlink(temporary.c_str());
+    fail_system(path, "replace", reason);
+  }
+  sync_directory(path.parent_path());
+}
+
+std::string read_whole(const fs::path& path, uint64_t most_bytes) {
+  FileReader file(path);
+  FOLIO_CHECK(file.size() <= most_bytes, path.string(),
+              "the file has {} bytes but at most {} are expected here", file.size(), most_bytes);
+  std::string text(file.size(), '\0');
+  file.read(text.data(), text.size());
+  return text;
+}
+
+FileStamp stamp_of(const fs::path& path) {
+  FileReader file(path);
+  std::vector<char> buffer(std::min<uint64_t>(file.size(), uint64_t{1} << 20));
+  Checksum checksum;
+  for (uint64_t left = file.size(); left > 0;) {
+    const size_t piece = std::min<uint64_t>(left, buffer.size());
+    file.read(buffer.data(), piece);
+    checksum.add(buffer.data(), piece);
+    left -= piece;
+  }
+  return {file.size(), checksum.value()};
+}
+
+void rename_path(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    fail_system(from, fmt::format("rename to {}", to.filename().string()), errno);
+  }
+}
+
+void sync_directory(const fs::path& directory) {
+  const fs::path path = directory.empty() ? fs::path(".") : directory;
+  const int descriptor =
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (descriptor < 0) fail_system(path, "open", errno);
+  const int result = uninterrupted([&] { return ::fsync(descriptor); });
+  const int reason = errno;
+  ::close(descriptor);
+  // Some network file systems cannot flush a directory; they order renames themselves.
+  if (result != 0 && reason != EINVAL && reason != ENOTSUP) fail_system(path, "flush", reason);
+}
+
+}  // namespace folio

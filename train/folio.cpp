@@ -1,0 +1,105 @@
+// The folio program: one verb a job. Exit code 0 only on success, 2 for a command that cannot be
+// understood, 1 for everything else; one line on stderr says why.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "folio/tensor/error.h"
+#include "folio/tensor/nearest.h"
+#include "folio/train/commands.h"
+#include "folio/train/output.h"
+
+namespace folio {
+
+void add_overrides(CLI::App& verb, std::vector<std::string>& overrides) {
+  verb.add_option("--set", overrides, "Overrides one key of the config, e.g. model.dropout=0.2")
+      ->type_name("KEY=VALUE");
+}
+
+void take_config(std::string& config, std::vector<std::string>& overrides) {
+  if (!config.empty()) return;
+  for (auto entry = overrides.begin(); entry != overrides.end(); ++entry) {
+    if (entry->find('=') != std::string::npos) continue;
+    config = *entry;
+    overrides.erase(entry);
+    return;
+  }
+}
+
+namespace {
+
+int complain(std::string_view message, int exit_code) {
+  std::fflush(stdout);
+  fmt::print(stderr, "folio: error: {}\n", message);
+  return exit_code;
+}
+
+std::string help_hint(const CLI::App& program) {
+  const auto verbs = program.get_subcommands();
+  return fmt::format("see folio {}--help", verbs.empty() ? "" : verbs.front()->get_name() + " ");
+}
+
+/// A first argument that is no verb: said before the parser finds its options unexpected.
+void check_verb(const std::vector<Verb>& verbs, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs) names.push_back(verb.options->get_name());
+  const std::string given = argv[1];
+  for (const std::string& name : names) {
+    if (name == given) return;
+  }
+  const std::string meant = nearest_name(given, names);
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  throw CLI::ParseError(
+      fmt::format("{}: unknown verb; {}", given,
+                  meant.empty() ? "the verbs are: " + all : fmt::format("is {} meant?", meant)),
+      2);
+}
+
+int run(int argc, char** argv) {
+  // A reader that is gone, or a file that may not grow, becomes an error like any other.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  CLI::App program("Trains small GPTs from scratch.", "folio");
+  program.set_version_flag("--version", std::string("folio " FOLIO_VERSION));
+  program.require_subcommand(1);
+  program.get_formatter()->column_width(34);
+  program.footer("Example: folio train configs/shakespeare.yaml --run runs/first\n"
+                 "         folio sample runs/first --prompt ROMEO:");
+  const std::vector<Verb> verbs = {add_train(program), add_sample(program), add_eval(program),
+                                   add_gradcheck(program), add_plan(program)};
+  try {
+    check_verb(verbs, argc, argv);
+    program.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto verb = program.get_subcommands();
+    print(verb.empty() ? program.help() : verb.front()->help());
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    print(fmt::format("{}\n", version.what()));
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return complain(fmt::format("{}; {}", error.what(), help_hint(program)), 2);
+  }
+  for (const Verb& verb : verbs) {
+    if (verb.options->parsed()) return verb.run();
+  }
+  return 2;
+}
+
+}  // namespace
+}  // namespace folio
+
+int main(int argc, char** argv) {
+  try {
+    return folio::run(argc, argv);
+  } catch (const folio::Error& error) {
+    return folio::complain(error.what(), 1);
+  } catch (const std::bad_alloc&) {
+    return folio::complain("memory: the system has none left; use a smaller batch or model", 1);
+  } catch (const std::exception& error) {
+    return folio::complain(error.what(), 1);
+  }
+}

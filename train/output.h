@@ -1,0 +1,23 @@
+// Standard output, checked, and numbers as people read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace folio {
+
+/// Writes text to standard output and flushes it. Throws Error with the system's reason (the reader
+/// is gone, the disk is full, ...), so that no command succeeds whose result was lost.
+void print(std::string_view text);
+
+/// 1115394 as "1,115,394".
+std::string grouped(int64_t number);
+
+/// Bytes as "3.2 MB" (powers of 1000).
+std::string human_bytes(double bytes);
+
+/// Seconds as "7.3 s", "2 min 05 s" or "3 h 02 min".
+std::string human_seconds(double seconds);
+
+}  // namespace folio

@@ -1,0 +1,106 @@
+#include "folio/train/plan.h"
+
+#include <algorithm>
+
+#include "folio/autograd/parameters.h"
+#include "folio/layers/gpt.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+constexpr int64_t element = 4;  // bytes of an f32, and of a token
+
+/// "blocks.3.attention.qkv.weight" to "blocks.N.attention.qkv.weight".
+std::string without_number(const std::string& name) {
+  constexpr std::string_view prefix = "blocks.";
+  if (!name.starts_with(prefix)) return name;
+  return fmt::format("{}N{}", prefix, name.substr(name.find('.', prefix.size())));
+}
+
+/// Multiplying a row by a matrix of n elements takes n multiplications and n additions. Forward
+/// does it once; backward twice, for the input's and for the matrix's gradient: 6 n.
+///
+/// A causal query at position t meets t + 1 keys, (T + 1) / 2 on average over the context. Each
+/// meeting costs 2 C for its part of Q K^T and 2 C for its part of P V; backward again takes twice
+/// as much: 3 * 4 C (T + 1) / 2 = 6 C (T + 1) a layer. (Where attention recomputes its scores in
+/// the backward pass, that is work of the kernel's choice and not counted.)
+double flops_per_token(const GptConfig& model) {
+  const auto width = static_cast<double>(model.width);
+  const double block = 12.0 * width * width;  // qkv 3, projection 1, up 4, down 4
+  const double output = static_cast<double>(model.vocabulary) * width;
+  const auto layers = static_cast<double>(model.layers);
+  const double attention = 6.0 * layers * width * static_cast<double>(model.context + 1);
+  return 6.0 * (layers * block + output) + attention;
+}
+
+/// What is live besides the parameters when most is, in a micro-batch of N tokens, in elements.
+/// The closures of autograd/ops keep, for each block (C the width):
+///   two sums (the stream before each norm) 2 C, two normalised inputs of linear layers 2 C,
+///   qkv 3 C, attention's output C, the hidden layer before and after its activation 8 C;
+///   mean and 1 / deviation of two norms 4, attention's log-sums one a head.
+/// Before the output layer pre-norm keeps one more sum and its normalised form, post-norm the
+/// stream that its first block began with. The dropout masks are drawn again, not kept.
+struct Activations {
+  int64_t kept = 0;      // in blocks and the final norm, and the tokens
+  int64_t logits = 0;    // and their gradient, made in one pass
+  int64_t gradients = 0; // of activations, beyond the room that the logits leave
+};
+
+Activations activations(const Config& config) {
+  const GptConfig& model = config.model;
+  const int64_t tokens = config.train.batch / config.train.accumulate * model.context;
+  const int64_t blocks = tokens * model.layers * (16 * model.width + 4 + model.heads);
+  const int64_t end = tokens * (model.norm == Norm::pre ? 2 * model.width + 2 : model.width);
+  Activations result;
+  result.kept = blocks + end + 2 * tokens;
+  result.logits = 2 * tokens * model.vocabulary;
+  // Going back through the last block's hidden layer, when logits and final norm are gone: the
+  // gradients of the stream (C), of the hidden layer after (4 C) and before (4 C) its activation
+  // and of its input (C), while the hidden layer itself (4 C) is gone too.
+  const int64_t in_hidden_layer = tokens * 6 * model.width;
+  result.gradients = std::max<int64_t>(0, in_hidden_layer - end - result.logits);
+  return result;
+}
+
+int64_t moments_of(OptimizerKind kind) { return kind == OptimizerKind::sgd ? 1 : 2; }
+
+}  // namespace
+
+int64_t Plan::memory_bytes() const {
+  int64_t sum = 0;
+  for (const PlanLine& line : memory) sum += line.bytes;
+  return sum;
+}
+
+Plan make_plan(const Config& config) {
+  FOLIO_CHECK(config.train.accumulate >= 1 && config.train.batch % config.train.accumulate == 0,
+              "train.accumulate", "{} micro-batches do not divide train.batch, {}",
+              config.train.accumulate, config.train.batch);
+  ParameterStore store;  // never initialized: it has names and shapes, and no memory
+  const Gpt model(Scope(store), config.model);
+  Plan plan;
+  for (const Parameter& parameter : store.parameters()) {
+    const std::string name = without_number(parameter.name);
+    const auto row = std::ranges::find(plan.table, name, &PlanParameter::name);
+    if (row != plan.table.end()) {
+      ++row->copies;
+    } else {
+      plan.table.push_back({name, parameter.shape, 1});
+    }
+  }
+  plan.parameters = store.numel();
+  plan.decayed_parameters = store.decayed_numel();
+  plan.tokens_per_step = config.train.batch * config.model.context;
+  plan.flops_per_token = flops_per_token(config.model);
+  const Activations live = activations(config);
+  plan.memory = {{"weights", plan.parameters * element},
+                 {"gradients", plan.parameters * element},
+                 {"optimizer moments", moments_of(config.optimizer.kind) * plan.parameters * element},
+                 {"activations kept for the backward pass", live.kept * element},
+                 {"logits and their gradient", live.logits * element},
+                 {"gradients of activations", live.gradients * element}};
+  return plan;
+}
+
+}  // namespace folio

@@ -1,0 +1,87 @@
+#include "folio/train/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "folio/tensor/error.h"
+#include "folio/train/output.h"
+
+namespace folio {
+namespace {
+
+constexpr double decay = 0.95;  // of the averages, a step
+constexpr std::string_view erase_line = "\r\033[K";
+
+/// The first of 1, 2, 5, 10, 20, 50, ... that gives at most 50 lines.
+int64_t interval_of_lines(int64_t steps) {
+  for (int64_t power = 1;; power *= 10) {
+    for (int64_t digit : {1, 2, 5}) {
+      if (steps <= 50 * digit * power) return digit * power;
+    }
+  }
+}
+
+std::string clock_time(double seconds) {
+  const auto whole = static_cast<int64_t>(std::max(seconds, 0.0) + 0.5);
+  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+}  // namespace
+
+ProgressBar::ProgressBar(int64_t first, int64_t last, int64_t total)
+    : terminal_(::isatty(STDOUT_FILENO) == 1),
+      first_(first),
+      last_(last),
+      total_(total),
+      every_(interval_of_lines(last - first)) {}
+
+void ProgressBar::step(const StepResult& result) {
+  loss_ = decay * loss_ + (1.0 - decay) * result.loss;
+  loss_weight_ = decay * loss_weight_ + (1.0 - decay);
+  seconds_ = decay * seconds_ + (1.0 - decay) * result.seconds;
+  seconds_weight_ = decay * seconds_weight_ + (1.0 - decay);
+  all_seconds_ += result.seconds;
+  all_tokens_ += result.tokens;
+
+  const Clock::time_point now = Clock::now();
+  const bool due = terminal_ ? now - last_drawn_ >= std::chrono::milliseconds(100)
+                             : result.step % every_ == 0;
+  if (!due && result.step != last_) return;
+  last_drawn_ = now;
+  const double elapsed = std::chrono::duration<double>(now - start_).count();
+  const double left = elapsed / static_cast<double>(result.step - first_) *
+                      static_cast<double>(last_ - result.step);
+  const std::string text =
+      fmt::format("step {}/{}  loss {:.4f}  {} tokens/s  ETA {}", grouped(result.step),
+                  grouped(total_), loss_ / loss_weight_,
+                  grouped(static_cast<int64_t>(static_cast<double>(result.tokens) *
+                                               seconds_weight_ / seconds_)),
+                  clock_time(left));
+  if (!terminal_) {
+    print(text + "\n");
+    return;
+  }
+  constexpr int64_t width = 20;
+  const auto filled = static_cast<size_t>(width * result.step / std::max<int64_t>(total_, 1));
+  print(fmt::format("{}[{:.<{}}] {}", erase_line, std::string(filled, '#'), width, text));
+  drawn_ = true;
+}
+
+void ProgressBar::line(std::string_view text) {
+  erase();
+  print(fmt::format("{}\n", text));
+}
+
+void ProgressBar::erase() {
+  if (drawn_) print(erase_line);
+  drawn_ = false;
+}
+
+double ProgressBar::tokens_per_second() const {
+  return all_seconds_ > 0.0 ? static_cast<double>(all_tokens_) / all_seconds_ : 0.0;
+}
+
+}  // namespace folio

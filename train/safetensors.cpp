@@ -1,0 +1,172 @@
+#include "folio/train/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "folio/tensor/error.h"
+#include "folio/train/safetensors_header.h"
+
+namespace folio {
+namespace fs = std::filesystem;
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian");
+
+// The tensor data begins at a multiple of this many bytes.
+constexpr size_t alignment = 8;
+// The reference implementation's own limit.
+constexpr uint64_t most_header_bytes = 100'000'000;
+
+struct TypeName {
+  DType dtype;
+  std::string_view name;
+};
+constexpr std::array<TypeName, 4> type_names = {{{DType::f32, "F32"},
+                                                 {DType::f64, "F64"},
+                                                 {DType::i32, "I32"},
+                                                 {DType::bf16, "BF16"}}};
+
+std::string_view type_name(DType dtype) {
+  for (const TypeName& type : type_names) {
+    if (type.dtype == dtype) return type.name;
+  }
+  fail("safetensors", "this element type has no name in the format");
+}
+
+DType type_of(std::string_view name, std::string_view where, std::string_view tensor) {
+  for (const TypeName& type : type_names) {
+    if (type.name == name) return type.dtype;
+  }
+  fail(where, fmt::format("tensor \"{}\" is of type \"{}\", which is not one of F32, F64, I32, BF16",
+                          tensor, name));
+}
+
+std::string make_header(const fs::path& path, const std::vector<NamedTensor>& tensors,
+                        const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  int64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    FOLIO_CHECK(tensor, path.string(), "tensor \"{}\" is empty", name);
+    FOLIO_CHECK(name != "__metadata__", path.string(), "no tensor may be called __metadata__");
+    std::vector<int64_t> dims(tensor.shape().rank());
+    for (size_t i = 0; i < dims.size(); ++i) dims[i] = tensor.dim(static_cast<int>(i));
+    header[name] = {{"dtype", type_name(tensor.dtype())},
+                    {"shape", dims},
+                    {"data_offsets", {offset, offset + tensor.bytes()}}};
+    offset += tensor.bytes();
+  }
+  try {
+    std::string text = header.dump();
+    text.resize((text.size() + alignment - 1) / alignment * alignment, ' ');
+    return text;
+  } catch (const nlohmann::json::exception&) {
+    fail(path.string(), "a tensor's name or the metadata is not valid UTF-8");
+  }
+}
+
+// The checked shape of an entry, whose data must be as long as it says.
+Shape shape_of(const HeaderEntry& entry, DType dtype, std::string_view where,
+               std::string_view name) {
+  int64_t bytes = static_cast<int64_t>(size_of(dtype));
+  bool fits = true, empty = false;
+  for (int i = 0; i < entry.rank; ++i) {
+    // Zeros are left out, so that no product of a Shape's dimensions can overflow.
+    empty = empty || entry.dim[i] == 0;
+    fits = fits && !__builtin_mul_overflow(bytes, std::max<uint64_t>(entry.dim[i], 1), &bytes);
+  }
+  FOLIO_CHECK(fits, where, "the shape of tensor \"{}\" is too large to be true", name);
+  if (empty) bytes = 0;
+  FOLIO_CHECK(entry.end >= entry.begin && entry.end - entry.begin == static_cast<uint64_t>(bytes),
+              where, "tensor \"{}\" has data from {} to {} but its shape takes {} bytes", name,
+              entry.begin, entry.end, bytes);
+  const auto dim = [&](int axis) { return static_cast<int64_t>(entry.dim[axis]); };
+  switch (entry.rank) {
+    case 0: return {};
+    case 1: return {dim(0)};
+    case 2: return {dim(0), dim(1)};
+    case 3: return {dim(0), dim(1), dim(2)};
+    default: return {dim(0), dim(1), dim(2), dim(3)};
+  }
+}
+
+}  // namespace
+
+FileStamp write_safetensors(const fs::path& path, const std::vector<NamedTensor>& tensors,
+                            const std::map<std::string, std::string>& metadata) {
+  std::vector<NamedTensor> ordered = tensors;
+  // Wide elements first: then each tensor is aligned to its own element.
+  std::ranges::stable_sort(ordered, std::ranges::greater(), [](const NamedTensor& entry) {
+    return size_of(entry.tensor.dtype());
+  });
+  std::vector<std::string_view> names;
+  for (const NamedTensor& entry : ordered) names.push_back(entry.name);
+  std::ranges::sort(names);
+  const auto twin = std::ranges::adjacent_find(names);
+  FOLIO_CHECK(twin == names.end(), path.string(), "two tensors are called \"{}\"", *twin);
+
+  const std::string header = make_header(path, ordered, metadata);
+  const uint64_t header_bytes = header.size();
+  FOLIO_CHECK(header_bytes <= most_header_bytes, path.string(),
+              "the header would take {} bytes; the format allows {}", header_bytes,
+              most_header_bytes);
+  FileWriter file(path);
+  file.write(&header_bytes, sizeof header_bytes);
+  file.write(header.data(), header.size());
+  for (const NamedTensor& entry : ordered) {
+    file.write(entry.tensor.raw(), static_cast<size_t>(entry.tensor.bytes()));
+  }
+  return file.finish();
+}
+
+SafetensorsFile read_safetensors(const fs::path& path) {
+  const std::string where = path.string();
+  FileReader file(path);
+  uint64_t header_bytes = 0;
+  FOLIO_CHECK(file.size() >= sizeof header_bytes, where,
+              "not a safetensors file: it has only {} bytes", file.size());
+  file.read(&header_bytes, sizeof header_bytes);
+  const uint64_t rest = file.size() - sizeof header_bytes;
+  FOLIO_CHECK(header_bytes <= std::min(rest, most_header_bytes), where,
+              "the file is truncated or not a safetensors file: its header is said to take {} bytes "
+              "but {} follow",
+              header_bytes, rest);
+  std::string text(header_bytes, '\0');
+  file.read(text.data(), text.size());
+  SafetensorsHeader header = parse_safetensors_header(text, where);
+
+  using Named = decltype(header.entries)::value_type;
+  std::vector<const Named*> ordered;
+  for (const Named& named : header.entries) ordered.push_back(&named);
+  std::ranges::sort(ordered, {}, [](const Named* named) {
+    return std::pair(named->second.begin, named->second.end);
+  });
+  uint64_t offset = 0;
+  for (const Named* named : ordered) {
+    FOLIO_CHECK(named->second.begin == offset, where,
+                "the data of tensor \"{}\" begins at {} but the data before it ends at {}",
+                named->first, named->second.begin, offset);
+    offset = named->second.end;
+  }
+  FOLIO_CHECK(offset == rest - header_bytes, where,
+              "the file is truncated or damaged: the tensors take {} bytes but {} follow the header",
+              offset, rest - header_bytes);
+
+  // Shapes are checked against the data, and the data against the file, before memory is taken.
+  SafetensorsFile result;
+  result.metadata = std::move(header.metadata);
+  result.tensors.reserve(ordered.size());
+  for (const Named* named : ordered) {
+    const auto& [name, entry] = *named;
+    const DType dtype = type_of(entry.dtype, where, name);
+    Tensor tensor(shape_of(entry, dtype, where, name), dtype);
+    file.read(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+    result.tensors.push_back({name, std::move(tensor)});
+  }
+  return result;
+}
+
+}  // namespace folio

@@ -1,0 +1,168 @@
+#include "folio/train/safetensors_header.h"
+
+#include <nlohmann/json.hpp>
+
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+using Json = nlohmann::json;
+
+// Takes the parser's events one by one. A document tree would cost many times the text's size
+// before the first check; here the first thing that does not belong ends the parse.
+class HeaderEvents : public Json::json_sax_t {
+ public:
+  explicit HeaderEvents(std::string_view where) : where_(where) {}
+
+  SafetensorsHeader header;
+
+  bool start_object(size_t) override {
+    switch (place_) {
+      case Place::outside: place_ = Place::top; return true;
+      case Place::metadata_value: place_ = Place::metadata; return true;
+      case Place::entry_value: place_ = Place::entry; return true;
+      default: refuse("an object");
+    }
+  }
+
+  bool key(std::string& name) override {
+    switch (place_) {
+      case Place::top:
+        name_ = name;
+        if (name == "__metadata__") {
+          FOLIO_CHECK(!metadata_seen_, where_, "bad header: __metadata__ stands there twice");
+          metadata_seen_ = true;
+          place_ = Place::metadata_value;
+        } else {
+          const auto [place, is_new] = header.entries.try_emplace(name);
+          FOLIO_CHECK(is_new, where_, "bad header: two tensors are called \"{}\"", name);
+          entry_ = &place->second;
+          dtype_seen_ = shape_seen_ = offsets_seen_ = false;
+          place_ = Place::entry_value;
+        }
+        return true;
+      case Place::metadata: {
+        const auto [place, is_new] = header.metadata.try_emplace(name);
+        FOLIO_CHECK(is_new, where_, "bad header: \"{}\" stands twice in __metadata__", name);
+        text_ = &place->second;
+        place_ = Place::metadata_text;
+        return true;
+      }
+      case Place::entry:
+        if (name == "dtype") return begin_field(dtype_seen_, Place::dtype, name);
+        if (name == "shape") return begin_field(shape_seen_, Place::shape_value, name);
+        if (name == "data_offsets") return begin_field(offsets_seen_, Place::offsets_value, name);
+        fail(where_, fmt::format("bad header: tensor \"{}\" has an unknown key \"{}\"", name_, name));
+      default: refuse("a key");
+    }
+  }
+
+  bool string(std::string& value) override {
+    switch (place_) {
+      case Place::metadata_text:
+        *text_ = value;
+        place_ = Place::metadata;
+        return true;
+      case Place::dtype:
+        entry_->dtype = value;
+        place_ = Place::entry;
+        return true;
+      default: refuse("text");
+    }
+  }
+
+  bool start_array(size_t) override {
+    numbers_ = 0;
+    switch (place_) {
+      case Place::shape_value: place_ = Place::shape; return true;
+      case Place::offsets_value: place_ = Place::offsets; return true;
+      default: refuse("a list");
+    }
+  }
+
+  bool number_unsigned(uint64_t value) override {
+    if (place_ == Place::shape) {
+      FOLIO_CHECK(numbers_ < 4, where_, "tensor \"{}\" has more than 4 dimensions; Folio has none such",
+                  name_);
+      FOLIO_CHECK(value <= INT64_MAX, where_, "bad header: a dimension of tensor \"{}\" is {}", name_,
+                  value);
+      entry_->dim[numbers_++] = value;
+      entry_->rank = numbers_;
+      return true;
+    }
+    if (place_ == Place::offsets && numbers_ < 2) {
+      (numbers_++ == 0 ? entry_->begin : entry_->end) = value;
+      return true;
+    }
+    refuse("a number");
+  }
+
+  bool end_array() override {
+    FOLIO_CHECK(place_ == Place::shape || numbers_ == 2, where_,
+                "bad header: tensor \"{}\" has not two data_offsets but {}", name_, numbers_);
+    place_ = Place::entry;
+    return true;
+  }
+
+  bool end_object() override {
+    if (place_ == Place::entry) {
+      FOLIO_CHECK(dtype_seen_ && shape_seen_ && offsets_seen_, where_,
+                  "bad header: tensor \"{}\" lacks one of dtype, shape, data_offsets", name_);
+    }
+    place_ = place_ == Place::top ? Place::outside : Place::top;
+    return true;
+  }
+
+  bool null() override { refuse("null"); }
+  bool boolean(bool) override { refuse("true or false"); }
+  bool number_integer(int64_t) override { refuse("a negative number"); }
+  bool number_float(double, const std::string&) override { refuse("a number that is not whole"); }
+  bool binary(Json::binary_t&) override { refuse("binary data"); }
+  bool parse_error(size_t byte, const std::string&, const Json::exception&) override {
+    fail(where_, fmt::format("bad header: not valid JSON at byte {}", byte));
+  }
+
+ private:
+  // Where in the header the next event falls; X_value: the key X was read, its value comes.
+  enum class Place {
+    outside, top, metadata_value, metadata, metadata_text,
+    entry_value, entry, dtype, shape_value, shape, offsets_value, offsets,
+  };
+
+  bool begin_field(bool& seen, Place next, std::string_view field) {
+    FOLIO_CHECK(!seen, where_, "bad header: tensor \"{}\" has two keys \"{}\"", name_, field);
+    seen = true;
+    place_ = next;
+    return true;
+  }
+
+  [[noreturn]] void refuse(std::string_view what) const {
+    fail(where_, name_.empty() ? fmt::format("bad header: {} where none belongs", what)
+                               : fmt::format("bad header: {} where none belongs, at \"{}\"", what,
+                                             name_));
+  }
+
+  std::string_view where_;
+  Place place_ = Place::outside;
+  std::string name_;              // the top-level key that is being read
+  HeaderEntry* entry_ = nullptr;  // its tensor
+  std::string* text_ = nullptr;   // the metadata that is being read
+  int numbers_ = 0;               // read so far of a list
+  bool metadata_seen_ = false, dtype_seen_ = false, shape_seen_ = false, offsets_seen_ = false;
+};
+
+}  // namespace
+
+SafetensorsHeader parse_safetensors_header(std::string_view text, std::string_view where) {
+  FOLIO_CHECK(text.starts_with('{'), where, "bad header: it does not begin with {{");
+  HeaderEvents events(where);
+  try {
+    Json::sax_parse(text.begin(), text.end(), &events);
+  } catch (const Json::exception&) {  // what the parser throws past its own handler
+    fail(where, "bad header: not valid JSON");
+  }
+  return std::move(events.header);
+}
+
+}  // namespace folio

@@ -1,0 +1,66 @@
+#include "folio/train/text_identity.h"
+
+#include <nlohmann/json.hpp>
+
+#include "folio/data/corpus.h"
+#include "folio/tensor/error.h"
+#include "folio/train/output.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string hash_of(std::string_view text) {
+  uint64_t hash = 14695981039346656037u;
+  for (char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  return fmt::format("{:016x}", hash);
+}
+
+}  // namespace
+
+TextIdentity identify_text(const std::string& text) {
+  const fs::path path = fs::absolute(find_text(text)).lexically_normal();
+  const std::string content = read_file(path);
+  return {path, static_cast<int64_t>(content.size()), hash_of(content)};
+}
+
+std::string to_json(const TextIdentity& identity) {
+  const nlohmann::ordered_json json = {{"path", identity.path.string()},
+                                       {"bytes", identity.bytes},
+                                       {"fnv1a64", identity.hash}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+TextIdentity read_text_identity(const fs::path& run) {
+  const fs::path path = run / "text.json";
+  const std::string content = read_file(path);
+  try {
+    const auto json = nlohmann::json::parse(content);
+    return {json.at("path").get<std::string>(), json.at("bytes").get<int64_t>(),
+            json.at("fnv1a64").get<std::string>()};
+  } catch (const nlohmann::json::exception&) {
+    fail(path.string(), "is damaged; it should hold path, bytes and fnv1a64 of the run's text");
+  }
+}
+
+TextIdentity find_run_text(const fs::path& run, const Config& config) {
+  const TextIdentity wanted = read_text_identity(run);
+  std::error_code ignored;
+  const bool in_place = fs::is_regular_file(wanted.path, ignored);
+  TextIdentity found;
+  try {
+    found = identify_text(in_place ? wanted.path.string() : config.data.text);
+  } catch (const Error& error) {
+    fail(run.string(), fmt::format("the text of this run, {} bytes, is gone from {} ({})",
+                                   grouped(wanted.bytes), wanted.path.string(), error.what()));
+  }
+  FOLIO_CHECK(found.same_text(wanted), run.string(),
+              "{} is not the text of this run any more: it has {} bytes and hash {}, the run's had "
+              "{} and {}; bring the old text back",
+              found.path.string(), grouped(found.bytes), found.hash, grouped(wanted.bytes),
+              wanted.hash);
+  return found;
+}
+
+}  // namespace folio
