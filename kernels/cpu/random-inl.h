@@ -88,33 +88,43 @@ HWY_INLINE hn::Mask<D> dropped_lanes(D d, const uint32_t* bits, uint32_t thresho
   }
 }
 
-/// store(d, i, count, dropped) for vectors over [0, n): dropped = x[i..] where the mask keeps, times
-/// its scale, 0 elsewhere; count is the number of lanes that belong to the row. Element i is number
-/// first_index + i of the mask's stream.
-template <class T, class Store>
-HWY_INLINE void dropout_vectors(const T* x, int64_t n, const DropoutMask& mask,
-                                uint64_t first_index, const Store& store) {
-  const hn::ScalableTag<T> d;
-  const int64_t lanes = lanes_of(d);
-  const auto factor = hn::Set(d, static_cast<T>(mask.scale()));
-  const uint32_t threshold = mask.threshold();
+/// x times a factor, 0 where dropped.
+template <class T>
+struct Drop {
+  T factor;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, hn::Mask<D> dropped) const {
+    return hn::IfThenZeroElse(dropped, hn::Mul(x, hn::Set(d, factor)));
+  }
+};
+
+/// Random bits as an operand of map_vectors: a mask of those below the threshold.
+struct DroppedBits {
+  const uint32_t* bits;
+  uint32_t threshold;
+  DroppedBits operator+(int64_t i) const { return {bits + i, threshold}; }
+};
+template <class D>
+HWY_INLINE hn::Mask<D> load_all(D d, DroppedBits dropped) {
+  return dropped_lanes(d, dropped.bits, dropped.threshold);
+}
+template <class D>
+HWY_INLINE hn::Mask<D> load_part(D d, DroppedBits dropped, int64_t) {
+  return dropped_lanes(d, dropped.bits, dropped.threshold);
+}
+
+/// y = x where the mask keeps, times its scale, 0 elsewhere; or y += it. y may be x. Element i is number first_index + i of the mask's stream.
+template <class T>
+HWY_INLINE void dropout_vectors(bool accumulate, T* y, const T* x, int64_t n,
+                                const DropoutMask& mask, uint64_t first_index) {
   HWY_ALIGN uint32_t numbers[random_room];
   for (int64_t begin = 0; begin < n; begin += random_chunk) {
-    const int64_t end = std::min(n, begin + random_chunk);
+    const int64_t count = std::min(random_chunk, n - begin);
     const uint64_t first = first_index + static_cast<uint64_t>(begin);
     const int64_t skip = static_cast<int64_t>(first % 4);
-    random_blocks(mask.stream, first / 4, (skip + end - begin + 3) / 4, numbers);
-    const uint32_t* bits = numbers + skip - begin;
-    int64_t i = begin;
-    for (; i + lanes <= end; i += lanes) {
-      const auto dropped = dropped_lanes(d, bits + i, threshold);
-      store(d, i, lanes, hn::IfThenZeroElse(dropped, hn::Mul(hn::LoadU(d, x + i), factor)));
-    }
-    if (i < end) {
-      const auto dropped = dropped_lanes(d, bits + i, threshold);
-      const auto v = load_part(d, x + i, end - i);
-      store(d, i, end - i, hn::IfThenZeroElse(dropped, hn::Mul(v, factor)));
-    }
+    random_blocks(mask.stream, first / 4, (skip + count + 3) / 4, numbers);
+    map_vectors(accumulate, y + begin, count, Drop<T>{static_cast<T>(mask.scale())}, x + begin,
+                DroppedBits{numbers + skip, mask.threshold()});
   }
 }
 

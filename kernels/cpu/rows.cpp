@@ -60,19 +60,6 @@ HWY_INLINE void backward_all(T* dp, const T* p, int64_t rows, int64_t columns, i
   }
 }
 
-template <class T>
-struct StoreTo {
-  T* y;
-  template <class D, class V>
-  HWY_INLINE void operator()(D d, int64_t i, int64_t count, V v) const {
-    if (count == lanes_of(d)) {
-      hn::StoreU(v, d, y + i);
-    } else {
-      store_part(v, d, y + i, count);
-    }
-  }
-};
-
 void exp_f32(float* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
              float scale, float* log_sum) {
   exp_all(scores, rows, columns, stride, visible, scale, log_sum);
@@ -98,10 +85,10 @@ void backward_f64(double* dp, const double* p, int64_t rows, int64_t columns, in
   backward_all(dp, p, rows, columns, stride, delta, scale);
 }
 void dropout_f32(float* y, const float* x, int64_t n, const DropoutMask& mask, uint64_t first) {
-  dropout_vectors(x, n, mask, first, StoreTo<float>{y});
+  dropout_vectors(false, y, x, n, mask, first);
 }
 void dropout_f64(double* y, const double* x, int64_t n, const DropoutMask& mask, uint64_t first) {
-  dropout_vectors(x, n, mask, first, StoreTo<double>{y});
+  dropout_vectors(false, y, x, n, mask, first);
 }
 double dot_f32(const float* a, const float* b, int64_t n) {
   return sum_vectors<float>(n, Product(), a, b);

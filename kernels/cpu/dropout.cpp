@@ -1,0 +1,52 @@
+#include "folio/kernels/cpu/pieces.h"
+#include "folio/kernels/cpu/table.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/dropout.cpp"
+#include <hwy/foreach_target.h>
+
+#include "folio/kernels/cpu/random-inl.h"
+#include "folio/kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
+namespace {
+
+template <class T>
+HWY_INLINE void dropout_elements(GradTarget y, const Tensor& x, const DropoutMask& mask,
+                                 int64_t begin, int64_t end) {
+  T* out = elements<T>(*y.tensor) + begin;
+  const T* in = elements<T>(x) + begin;
+  const uint64_t first = mask.first_index + static_cast<uint64_t>(begin);
+  dropout_vectors(y.accumulate, out, in, end - begin, mask, first);
+}
+
+void dropout_piece(GradTarget y, const Tensor& x, const DropoutMask& mask, int64_t begin,
+                   int64_t end) {
+  if (x.dtype() == DType::f32) {
+    dropout_elements<float>(y, x, mask, begin, end);
+  } else {
+    dropout_elements<double>(y, x, mask, begin, end);
+  }
+}
+
+}  // namespace
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace folio::cpu {
+
+HWY_EXPORT(dropout_piece);
+
+void dropout(GradTarget y, const Tensor& x, const DropoutMask& mask) {
+  if (!y) return;
+  if (mask.probability == 0.0) return copy(y, x);
+  check_floating("dropout", x);
+  parallel_for(x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(dropout_piece)(y, x, mask, begin, end);
+  });
+}
+
+}  // namespace folio::cpu
+#endif

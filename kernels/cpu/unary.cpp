@@ -1,0 +1,204 @@
+#include "folio/kernels/cpu/pieces.h"
+#include "folio/kernels/cpu/table.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/unary.cpp"
+#include <hwy/foreach_target.h>
+
+#include "folio/kernels/cpu/math-inl.h"
+#include "folio/kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
+namespace {
+
+// Each op: forward(d, x), and backward(d, s, dy), where s is y if from_output, else x.
+
+struct Exp {
+  static constexpr bool from_output = true;
+  template <class D, class V>
+  static HWY_INLINE V forward(D d, V x) { return exp_any(d, x); }
+  template <class D, class V>
+  static HWY_INLINE V backward(D, V y, V dy) { return hn::Mul(dy, y); }
+};
+
+struct Log {
+  static constexpr bool from_output = false;
+  template <class D, class V>
+  static HWY_INLINE V forward(D d, V x) { return log_any(d, x); }
+  template <class D, class V>
+  static HWY_INLINE V backward(D, V x, V dy) { return hn::Div(dy, x); }
+};
+
+struct Sqrt {
+  static constexpr bool from_output = true;
+  template <class D, class V>
+  static HWY_INLINE V forward(D, V x) { return hn::Sqrt(x); }
+  template <class D, class V>
+  static HWY_INLINE V backward(D, V y, V dy) { return hn::Div(dy, hn::Add(y, y)); }
+};
+
+struct Tanh {
+  static constexpr bool from_output = true;
+  template <class D, class V>
+  static HWY_INLINE V forward(D d, V x) { return hn::Tanh(d, x); }
+  template <class D, class V>
+  static HWY_INLINE V backward(D, V y, V dy) { return hn::NegMulAdd(hn::Mul(y, y), dy, dy); }
+};
+
+struct Sigmoid {
+  static constexpr bool from_output = true;
+  template <class D, class V>
+  static HWY_INLINE V forward(D d, V x) { return sigmoid_of(d, x); }
+  template <class D, class V>
+  static HWY_INLINE V backward(D, V y, V dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, y)); }
+};
+
+// Written so that NaN passes; the slope at 0 is 0.
+struct Relu {
+  static constexpr bool from_output = false;
+  template <class D, class V>
+  static HWY_INLINE V forward(D d, V x) { return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x); }
+  template <class D, class V>
+  static HWY_INLINE V backward(D d, V x, V dy) {
+    return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), dy);
+  }
+};
+
+struct Gelu {
+  static constexpr bool from_output = false;
+  template <class D, class V>
+  static HWY_INLINE V forward(D d, V x) {
+    return hn::Mul(x, normal_cdf(d, x, normal_tail(d, x)));
+  }
+  template <class D, class V>
+  static HWY_INLINE V backward(D d, V x, V dy) {
+    const auto normal = normal_tail(d, x);
+    const V inverse_sqrt_2pi = hn::Set(d, hn::TFromD<D>(0.39894228040143267794));
+    const V density = hn::Mul(normal.exponential, inverse_sqrt_2pi);
+    return hn::Mul(dy, hn::MulAdd(x, density, normal_cdf(d, x, normal)));
+  }
+};
+
+// (1 + tanh(u)) / 2 = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+struct GeluTanh {
+  static constexpr bool from_output = false;
+  static constexpr double linear = 1.59576912160573071176, cubic = 0.044715 * linear;
+  template <class D, class V>
+  static HWY_INLINE V gate(D d, V x, V square) {
+    using T = hn::TFromD<D>;
+    const V slope = hn::MulAdd(square, hn::Set(d, T(cubic)), hn::Set(d, T(linear)));
+    return sigmoid_of(d, hn::Mul(x, slope));
+  }
+  template <class D, class V>
+  static HWY_INLINE V forward(D d, V x) { return hn::Mul(x, gate(d, x, hn::Mul(x, x))); }
+  template <class D, class V>
+  static HWY_INLINE V backward(D d, V x, V dy) {
+    using T = hn::TFromD<D>;
+    const V square = hn::Mul(x, x);
+    const V g = gate(d, x, square);
+    const V slope = hn::MulAdd(square, hn::Set(d, T(3 * cubic)), hn::Set(d, T(linear)));
+    const V derivative = hn::Mul(hn::NegMulAdd(g, g, g), hn::Mul(x, slope));
+    return hn::Mul(dy, hn::Add(g, derivative));
+  }
+};
+
+template <class Op>
+struct Forward {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const { return Op::forward(d, x); }
+};
+template <class Op>
+struct Backward {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V source, V dy) const { return Op::backward(d, source, dy); }
+};
+
+template <class Op, class T>
+void forward_elements(const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
+  map_vectors<false>(elements<T>(y) + begin, end - begin, Forward<Op>(),
+                     elements<const T>(x) + begin);
+}
+
+template <class Op>
+HWY_INLINE void forward_op(const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
+  if (x.dtype() == DType::f32) {
+    forward_elements<Op, float>(y, x, begin, end);
+  } else {
+    forward_elements<Op, double>(y, x, begin, end);
+  }
+}
+
+template <class Op, class T>
+void backward_elements(GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy,
+                       int64_t begin, int64_t end) {
+  const T* source = elements<const T>(Op::from_output ? y : x) + begin;
+  map_vectors(dx.accumulate, elements<T>(*dx.tensor) + begin, end - begin, Backward<Op>(), source,
+              elements<const T>(dy) + begin);
+}
+
+template <class Op>
+HWY_INLINE void backward_op(GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy,
+                            int64_t begin, int64_t end) {
+  if (dy.dtype() == DType::f32) {
+    backward_elements<Op, float>(dx, x, y, dy, begin, end);
+  } else {
+    backward_elements<Op, double>(dx, x, y, dy, begin, end);
+  }
+}
+
+void forward_piece(UnaryOp op, const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
+  switch (op) {
+    case UnaryOp::exp: return forward_op<Exp>(y, x, begin, end);
+    case UnaryOp::log: return forward_op<Log>(y, x, begin, end);
+    case UnaryOp::sqrt: return forward_op<Sqrt>(y, x, begin, end);
+    case UnaryOp::tanh: return forward_op<Tanh>(y, x, begin, end);
+    case UnaryOp::sigmoid: return forward_op<Sigmoid>(y, x, begin, end);
+    case UnaryOp::relu: return forward_op<Relu>(y, x, begin, end);
+    case UnaryOp::gelu: return forward_op<Gelu>(y, x, begin, end);
+    case UnaryOp::gelu_tanh: return forward_op<GeluTanh>(y, x, begin, end);
+  }
+}
+
+void backward_piece(UnaryOp op, GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy,
+                    int64_t begin, int64_t end) {
+  switch (op) {
+    case UnaryOp::exp: return backward_op<Exp>(dx, x, y, dy, begin, end);
+    case UnaryOp::log: return backward_op<Log>(dx, x, y, dy, begin, end);
+    case UnaryOp::sqrt: return backward_op<Sqrt>(dx, x, y, dy, begin, end);
+    case UnaryOp::tanh: return backward_op<Tanh>(dx, x, y, dy, begin, end);
+    case UnaryOp::sigmoid: return backward_op<Sigmoid>(dx, x, y, dy, begin, end);
+    case UnaryOp::relu: return backward_op<Relu>(dx, x, y, dy, begin, end);
+    case UnaryOp::gelu: return backward_op<Gelu>(dx, x, y, dy, begin, end);
+    case UnaryOp::gelu_tanh: return backward_op<GeluTanh>(dx, x, y, dy, begin, end);
+  }
+}
+
+}  // namespace
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace folio::cpu {
+
+HWY_EXPORT(forward_piece);
+HWY_EXPORT(backward_piece);
+
+void unary_forward(UnaryOp op, const Tensor& y, const Tensor& x) {
+  check_floating("unary", x);
+  parallel_for(x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(forward_piece)(op, y, x, begin, end);
+  });
+}
+
+void unary_backward(UnaryOp op, GradTarget dx, const Tensor& x, const Tensor& y,
+                    const Tensor& dy) {
+  if (!dx) return;
+  check_floating("unary", dy);
+  parallel_for(dy.numel(), grain_elements, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(backward_piece)(op, dx, x, y, dy, begin, end);
+  });
+}
+
+}  // namespace folio::cpu
+#endif
