@@ -6,15 +6,13 @@
 #include <map>
 
 #include "folio/data/corpus.h"
-#include "folio/data/utf8.h"
 #include "folio/tensor/error.h"
 #include "folio/train/config_fields.h"
 #include "folio/train/config_value.h"
+#include "folio/train/config_yaml.h"
 
 namespace folio {
 namespace {
-
-constexpr size_t most_bytes = 1 << 20;
 
 // Where a field was set.
 struct Origin {
@@ -32,8 +30,7 @@ class Reader {
   Config finish();
 
  private:
-  std::string place(const YAML::Mark& mark) const;
-  void check_text(const std::string& yaml) const;
+  std::string place(const YAML::Mark& mark) const { return yaml_place(where_, mark); }
   void read_section(const std::string& section, const YAML::Node& node);
   const std::string& key_of(const YAML::Node& node, std::map<std::string, int>& seen,
                             std::string_view prefix) const;
@@ -43,20 +40,6 @@ class Reader {
   std::map<std::string, Origin> origins_;  // by dotted name
   int order_ = 0;
 };
-
-// yaml-cpp's documents, or Error from its exceptions, beginning with at(mark).
-template <class At>
-std::vector<YAML::Node> load_yaml(const std::string& yaml, At at) {
-  try {
-    return YAML::LoadAll(yaml);
-  } catch (const YAML::Exception& error) {
-    FOLIO_CHECK(error.msg != YAML::ErrorMsg::BAD_FILE, at(error.mark),
-                "nested too deeply; a config has sections with keys, and lists");
-    fail(at(error.mark), fmt::format("not valid YAML: {}; check indentation (spaces, no tabs), "
-                                     "colons, brackets and quotes",
-                                     error.msg));
-  }
-}
 
 const ConfigField* find_field(std::string_view section, std::string_view key) {
   for (const ConfigField& field : config_fields()) {
@@ -117,23 +100,6 @@ std::string field_with_key(std::string_view key) {
   fail_unknown(where, "key", meant, fmt::format("the keys of {} are: {}", section, all));
 }
 
-std::string Reader::place(const YAML::Mark& mark) const {
-  if (mark.is_null()) return where_;
-  return fmt::format("{}:{}:{}", where_, mark.line + 1, mark.column + 1);
-}
-
-void Reader::check_text(const std::string& yaml) const {
-  FOLIO_CHECK(yaml.size() <= most_bytes, where_,
-              "this is too long for a config: {} bytes, at most {}; is it another kind of file?",
-              yaml.size(), most_bytes);
-  decode_utf8(yaml, where_);
-  for (size_t i = 0; i < yaml.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(yaml[i]);  // yaml-cpp would take 0x04 for the end
-    FOLIO_CHECK(byte >= 0x20 || byte == '\t' || byte == '\n' || byte == '\r', where_,
-                "byte {} (counted from 0) is the control character 0x{:02x}; remove it", i, byte);
-  }
-}
-
 const std::string& Reader::key_of(const YAML::Node& node, std::map<std::string, int>& seen,
                                   std::string_view prefix) const {
   FOLIO_CHECK(node.IsScalar(), place(node.Mark()), "{} is not a key; a key is a name", kind_of(node));
@@ -144,13 +110,8 @@ const std::string& Reader::key_of(const YAML::Node& node, std::map<std::string, 
 }
 
 void Reader::read_document(const std::string& yaml) {
-  check_text(yaml);
-  const std::vector<YAML::Node> documents =
-      load_yaml(yaml, [this](const YAML::Mark& mark) { return place(mark); });
-  if (documents.empty()) return;
-  FOLIO_CHECK(documents.size() == 1, where_,
-              "there are {} YAML documents in one file; leave out the lines ---", documents.size());
-  const YAML::Node& root = documents.front();
+  const YAML::Node root =
+      load_yaml(yaml, where_, [this](const YAML::Mark& mark) { return place(mark); });
   if (root.IsNull()) return;
   FOLIO_CHECK(root.IsMap(), place(root.Mark()), "found {} where the sections {} belong",
               kind_of(root), section_names());
@@ -196,10 +157,7 @@ void Reader::override_with(const std::string& assignment) {
   const ConfigField* field = find_field(section, key);
   if (field == nullptr) fail_unknown_key(place, section, key);
   const std::string value = assignment.substr(equals + 1);
-  Reader(place).check_text(value);
-  const auto documents = load_yaml(value, [&place](const YAML::Mark&) { return place; });
-  FOLIO_CHECK(documents.size() <= 1, place, "{} is more than one value", shown(value));
-  field->read(config_, documents.empty() ? YAML::Node() : documents.front(), place);
+  field->read(config_, load_yaml(value, place, [&place](const YAML::Mark&) { return place; }), place);
   origins_[field->name()] = {place, order_};
 }
 

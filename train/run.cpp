@@ -39,7 +39,6 @@ class Training {
   void sample();
   void save();
   void conclude();
-  fs::path best_path() const { return run_.directory / "checkpoints" / "best"; }
   bool keeps_checkpoints() const { return run_.config.train.checkpoint_every > 0; }
 
   OpenedRun run_;
@@ -70,13 +69,9 @@ Training::Training(OpenedRun run, int64_t last_step)
     trainer_.set_steps_done(progress_.step);
     first_step_ = progress_.step;
   }
-  // The best may be younger than the checkpoint, or gone.
-  progress_.best_step = -1;
-  progress_.best_validation_loss = std::numeric_limits<double>::infinity();
-  if (fs::exists(best_path())) {
-    const Progress best = read_progress(best_path());
-    progress_.best_step = best.step;
-    progress_.best_validation_loss = best.validation_loss;
+  if (!best_checkpoint(run_.directory)) {  // removed by hand: the next evaluation makes a new one
+    progress_.best_step = -1;
+    progress_.best_validation_loss = std::numeric_limits<double>::infinity();
   }
 }
 
@@ -157,8 +152,8 @@ void Training::evaluate() {
   progress_.best_validation_loss = evaluation_.loss;
   progress_.best_step = progress_.step;
   if (keeps_checkpoints()) {
-    save_checkpoint(best_path(), trainer_.parameters(), trainer_.optimizer(), trainer_.tokenizer(),
-                    run_.config, progress_);
+    save_checkpoint(run_.directory / "checkpoints" / "best", trainer_.parameters(),
+                    trainer_.optimizer(), trainer_.tokenizer(), run_.config, progress_);
   }
 }
 
@@ -197,8 +192,9 @@ void Training::conclude() {
     if (evaluation_.tokens != all) evaluation_ = trainer_.evaluate(0);
     print(fmt::format("validation loss {:.4f} over the whole split ({} tokens)\n",
                       evaluation_.loss, grouped(all)));
-    if (keeps_checkpoints() && progress_.best_step != progress_.step) {
-      load_parameters(best_path(), trainer_.parameters());
+    const auto best = best_checkpoint(run_.directory);
+    if (best && progress_.best_step != progress_.step) {
+      load_parameters(*best, trainer_.parameters());
       print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
                         grouped(progress_.best_step), trainer_.evaluate(0).loss));
     }

@@ -43,9 +43,9 @@ void forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns 
     for (int64_t i = begin; i < end; ++i) {
       const HeadTask task{shape, i / shape.heads, i % shape.heads};
       forward_head<T>(task, task.rows_of<T>(y, 0, shape.queries), task.log_sum_of<T>(log_sum),
-                      task.rows_of<T>(*q.tensor, q.first, shape.queries),
-                      task.rows_of<T>(*k.tensor, k.first, shape.keys),
-                      task.rows_of<T>(*v.tensor, v.first, shape.keys),
+                      task.rows_of<const T>(*q.tensor, q.first, shape.queries),
+                      task.rows_of<const T>(*k.tensor, k.first, shape.keys),
+                      task.rows_of<const T>(*v.tensor, v.first, shape.keys),
                       task.key_mask_of(key_mask));
     }
   });

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "folio/kernels/kernels.h"
 
@@ -36,7 +37,8 @@ struct HeadTask {
   template <class T>
   HeadRows<T> rows_of(const Tensor& tensor, int64_t first, int64_t rows) const {
     const int64_t width = tensor.shape().columns();
-    return {tensor.data<T>() + batch * rows * width + first + head * shape.head_dim, width};
+    T* data = tensor.data<std::remove_const_t<T>>();
+    return {data + batch * rows * width + first + head * shape.head_dim, width};
   }
 
   /// Of a (B, heads, Tq) tensor.

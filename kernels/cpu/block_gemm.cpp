@@ -140,6 +140,24 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace folio::cpu {
 
+namespace {
+
+template <class T>
+void transpose(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* y, int64_t ldy) {
+  constexpr int64_t unit = 64 / sizeof(T);  // a cache line of x and of y
+  for (int64_t i0 = 0; i0 < rows; i0 += unit) {
+    const int64_t i1 = std::min(i0 + unit, rows);
+    for (int64_t j0 = 0; j0 < columns; j0 += unit) {
+      const int64_t j1 = std::min(j0 + unit, columns);
+      for (int64_t j = j0; j < j1; ++j) {
+        for (int64_t i = i0; i < i1; ++i) y[j * ldy + i] = x[i * ldx + j];
+      }
+    }
+  }
+}
+
+}  // namespace
+
 HWY_EXPORT(multiply_f32);
 HWY_EXPORT(multiply_f64);
 
@@ -153,6 +171,16 @@ void block_gemm(int64_t m, int64_t n, int64_t k, const double* a, int64_t row_st
                 int64_t inner_stride, const double* b, int64_t ldb, bool accumulate, double* c,
                 int64_t ldc) {
   HWY_DYNAMIC_DISPATCH(multiply_f64)(m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
+}
+
+void block_transpose(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y,
+                     int64_t ldy) {
+  transpose(rows, columns, x, ldx, y, ldy);
+}
+
+void block_transpose(int64_t rows, int64_t columns, const double* x, int64_t ldx, double* y,
+                     int64_t ldy) {
+  transpose(rows, columns, x, ldx, y, ldy);
 }
 
 }  // namespace folio::cpu

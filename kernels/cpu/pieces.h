@@ -53,8 +53,34 @@ struct RowPieces {
   int64_t end(int64_t piece) const { return std::min(rows, (piece + 1) * size); }
 };
 
-/// y (columns) = or += the sum over pieces of partial: pieces rows, `stride` elements apart.
+/// y (columns) = or += the sum of `pieces` rows of partial, `stride` apart, the first at element
+/// `first`.
 void add_pieces(GradTarget y, const Tensor& partial, int64_t first, int64_t pieces,
                 int64_t stride);
+
+/// Columns that a piece of sum_columns sums at a time: few enough to stay in the first cache.
+inline constexpr int64_t column_block = 512;
+
+/// y (columns) = or += a sum over rows. body(out, offset, accumulate, row_begin, row_end,
+/// column_begin, column_end) sums part of them, in that order of rows, to out's elements from
+/// `offset` on; its row_begin < row_end.
+template <class Body>
+void sum_columns(GradTarget y, int64_t rows, int64_t columns, const Body& body) {
+  const RowPieces pieces(rows, columns);
+  const int64_t blocks = (columns + column_block - 1) / column_block;
+  const bool direct = pieces.count == 1;
+  const Tensor partial =
+      direct ? *y.tensor : Tensor({pieces.count, columns}, y.tensor->dtype());
+  const int64_t grain = std::max<int64_t>(
+      1, grain_elements / (std::min(rows, pieces.size) * std::min(columns, column_block)));
+  parallel_for(pieces.count * blocks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t piece = task / blocks, column = task % blocks * column_block;
+      body(partial, piece * columns + column, direct && y.accumulate, pieces.begin(piece),
+           pieces.end(piece), column, std::min(columns, column + column_block));
+    }
+  });
+  if (!direct) add_pieces(y, partial, 0, pieces.count, columns);
+}
 
 }  // namespace folio::cpu

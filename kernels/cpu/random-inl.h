@@ -113,7 +113,8 @@ HWY_INLINE hn::Mask<D> load_part(D d, DroppedBits dropped, int64_t) {
   return dropped_lanes(d, dropped.bits, dropped.threshold);
 }
 
-/// y = x where the mask keeps, times its scale, 0 elsewhere; or y += it. y may be x. Element i is number first_index + i of the mask's stream.
+/// y = x where the mask keeps, times its scale, 0 elsewhere; or y += it. y may be x. Element i is
+/// number first_index + i of the mask's stream.
 template <class T>
 HWY_INLINE void dropout_vectors(bool accumulate, T* y, const T* x, int64_t n,
                                 const DropoutMask& mask, uint64_t first_index) {

@@ -24,6 +24,10 @@ std::string error_in(const std::string& yaml, const std::vector<std::string>& ov
   return error_of([&] { parse(yaml, overrides); });
 }
 
+const std::string second_document =
+    "a second YAML document begins here; leave out lines of --- and brackets or commas that belong "
+    "to nothing";
+
 TEST(ConfigErrors, UnknownNamesAreRefusedWithTheNameMeant) {
   EXPECT_EQ(error_in("data: {}\nmodel:\n  widht: 3"),
             "x.yaml:3:3: model.widht: unknown key; is model.width meant?");
@@ -59,7 +63,7 @@ TEST(ConfigErrors, BadOverridesAreRefused) {
   EXPECT_THAT(error_in("", {"train.sample_at=[1"}),
               StartsWith("--set train.sample_at: not valid YAML: "));
   EXPECT_EQ(error_in("", {"model.width=3\n---\n4"}),
-            "--set model.width: \"3\\n---\\n4\" is more than one value");
+            "--set model.width: " + second_document);
   EXPECT_THAT(error_in("", {""}), StartsWith("--set \"\": there is no value; "));
 }
 
@@ -193,7 +197,12 @@ TEST(ConfigErrors, WhatIsNoYamlIsRefused) {
   EXPECT_EQ(error_in("model: {}\nmodel: {}"),
             "x.yaml:2:1: model: given twice, first in line 1; remove one of them");
   EXPECT_EQ(error_in("model: {}\n---\ntrain: {}"),
-            "x.yaml: there are 2 YAML documents in one file; leave out the lines ---");
+            "x.yaml:2:1: " + second_document);
+  // Left-over punctuation, on which some YAML parsers never end.
+  for (const char* yaml : {",", "]", "}", "[#\n,]", "model: {}}", "{}\n,", "]]]]", "{},,,"}) {
+    EXPECT_THAT(error_in(yaml), StartsWith("x.yaml:")) << yaml;
+  }
+  EXPECT_EQ(error_in("{}\n,"), "x.yaml:2:1: " + second_document);
   EXPECT_EQ(error_in("[a]: 3"), "x.yaml:1:1: a list is not a key; a key is a name");
   EXPECT_EQ(error_in("model: {{a: b}: 3}"),
             "x.yaml:1:9: a section with keys of its own is not a key; a key is a name");

@@ -1,0 +1,88 @@
+#include "folio/kernels/cpu/bias_activation.h"
+#include "folio/kernels/cpu/gemm.h"
+#include "folio/kernels/cpu/parallel.h"
+#include "folio/kernels/cpu/table.h"
+
+namespace folio::cpu {
+namespace {
+
+/// c (m, n) = op(a) op(b) for each of `count` products; a and b advance by a step (0: one serves
+/// all) that c advances by m n.
+struct Products {
+  int64_t m, n, k, count, step_a, step_b;
+};
+
+int64_t row_length(const Tensor& x) { return x.shape().columns(); }
+int64_t column_length(const Tensor& x) { return x.dim(-2); }
+int64_t matrix_size(const Tensor& x) { return row_length(x) * column_length(x); }
+int64_t leading(const Tensor& x) {
+  int64_t count = 1;
+  for (int axis = 0; axis + 2 < x.shape().rank(); ++axis) count *= x.dim(axis);
+  return count;
+}
+
+Products products_of(const Tensor& c, const Tensor& a, bool transpose_a, const Tensor& b,
+                     bool transpose_b) {
+  const int64_t m = transpose_a ? row_length(a) : column_length(a);
+  const int64_t k = transpose_a ? column_length(a) : row_length(a);
+  const int64_t n = transpose_b ? column_length(b) : row_length(b);
+  const int64_t count = leading(a);
+  // Leading dimensions that c lacks are further rows of the inner dimension.
+  if (leading(c) != count) return {m, n, count * k, 1, 0, 0};
+  // One b for every a: the a's lie below one another.
+  if (b.shape().rank() == 2 && !transpose_a) return {count * m, n, k, 1, 0, 0};
+  return {m, n, k, count, matrix_size(a), b.shape().rank() == 2 ? 0 : matrix_size(b)};
+}
+
+template <class T>
+void multiply(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
+  const Products p = products_of(*c.tensor, a, transpose_a, b, transpose_b);
+  const int64_t lda = row_length(a), ldb = row_length(b);
+  const T beta = c.accumulate ? T{1} : T{0};
+  const auto multiply_range = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      gemm(transpose_a, transpose_b, p.m, p.n, p.k, T{1}, a.data<T>() + i * p.step_a, lda,
+           b.data<T>() + i * p.step_b, ldb, beta, c.tensor->data<T>() + i * p.m * p.n, p.n);
+    }
+  };
+  // Many products are shared out whole; few large ones are divided by gemm itself.
+  constexpr int64_t many = 16, worth_sharing = 1'000'000;  // multiplications
+  const int64_t work = p.m * p.n * p.k;
+  if (p.count >= many || work < worth_sharing) {
+    parallel_for(p.count, worth_sharing / (4 * std::max<int64_t>(work, 1)), multiply_range);
+  } else {
+    multiply_range(0, p.count);
+  }
+}
+
+template <class T>
+void linear(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
+            const Tensor& bias, const UnaryOp* activation) {
+  const int64_t rows = x.shape().rows(), in = weight.dim(1), out = weight.dim(0);
+  T* product = (z && activation != nullptr ? z : y).data<T>();
+  gemm(false, true, rows, out, in, T{1}, x.data<T>(), in, weight.data<T>(), in, T{0}, product, out);
+  if (bias || activation != nullptr) {
+    bias_activation(y.data<T>(), product, bias ? bias.data<T>() : nullptr, rows, out, activation);
+  }
+}
+
+}  // namespace
+
+void matmul(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
+  if (a.dtype() == DType::f64) {
+    multiply<double>(c, a, transpose_a, b, transpose_b);
+  } else {
+    multiply<float>(c, a, transpose_a, b, transpose_b);
+  }
+}
+
+void linear_forward(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
+                    const Tensor& bias, const UnaryOp* activation) {
+  if (y.dtype() == DType::f64) {
+    linear<double>(y, z, x, weight, bias, activation);
+  } else {
+    linear<float>(y, z, x, weight, bias, activation);
+  }
+}
+
+}  // namespace folio::cpu

@@ -1,0 +1,122 @@
+#include "folio/kernels/cpu/pieces.h"
+#include "folio/kernels/cpu/table.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/softmax.cpp"
+#include <hwy/foreach_target.h>
+
+#include "folio/kernels/cpu/softmax-inl.h"
+#include "folio/kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
+namespace {
+
+// In two steps: the largest element less the maximum is exactly 0.
+template <class T>
+struct LogSoftmax {
+  T max, log_sum;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Sub(hn::Sub(x, hn::Set(d, max)), hn::Set(d, log_sum));
+  }
+};
+
+template <class T>
+struct SoftmaxGradient {
+  T dot;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V y, V dy) const {
+    return hn::Mul(y, hn::Sub(dy, hn::Set(d, dot)));
+  }
+};
+
+template <class T>
+struct LogSoftmaxGradient {
+  T sum;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V y, V dy) const {
+    return hn::NegMulAdd(exp_nonpositive(d, y), hn::Set(d, sum), dy);
+  }
+};
+
+template <class T>
+HWY_INLINE void forward_rows(const Tensor& y, const Tensor& x, bool logarithm, int64_t begin,
+                             int64_t end, int64_t n) {
+  for (int64_t r = begin; r < end; ++r) {
+    T* out = elements<T>(y) + r * n;
+    const T* in = elements<const T>(x) + r * n;
+    const T max = max_vectors(in, n, T{1});
+    if (logarithm) {
+      const double sum = exp_sum(in, n, max);
+      map_vectors<false>(out, n, LogSoftmax<T>{max, static_cast<T>(std::log(sum))}, in);
+    } else {
+      const double sum = exp_row(out, in, n, n, T{1}, max);
+      map_vectors<false>(out, n, Scaled<T>{static_cast<T>(1.0 / sum)}, out);
+    }
+  }
+}
+
+template <class T>
+HWY_INLINE void backward_rows(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm,
+                              int64_t begin, int64_t end, int64_t n) {
+  for (int64_t r = begin; r < end; ++r) {
+    T* out = elements<T>(*dx.tensor) + r * n;
+    const T* result = elements<const T>(y) + r * n;
+    const T* slope = elements<const T>(dy) + r * n;
+    if (logarithm) {
+      const T sum = static_cast<T>(sum_vectors<T>(n, Identity(), slope));
+      map_vectors(dx.accumulate, out, n, LogSoftmaxGradient<T>{sum}, result, slope);
+    } else {
+      const T dot = static_cast<T>(sum_vectors<T>(n, Product(), result, slope));
+      map_vectors(dx.accumulate, out, n, SoftmaxGradient<T>{dot}, result, slope);
+    }
+  }
+}
+
+void forward_piece(const Tensor& y, const Tensor& x, bool logarithm, int64_t begin, int64_t end) {
+  const int64_t n = x.shape().columns();
+  if (x.dtype() == DType::f32) {
+    forward_rows<float>(y, x, logarithm, begin, end, n);
+  } else {
+    forward_rows<double>(y, x, logarithm, begin, end, n);
+  }
+}
+
+void backward_piece(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm,
+                    int64_t begin, int64_t end) {
+  const int64_t n = y.shape().columns();
+  if (y.dtype() == DType::f32) {
+    backward_rows<float>(dx, y, dy, logarithm, begin, end, n);
+  } else {
+    backward_rows<double>(dx, y, dy, logarithm, begin, end, n);
+  }
+}
+
+}  // namespace
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace folio::cpu {
+
+HWY_EXPORT(forward_piece);
+HWY_EXPORT(backward_piece);
+
+void softmax_forward(const Tensor& y, const Tensor& x, bool logarithm) {
+  check_floating("softmax", x);
+  parallel_for(x.shape().rows(), grain_rows(x.shape().columns()), [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(forward_piece)(y, x, logarithm, begin, end);
+  });
+}
+
+void softmax_backward(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm) {
+  if (!dx) return;
+  check_floating("softmax", y);
+  parallel_for(y.shape().rows(), grain_rows(y.shape().columns()), [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(backward_piece)(dx, y, dy, logarithm, begin, end);
+  });
+}
+
+}  // namespace folio::cpu
+#endif

@@ -1,0 +1,242 @@
+#include "folio/train/run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "folio/train/text_identity.h"
+#include "support/temporary.h"
+#include "train/tiny_run.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// Every file below a directory, by its relative name.
+std::map<std::string, std::string> files_in(const fs::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) {
+      files[fs::relative(entry.path(), directory).string()] = read_text(entry.path());
+    }
+  }
+  return files;
+}
+
+/// metrics.jsonl without what depends on the clock.
+std::vector<nlohmann::json> metrics_of(const fs::path& run) {
+  std::vector<nlohmann::json> lines;
+  std::ifstream file(run / "metrics.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    lines.push_back(nlohmann::json::parse(line));
+    lines.back().erase("tokens_per_second");
+  }
+  return lines;
+}
+
+class RunTest : public ::testing::Test {
+ protected:
+  RunTest() {
+    write_file(text_, tiny_text());
+    write_file(config_, tiny_yaml(text_));
+  }
+
+  /// Trains, and returns what was printed.
+  std::string train_into(const std::string& run, TrainOptions options = {}) {
+    if (!options.resume) options.config = config_;
+    options.run = directory_.path() / run;
+    testing::internal::CaptureStdout();
+    try {
+      train(options);
+    } catch (...) {
+      testing::internal::GetCapturedStdout();
+      throw;
+    }
+    return testing::internal::GetCapturedStdout();
+  }
+
+  fs::path path(const std::string& name) const { return directory_.path() / name; }
+
+  TemporaryDirectory directory_;
+  fs::path text_ = directory_.path() / "text.txt";
+  fs::path config_ = directory_.path() / "tiny.yaml";
+  const std::vector<std::string> keep_ = {"train.checkpoint_every=10"};
+};
+
+TEST_F(RunTest, LeavesADirectoryThatHoldsEverything) {
+  const std::string said = train_into(
+      "run", {.overrides = {"train.checkpoint_every=10", "train.sample_at=[0, 20]",
+                            "train.sample_tokens=30"}});
+  EXPECT_THAT(said, AllOf(HasSubstr("reading " + text_.string()), HasSubstr("validation loss"),
+                          HasSubstr("tokens/s"), HasSubstr("next folio sample")));
+  for (const char* name : {"config.yaml", "text.json", "metrics.jsonl", "samples/step_0.txt",
+                           "samples/step_20.txt", "checkpoints/step_10/model.safetensors",
+                           "checkpoints/step_20/optimizer.safetensors",
+                           "checkpoints/best/model.safetensors"}) {
+    EXPECT_TRUE(fs::exists(path("run") / name)) << name;
+  }
+  EXPECT_TRUE(differing_keys(load_config(path("run") / "config.yaml"),
+                             tiny_config(text_, {"train.checkpoint_every=10",
+                                                 "train.sample_at=[0, 20]",
+                                                 "train.sample_tokens=30"}))
+                  .empty());
+  int trained = 0, evaluated = 0;
+  for (const nlohmann::json& line : metrics_of(path("run"))) {
+    trained += line.contains("train_loss");
+    evaluated += line.contains("val_loss");
+  }
+  EXPECT_EQ(trained, 20);
+  EXPECT_EQ(evaluated, 4);
+}
+
+TEST_F(RunTest, TwentyStepsAreTenAStopAndTenMore) {
+  train_into("whole", {.overrides = keep_});
+  const std::string stopped = train_into("parts", {.overrides = keep_, .stop_at = 10});
+  EXPECT_THAT(stopped, HasSubstr("stopped after step 10 of 20"));
+  EXPECT_FALSE(fs::exists(path("parts/checkpoints/step_20")));
+  train_into("parts", {.resume = true});
+  for (const char* step : {"checkpoints/step_10", "checkpoints/step_20", "checkpoints/best"}) {
+    EXPECT_EQ(files_in(path("whole") / step), files_in(path("parts") / step)) << step;
+  }
+  EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("parts")));
+}
+
+TEST_F(RunTest, ContinuesFromTheNewestCheckpointAfterACrash) {
+  // As if the machine had stopped at step 17: the metrics and the best are younger than the
+  // checkpoint of step 7.
+  train_into("whole", {.overrides = {"train.checkpoint_every=7"}});
+  fs::copy(path("whole"), path("crashed"), fs::copy_options::recursive);
+  fs::remove_all(path("crashed/checkpoints/step_20"));
+  fs::remove_all(path("crashed/checkpoints/step_14"));
+  std::ofstream(path("crashed/metrics.jsonl"), std::ios::app) << "{\"step\":2";
+  train_into("crashed", {.resume = true});
+  EXPECT_EQ(files_in(path("whole/checkpoints")), files_in(path("crashed/checkpoints")));
+  EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("crashed")));
+}
+
+TEST_F(RunTest, StartsAgainWhereNoCheckpointIsLeft) {
+  train_into("whole", {.overrides = keep_});
+  fs::copy(path("whole"), path("crashed"), fs::copy_options::recursive);
+  fs::remove_all(path("crashed/checkpoints"));
+  train_into("crashed", {.resume = true});
+  EXPECT_EQ(files_in(path("whole/checkpoints")), files_in(path("crashed/checkpoints")));
+  EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("crashed")));
+}
+
+TEST_F(RunTest, TheBestCheckpointHasTheLowestValidationLoss) {
+  train_into("run", {.overrides = {"train.checkpoint_every=20", "train.eval_every=2",
+                                   "optimizer.lr=0.5", "schedule.name=constant"}});
+  double best = std::numeric_limits<double>::infinity();
+  int64_t step = -1;
+  for (const nlohmann::json& line : metrics_of(path("run"))) {
+    if (!line.contains("val_loss") || line["val_loss"] >= best) continue;
+    best = line["val_loss"];
+    step = line["step"];
+  }
+  const Progress progress = read_progress(path("run/checkpoints/best"));
+  EXPECT_EQ(progress.step, step);
+  EXPECT_EQ(progress.validation_loss, best);
+  EXPECT_EQ(load_run(path("run"), "best")->progress.step, step);
+  EXPECT_EQ(load_run(path("run"), "last")->progress.step, 20);
+}
+
+TEST_F(RunTest, AFinishedRunSaysSo) {
+  train_into("run", {.overrides = keep_});
+  const auto before = files_in(path("run"));
+  EXPECT_THAT(train_into("run", {.resume = true}), HasSubstr("20 steps are done"));
+  EXPECT_THAT(train_into("run", {.resume = true, .stop_at = 5}), HasSubstr("20 steps are done"));
+  EXPECT_EQ(files_in(path("run")), before);
+}
+
+TEST_F(RunTest, GoesOnForMoreSteps) {
+  train_into("run", {.overrides = keep_});
+  train_into("run", {.overrides = {"train.steps=24"}, .resume = true});
+  EXPECT_TRUE(fs::exists(path("run/checkpoints/step_24")));
+  EXPECT_EQ(load_config(path("run/config.yaml")).train.steps, 24);
+}
+
+TEST_F(RunTest, NeverTouchesADirectoryThatIsInUse) {
+  fs::create_directory(path("run"));
+  write_file(path("run") / "precious.txt", "mine");
+  const auto before = files_in(path("run"));
+  EXPECT_THAT(error_of([&] { train_into("run"); }),
+              AllOf(HasSubstr(path("run").string()), HasSubstr("exists and is not empty"),
+                    HasSubstr("--resume")));
+  EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
+              HasSubstr("no run to continue"));
+  EXPECT_EQ(files_in(path("run")), before);
+  EXPECT_THAT(error_of([&] { train_into("text.txt"); }), HasSubstr("is a file"));
+  EXPECT_EQ(read_text(text_), tiny_text());
+}
+
+TEST_F(RunTest, WritesNothingBeforeEverythingIsChecked) {
+  for (const char* bad : {"data.text=/nowhere/text.txt", "model.heads=3", "model.context=3000",
+                          "train.sample_prompt=\u20ac"}) {
+    EXPECT_NE(error_of([&] { train_into("run", {.overrides = {bad}}); }), "") << bad;
+    EXPECT_FALSE(fs::exists(path("run"))) << bad;
+  }
+}
+
+TEST_F(RunTest, UsesADirectoryThatIsEmpty) {
+  fs::create_directory(path("run"));
+  train_into("run", {.overrides = {"train.steps=2"}});
+  EXPECT_TRUE(fs::exists(path("run/metrics.jsonl")));
+}
+
+TEST_F(RunTest, ListsTheKeysThatAContinuedRunCannotChange) {
+  train_into("run", {.overrides = keep_, .stop_at = 10});
+  const auto before = files_in(path("run"));
+  EXPECT_THAT(error_of([&] {
+                train_into("run", {.overrides = {"model.width=32", "optimizer.lr=0.1",
+                                                 "train.steps=30"},
+                                   .resume = true});
+              }),
+              AllOf(HasSubstr("cannot change model.width, optimizer.lr;"),
+                    Not(HasSubstr("cannot change train.steps"))));
+  EXPECT_EQ(files_in(path("run")), before);
+}
+
+TEST_F(RunTest, ContinuesOnTheSameTextOnly) {
+  train_into("run", {.overrides = keep_, .stop_at = 10});
+  fs::rename(text_, path("moved.txt"));
+  const auto before = files_in(path("run"));
+  EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
+              AllOf(HasSubstr("is gone from"), HasSubstr(text_.string())));
+  write_file(text_, tiny_text(3000));
+  EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
+              HasSubstr("is not the text of this run"));
+  EXPECT_EQ(files_in(path("run")), before);
+  train_into("run", {.overrides = {"data.text=" + path("moved.txt").string()}, .resume = true});
+  EXPECT_TRUE(fs::exists(path("run/checkpoints/step_20")));
+  EXPECT_EQ(read_text_identity(path("run")).path, path("moved.txt"));
+}
+
+TEST_F(RunTest, AnIntervalOfZeroMeansNever) {
+  const std::string said = train_into("run", {.overrides = {"train.eval_every=0"}});
+  EXPECT_THAT(said, Not(HasSubstr("validation loss")));
+  EXPECT_TRUE(fs::is_empty(path("run/checkpoints")));
+  for (const nlohmann::json& line : metrics_of(path("run"))) EXPECT_FALSE(line.contains("val_loss"));
+}
+
+TEST_F(RunTest, NamesADirectoryThatIsNoRun) {
+  EXPECT_THAT(error_of([&] { load_run(path("nothing"), "last"); }),
+              HasSubstr("is not a run directory"));
+}
+
+TEST_F(RunTest, DivergenceEndsTheRun) {
+  EXPECT_THAT(error_of([&] {
+                train_into("run", {.overrides = {"optimizer.lr=1e30", "optimizer.clip=0",
+                                                 "schedule.name=constant"}});
+              }),
+              HasSubstr("training has diverged"));
+}
+
+}  // namespace
+}  // namespace folio
