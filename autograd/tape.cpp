@@ -1,5 +1,7 @@
 #include "folio/autograd/tape.h"
 
+#include <algorithm>
+
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 
@@ -36,23 +38,36 @@ void Tape::backward(const Variable& loss, double scale) {
               "the loss depends on no parameter or leaf, or was computed while not recording");
   FOLIO_CHECK(loss.value.numel() == 1, "backward", "the loss is {}; it must have one element",
               loss.value.describe());
+  // Found at once, unless more was recorded after the loss.
+  const bool recorded = std::any_of(entries_.rbegin(), entries_.rend(), [&](const Entry& entry) {
+    return entry.outputs[0] == loss.slot || entry.outputs[1] == loss.slot;
+  });
+  FOLIO_CHECK(recorded, "backward",
+              "the loss was not recorded on this tape, or backward() has run already");
   kernels_->fill(*grad_of(loss.slot).tensor, scale);
-  while (!entries_.empty()) {
-    Entry entry = entries_.back();
-    entries_.pop_back();
-    // The closure dies at the end of this block whatever happens, and with it what it kept alive.
-    std::unique_ptr<void, void (*)(void*)> closure(entry.closure, entry.destroy);
-    bool reached = false;
-    for (GradSlot* slot : entry.outputs) reached |= slot != nullptr && slot->written;
-    if (reached) entry.run(entry.closure, *this);
-    for (GradSlot* slot : entry.outputs) {
-      if (slot != nullptr) {
-        slot->grad = Tensor();
-        slot->written = false;
-      }
-    }
+  try {
+    while (!entries_.empty()) run_last_entry();
+  } catch (...) {
+    clear();
+    throw;
   }
   chunk_ = chunk_offset_ = 0;
+}
+
+void Tape::run_last_entry() {
+  const Entry entry = entries_.back();
+  entries_.pop_back();
+  // The closure dies at the end of this block whatever happens, and with it what it kept alive.
+  const std::unique_ptr<void, void (*)(void*)> closure(entry.closure, entry.destroy);
+  bool reached = false;
+  for (GradSlot* slot : entry.outputs) reached |= slot != nullptr && slot->written;
+  if (reached) entry.run(entry.closure, *this);
+  for (GradSlot* slot : entry.outputs) {
+    if (slot != nullptr) {
+      slot->grad = Tensor();
+      slot->written = false;
+    }
+  }
 }
 
 void Tape::clear() {

@@ -62,7 +62,8 @@ class Tape {
   /// The gradient of a leaf or parameter after backward(); throws Error if nothing reached it.
   const Tensor& gradient(const Variable& leaf) const;
   /// Runs the closures in reverse, from d(loss)/d(loss) = scale, and empties the tape.
-  /// loss must have one element and have been recorded here. Throws Error otherwise.
+  /// loss must have one element and have been recorded here. Throws Error otherwise. Where a
+  /// closure throws, the tape is cleared.
   void backward(const Variable& loss, double scale = 1.0);
   /// Forgets everything; variables made by this tape are then invalid. Memory is kept for reuse.
   void clear();
@@ -108,6 +109,7 @@ class Tape {
 
   GradSlot* new_slot(const Tensor& value);
   void* arena_allocate(size_t bytes, size_t alignment);
+  void run_last_entry();
   void destroy_entries();
 
   Device device_;
@@ -143,7 +145,8 @@ template <class Closure>
 void Tape::record(const char* name, const Variable& first, const Variable& second,
                   Closure closure) {
   if (first.slot == nullptr && second.slot == nullptr) return;
-  static_assert(sizeof(Closure) + alignof(Closure) <= chunk_bytes);
+  static_assert(sizeof(Closure) <= chunk_bytes);
+  static_assert(alignof(Closure) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);  // what chunks begin with
   void* place = arena_allocate(sizeof(Closure), alignof(Closure));
   new (place) Closure(std::move(closure));
   entries_.push_back({name,

@@ -83,7 +83,9 @@ fs::path find_text(const std::string& text) {
   }
   const fs::path cache = cache_directory();
   const fs::path data = environment("FOLIO_DATA_DIR");
-  if (cache.empty()) search.note("the cache (none of $FOLIO_CACHE_DIR, $XDG_CACHE_HOME, $HOME is set)");
+  if (cache.empty()) {
+    search.note("the cache (none of $FOLIO_CACHE_DIR, $XDG_CACHE_HOME, $HOME is set)");
+  }
   for (const fs::path& folder : {cache, data}) {
     if (folder.empty()) continue;
     for (const std::string& name : names) {
@@ -91,12 +93,14 @@ fs::path find_text(const std::string& text) {
     }
   }
   if (data.empty()) search.note("$FOLIO_DATA_DIR (not set)");
-  fail("data.text", fmt::format("no text named {} was found; tried {}; {}", text, search.tried(), advice));
+  fail("data.text",
+       fmt::format("no text named {} was found; tried {}; {}", text, search.tried(), advice));
 }
 
 std::string read_file(const fs::path& path) {
   const auto fail_reading = [&path](const std::string& reason) {
-    fail(path.string(), fmt::format("cannot be read: {}; check the path and its permissions", reason));
+    fail(path.string(),
+         fmt::format("cannot be read: {}; check the path and its permissions", reason));
   };
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) fail_reading("it is a directory, not a file");

@@ -32,7 +32,8 @@ std::vector<char32_t> read_characters(const Json& list, std::string_view where) 
   for (const Json& entry : list) {
     const size_t index = characters.size();
     FOLIO_CHECK(entry.is_number_unsigned(), where,
-                "entry {} of \"characters\" is not a whole number of at least 0; {}", index, advice);
+                "entry {} of \"characters\" is not a whole number of at least 0; {}", index,
+                advice);
     const uint64_t code_point = entry.get<uint64_t>();
     FOLIO_CHECK(code_point <= 0x10FFFF && (code_point < 0xD800 || code_point > 0xDFFF), where,
                 "entry {} of \"characters\" is {}, which is no Unicode character; {}", index,
@@ -75,7 +76,8 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, std::strin
   FOLIO_CHECK(object.is_object(), where, "not a tokenizer: the JSON is no object; {}", advice);
   const std::string& kind = string_member(object, "kind", where);
   if (kind == "char") return read_char_tokenizer(object, where);
-  fail(where, fmt::format("the tokenizer is of an unknown kind; this build knows: char; {}", advice));
+  fail(where,
+       fmt::format("the tokenizer is of an unknown kind; this build knows: char; {}", advice));
 }
 
 }  // namespace folio

@@ -28,10 +28,12 @@ constexpr Sequence sequence_of(uint8_t lead) {
 [[noreturn]] void fail_at(std::string_view where, std::string_view text, size_t position) {
   constexpr std::string_view advice = "save the text as UTF-8 (for example with iconv)";
   if (position == text.size()) {
-    fail(where, fmt::format("the text ends at byte {} inside a UTF-8 character; {}", position, advice));
+    fail(where,
+         fmt::format("the text ends at byte {} inside a UTF-8 character; {}", position, advice));
   }
-  fail(where, fmt::format("byte {} (counted from 0) is 0x{:02x}, which is not valid UTF-8 there; {}",
-                          position, static_cast<uint8_t>(text[position]), advice));
+  fail(where,
+       fmt::format("byte {} (counted from 0) is 0x{:02x}, which is not valid UTF-8 there; {}",
+                   position, static_cast<uint8_t>(text[position]), advice));
 }
 
 }  // namespace

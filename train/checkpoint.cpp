@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <map>
 #include <system_error>
 
 #include "folio/tensor/error.h"
@@ -31,7 +32,7 @@ constexpr std::string_view aside_mark = ".old";
 
 fs::path aside_of(const fs::path& directory) { return directory.string().append(aside_mark); }
 
-bool is_directory(const fs::path& path) {
+bool directory_exists(const fs::path& path) {
   std::error_code error;
   return fs::is_directory(path, error);
 }
@@ -48,7 +49,7 @@ std::optional<int64_t> whole_number(std::string_view text) {
 // A crash between two renames leaves a checkpoint under the name put aside only.
 std::optional<fs::path> present(const fs::path& directory) {
   for (const fs::path& path : {directory, aside_of(directory)}) {
-    if (is_directory(path)) return path;
+    if (directory_exists(path)) return path;
   }
   return std::nullopt;
 }
@@ -76,10 +77,10 @@ void remove_leftovers(const fs::path& parent) {
       leftover = process && (*process == ::getpid() ||
                              (::kill(static_cast<pid_t>(*process), 0) != 0 && errno == ESRCH));
     } else if (name.ends_with(aside_mark)) {
-      leftover = is_directory(path.string().substr(0, path.string().size() - aside_mark.size()));
+      leftover = directory_exists(path.string().substr(0, path.string().size() - aside_mark.size()));
     }
     std::error_code ignored;  // leftovers hurt nobody
-    if (leftover && is_directory(path)) fs::remove_all(path, ignored);
+    if (leftover && directory_exists(path)) fs::remove_all(path, ignored);
   }
 }
 
@@ -103,7 +104,7 @@ class PendingDirectory {
   /// Puts what is at `final_path` aside, takes its place, and removes it.
   void move_to(const fs::path& final_path) {
     const fs::path aside = aside_of(final_path);
-    const bool replaces = is_directory(final_path);
+    const bool replaces = directory_exists(final_path);
     if (replaces) {
       std::error_code ignored;  // if it cannot be removed, the rename says why
       fs::remove_all(aside, ignored);
@@ -303,7 +304,7 @@ std::optional<fs::path> best_checkpoint(const fs::path& run) {
 }
 
 fs::path find_checkpoint(const fs::path& run, const std::string& which) {
-  FOLIO_CHECK(is_directory(run), run.string(), "there is no such run directory");
+  FOLIO_CHECK(directory_exists(run), run.string(), "there is no such run directory");
   const auto checkpoints = list_checkpoints(run);
   const auto best = best_checkpoint(run);
   if (which == "best" && best) return *best;

@@ -20,6 +20,7 @@ struct Origin {
   int order = 0;      // later ones win
 };
 
+// Collects a file and then overrides into one config, and remembers where each field was set.
 class Reader {
  public:
   explicit Reader(std::string where) : where_(std::move(where)) {}
@@ -102,7 +103,8 @@ std::string field_with_key(std::string_view key) {
 
 const std::string& Reader::key_of(const YAML::Node& node, std::map<std::string, int>& seen,
                                   std::string_view prefix) const {
-  FOLIO_CHECK(node.IsScalar(), place(node.Mark()), "{} is not a key; a key is a name", kind_of(node));
+  FOLIO_CHECK(node.IsScalar(), place(node.Mark()), "{} is not a key; a key is a name",
+              kind_of(node));
   const auto [first, is_new] = seen.emplace(node.Scalar(), node.Mark().line + 1);
   FOLIO_CHECK(is_new, place(node.Mark()), "{}{}: given twice, first in line {}; remove one of them",
               prefix, shown_key(node.Scalar()), first->second);
@@ -149,7 +151,8 @@ void Reader::override_with(const std::string& assignment) {
   const size_t equals = assignment.find('=');
   const std::string name = assignment.substr(0, equals);
   const std::string place = "--set " + shown_key(name);
-  FOLIO_CHECK(equals != std::string::npos, place, "there is no value; write --set section.key=value");
+  FOLIO_CHECK(equals != std::string::npos, place,
+              "there is no value; write --set section.key=value");
   const size_t dot = name.find('.');
   const std::string section = name.substr(0, dot);
   if (!is_section(section)) fail_unknown_section(place, section);
@@ -157,7 +160,8 @@ void Reader::override_with(const std::string& assignment) {
   const ConfigField* field = find_field(section, key);
   if (field == nullptr) fail_unknown_key(place, section, key);
   const std::string value = assignment.substr(equals + 1);
-  field->read(config_, load_yaml(value, place, [&place](const YAML::Mark&) { return place; }), place);
+  field->read(config_, load_yaml(value, place, [&place](const YAML::Mark&) { return place; }),
+              place);
   origins_[field->name()] = {place, order_};
 }
 

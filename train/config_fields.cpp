@@ -167,9 +167,9 @@ std::vector<ConfigField> make_fields() {
       boolean("model.bias", at(model, &M::bias), "in linear layers and layer norms"),
       choice<M, Norm>("model.norm", at(model, &M::norm), {{"pre", Norm::pre}, {"post", Norm::post}},
                       "where blocks normalise"),
-      choice<M, Positions>(
-          "model.positions", at(model, &M::positions),
-          {{"learned", Positions::learned}, {"sinusoidal", Positions::sinusoidal}}, "encoding"),
+      choice<M, Positions>("model.positions", at(model, &M::positions),
+                           {{"learned", Positions::learned}, {"sinusoidal", Positions::sinusoidal}},
+                           "encoding"),
       choice<M, FeedForwardActivation>("model.activation", at(model, &M::activation),
                                        {{"relu", FeedForwardActivation::relu},
                                         {"gelu", FeedForwardActivation::gelu},
@@ -260,13 +260,6 @@ std::string accumulate_complaint(const Config& config) {
                      train_batch, batch);
 }
 
-std::string warmup_complaint(const Config& config) {
-  const auto& [warmup, steps] = std::pair(config.schedule.warmup, config.train.steps);
-  if (config.schedule.kind != ScheduleKind::cosine || warmup <= steps) return "";
-  return fmt::format("{} is more than {} {}; choose a warm-up that ends within the run", warmup,
-                     train_steps, steps);
-}
-
 }  // namespace
 
 std::span<const ConfigSection> config_sections() {
@@ -289,7 +282,6 @@ std::span<const ConfigRule> config_rules() {
   static const std::vector<ConfigRule> rules = {
       {model_heads, model_width, heads_complaint},
       {train_accumulate, train_batch, accumulate_complaint},
-      {schedule_warmup, train_steps, warmup_complaint},
   };
   return rules;
 }

@@ -19,11 +19,21 @@ std::string double_quoted(std::string_view text) {
   std::string result = "\"";
   for (char c : text) {
     switch (c) {
-      case '"': result += "\\\""; break;
-      case '\\': result += "\\\\"; break;
-      case '\n': result += "\\n"; break;
-      case '\t': result += "\\t"; break;
-      case '\r': result += "\\r"; break;
+      case '"':
+        result += "\\\"";
+        break;
+      case '\\':
+        result += "\\\\";
+        break;
+      case '\n':
+        result += "\\n";
+        break;
+      case '\t':
+        result += "\\t";
+        break;
+      case '\r':
+        result += "\\r";
+        break;
       default: {
         const auto byte = static_cast<unsigned char>(c);
         result += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
@@ -147,9 +157,8 @@ std::string read_string(const YAML::Node& node, std::string_view where) {
 std::string write_string(std::string_view text) {
   constexpr std::string_view safe =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
-  const bool plain = !text.empty() && text.find_first_not_of(safe) == text.npos &&
-                     text[0] != '-' && text[0] != '.' && text != "null" && text != "Null" &&
-                     text != "NULL";
+  const bool plain = !text.empty() && text.find_first_not_of(safe) == text.npos && text[0] != '-' &&
+                     text[0] != '.' && text != "null" && text != "Null" && text != "NULL";
   return plain ? std::string(text) : double_quoted(text);
 }
 

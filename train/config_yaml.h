@@ -7,7 +7,7 @@
 namespace YAML {
 struct Mark;
 class Node;
-}
+}  // namespace YAML
 
 namespace folio {
 

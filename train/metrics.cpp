@@ -1,10 +1,11 @@
 #include "folio/train/metrics.h"
 
+#include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 #include "folio/tensor/error.h"
 #include "folio/train/files.h"
@@ -37,10 +38,8 @@ std::string lines_until(std::string_view text, int64_t last) {
   return kept;
 }
 
-/// The shortest text that reads back to the same double. JSON knows no NaN and no infinity: null.
-std::string number(double value) {
-  return std::isfinite(value) ? fmt::format("{}", value) : "null";
-}
+/// The shortest text that reads back to the same double; null for NaN and infinity.
+std::string number(double value) { return Json(value).dump(); }
 
 }  // namespace
 

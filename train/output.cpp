@@ -19,10 +19,14 @@ void print(std::string_view text) {
 }
 
 std::string grouped(int64_t number) {
-  std::string digits = fmt::format("{}", number);
-  const size_t first = number < 0 ? 1 : 0;
-  for (size_t end = digits.size(); end > first + 3; end -= 3) digits.insert(end - 3, ",");
-  return digits;
+  const std::string digits = fmt::format("{}", number);
+  std::string result;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    const bool after_digit = i > 0 && digits[i - 1] != '-';
+    if (after_digit && (digits.size() - i) % 3 == 0) result += ',';
+    result += digits[i];
+  }
+  return result;
 }
 
 std::string human_bytes(double bytes) {

@@ -28,6 +28,13 @@ inline void check_shape(const char* op, const char* name, const Tensor& x, const
   FOLIO_CHECK(x.shape() == shape, op, "{} is {}; wanted {}", name, x.describe(), shape.to_string());
 }
 
+/// Turns an axis that may count from the end into 0..rank-1. Throws Error when out of range.
+inline int checked_axis(const char* op, const Shape& shape, int axis) {
+  FOLIO_CHECK(axis >= -shape.rank() && axis < shape.rank(), op,
+              "axis {} is out of range for shape {}", axis, shape.to_string());
+  return shape.normalize_axis(axis);
+}
+
 /// Throws Error unless every index is in [0, limit).
 void check_indices(const char* op, const char* name, const Tensor& indices, int64_t limit);
 

@@ -46,7 +46,7 @@ Variable permute(Tape& tape, const Variable& x, std::initializer_list<int> axes)
   unsigned seen = 0;
   int i = 0;
   for (int axis : axes) {
-    order[i] = x.shape().normalize_axis(axis);
+    order[i] = checked_axis("permute", x.shape(), axis);
     seen |= 1u << order[i++];
   }
   FOLIO_CHECK(seen == (1u << rank) - 1, "permute", "an axis of {} is named twice",
@@ -58,11 +58,13 @@ Variable transpose(Tape& tape, const Variable& x, int first, int second) {
   check_floating("transpose", "x", x.value);
   std::array<int, 4> order{};
   std::iota(order.begin(), order.end(), 0);
-  std::swap(order[x.shape().normalize_axis(first)], order[x.shape().normalize_axis(second)]);
+  std::swap(order[checked_axis("transpose", x.shape(), first)],
+            order[checked_axis("transpose", x.shape(), second)]);
   return permute_axes(tape, "transpose", x, order);
 }
 
 Variable reshape(Tape& tape, const Variable& x, const Shape& shape) {
+  check_floating("reshape", "x", x.value);
   const Variable y = tape.output_sharing(x.value.reshape(shape), x);
   tape.record("reshape", y, [dx = x.slot, dy = y.slot](Tape& tape) {
     tape.pass_grad(dx, tape.grad(dy));
@@ -72,7 +74,7 @@ Variable reshape(Tape& tape, const Variable& x, const Shape& shape) {
 
 Variable slice(Tape& tape, const Variable& x, int axis, int64_t start, int64_t length) {
   check_floating("slice", "x", x.value);
-  axis = x.shape().normalize_axis(axis);
+  axis = checked_axis("slice", x.shape(), axis);
   FOLIO_CHECK(start >= 0 && length >= 0 && start + length <= x.dim(axis), "slice",
               "indices {} to {} lie outside axis {} of {}", start, start + length, axis,
               x.shape().to_string());
@@ -92,7 +94,7 @@ Variable concat(Tape& tape, const std::vector<Variable>& parts, int axis) {
   FOLIO_CHECK(!parts.empty(), "concat", "there are no parts; wanted at least one");
   const Variable& first = parts.front();
   check_floating("concat", "part 0", first.value);
-  axis = first.shape().normalize_axis(axis);
+  axis = checked_axis("concat", first.shape(), axis);
   int64_t total = 0;
   const Variable* any = &first;  // one that needs a gradient, if there is one
   for (size_t i = 0; i < parts.size(); ++i) {

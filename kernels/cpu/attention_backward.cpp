@@ -38,6 +38,7 @@ struct BackwardHead {
   bool scores_wanted() const { return dq || dk; }
 
   void run() {
+    separate_targets();
     block_transpose(shape().keys, shape().head_dim, k.data, k.stride, keys, stride);
     if (scores_wanted()) {
       block_transpose(shape().keys, shape().head_dim, v.data, v.stride, values, stride);
@@ -54,6 +55,22 @@ struct BackwardHead {
       if (dv) update_keys(dv, p, dy, first, end, seen, add);
       if (dk) update_keys(dk, dp, q, first, end, seen, add);
     }
+  }
+
+  /// Where one tensor is the target twice, as in attention(x, x, x), every write must add.
+  void separate_targets() {
+    const bool shared = (dq && (same(dq, dk) || same(dq, dv))) || (dk && same(dk, dv));
+    if (!shared) return;
+    clear(dq, shape().queries);
+    clear(dk, shape().keys);
+    clear(dv, shape().keys);
+  }
+  static bool same(const HeadGrad<T>& a, const HeadGrad<T>& b) { return a.rows.data == b.rows.data; }
+  void clear(HeadGrad<T>& grad, int64_t rows) const {
+    for (int64_t i = 0; grad && !grad.accumulate && i < rows; ++i) {
+      std::fill(grad.rows[i], grad.rows[i] + shape().head_dim, T{0});
+    }
+    grad.accumulate = true;
   }
 
   /// p and dp, from `offset` on, of the queries [first, first + rows), and their dq. `seen`: by the

@@ -8,66 +8,70 @@
 #include <hwy/foreach_target.h>
 
 #include "folio/kernels/cpu/softmax-inl.h"
+#include "folio/kernels/cpu/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-/// e[i] factor - constant.
 template <class T>
-struct Gradient {
-  T factor, constant;
+struct Affine {
+  T factor, offset;
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V e) const {
-    return hn::MulSub(e, hn::Set(d, factor), hn::Set(d, constant));
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::MulAdd(x, hn::Set(d, factor), hn::Set(d, offset));
   }
 };
 
-/// One row's loss, unscaled; its gradient, scaled, where dx is not null.
+/// The loss of one row of V logits, not yet scaled; dx (null: not wanted) its scaled gradient,
+/// scale (softmax - (1 - epsilon) [i = target] - epsilon / V).
 template <class T>
-HWY_INLINE double row_loss(T* dx, const T* x, int64_t classes, int32_t target,
+HWY_INLINE double row_loss(T* dx, const T* x, int64_t V, int64_t target,
                            const CrossEntropyOptions& options) {
   const double epsilon = options.label_smoothing;
-  const T max = max_vectors(x, classes, T{1});
-  const double sum = dx != nullptr ? exp_row(dx, x, classes, classes, T{1}, max)
-                                   : exp_sum(x, classes, max);
+  const T max = max_vectors(x, V, T{1});
+  // Before dx is written, which may be x.
+  const double chosen = static_cast<double>(x[target]);
+  const double mean =
+      epsilon > 0.0 ? sum_vectors<T>(V, Identity(), x) / static_cast<double>(V) : 0.0;
+  double sum;
+  if (dx) {
+    sum = exp_row(dx, x, V, V, T{1}, max);
+    const double uniform = epsilon * options.scale / static_cast<double>(V);
+    map_vectors<false>(
+        dx, V, Affine<T>{static_cast<T>(options.scale / sum), static_cast<T>(-uniform)}, dx);
+    dx[target] -= static_cast<T>((1.0 - epsilon) * options.scale);
+  } else {
+    sum = exp_sum(x, V, max);
+  }
   const double log_sum = static_cast<double>(max) + std::log(sum);
-  double loss = log_sum - (1.0 - epsilon) * static_cast<double>(x[target]);
-  if (epsilon > 0.0) {
-    loss -= epsilon * sum_vectors<T>(classes, Identity{}, x) / static_cast<double>(classes);
-  }
-  if (dx != nullptr) {
-    const Gradient<T> gradient{
-        static_cast<T>(options.scale / sum),
-        static_cast<T>(options.scale * epsilon / static_cast<double>(classes))};
-    map_vectors<false>(dx, classes, gradient, static_cast<const T*>(dx));
-    dx[target] -= static_cast<T>(options.scale * (1.0 - epsilon));
-  }
-  return loss;
+  const double likelihood = log_sum - chosen;
+  return epsilon > 0.0 ? (1.0 - epsilon) * likelihood + epsilon * (log_sum - mean) : likelihood;
 }
 
 template <class T>
 HWY_INLINE double rows_loss(const Tensor& dlogits, const Tensor& logits, const Tensor& targets,
                             const CrossEntropyOptions& options, int64_t begin, int64_t end) {
-  const int64_t classes = logits.shape().columns();
-  const int32_t* target = elements<int32_t>(targets);
+  const int64_t V = logits.shape().columns();
+  const int32_t* target = elements<const int32_t>(targets);
   double loss = 0.0;
-  for (int64_t row = begin; row < end; ++row) {
-    T* dx = dlogits ? elements<T>(dlogits) + row * classes : nullptr;
-    if (target[row] != options.ignored_index) {
-      loss += row_loss(dx, elements<T>(logits) + row * classes, classes, target[row], options);
-    } else if (dx != nullptr) {
-      std::fill(dx, dx + classes, T{0});
+  for (int64_t r = begin; r < end; ++r) {
+    T* dx = dlogits ? elements<T>(dlogits) + r * V : nullptr;
+    if (target[r] == options.ignored_index) {
+      if (dx) std::fill(dx, dx + V, T{0});
+    } else {
+      loss += row_loss(dx, elements<const T>(logits) + r * V, V, target[r], options);
     }
   }
   return loss;
 }
 
-double cross_entropy_piece(const Tensor& dlogits, const Tensor& logits, const Tensor& targets,
-                           const CrossEntropyOptions& options, int64_t begin, int64_t end) {
-  return logits.dtype() == DType::f32
-             ? rows_loss<float>(dlogits, logits, targets, options, begin, end)
-             : rows_loss<double>(dlogits, logits, targets, options, begin, end);
+double loss_piece(const Tensor& dlogits, const Tensor& logits, const Tensor& targets,
+                  const CrossEntropyOptions& options, int64_t begin, int64_t end) {
+  if (logits.dtype() == DType::f32) {
+    return rows_loss<float>(dlogits, logits, targets, options, begin, end);
+  }
+  return rows_loss<double>(dlogits, logits, targets, options, begin, end);
 }
 
 }  // namespace
@@ -77,16 +81,15 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace folio::cpu {
 
-HWY_EXPORT(cross_entropy_piece);
+HWY_EXPORT(loss_piece);
 
 void cross_entropy(const Tensor& loss, const Tensor& dlogits, const Tensor& logits,
                    const Tensor& targets, const CrossEntropyOptions& options) {
   check_floating("cross_entropy", logits);
+  const int64_t columns = logits.shape().columns();
   const double sum = sum_over_pieces(
-      logits.shape().rows(), grain_rows(logits.shape().columns()),
-      [&](int64_t begin, int64_t end) {
-        return HWY_DYNAMIC_DISPATCH(cross_entropy_piece)(dlogits, logits, targets, options, begin,
-                                                         end);
+      logits.shape().rows(), grain_rows(columns), [&](int64_t begin, int64_t end) {
+        return HWY_DYNAMIC_DISPATCH(loss_piece)(dlogits, logits, targets, options, begin, end);
       });
   fill(loss, options.scale * sum);
 }

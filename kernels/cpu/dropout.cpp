@@ -16,9 +16,13 @@ template <class T>
 HWY_INLINE void dropout_elements(GradTarget y, const Tensor& x, const DropoutMask& mask,
                                  int64_t begin, int64_t end) {
   T* out = elements<T>(*y.tensor) + begin;
-  const T* in = elements<T>(x) + begin;
+  const T* in = elements<const T>(x) + begin;
   const uint64_t first = mask.first_index + static_cast<uint64_t>(begin);
-  dropout_vectors(y.accumulate, out, in, end - begin, mask, first);
+  if (y.accumulate) {
+    dropout_vectors(out, in, end - begin, mask, first, static_cast<const T*>(out));
+  } else {
+    dropout_vectors(out, in, end - begin, mask, first);
+  }
 }
 
 void dropout_piece(GradTarget y, const Tensor& x, const DropoutMask& mask, int64_t begin,

@@ -36,6 +36,7 @@ Products products_of(const Tensor& c, const Tensor& a, bool transpose_a, const T
 
 template <class T>
 void multiply(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
+  if (!c) return;
   const Products p = products_of(*c.tensor, a, transpose_a, b, transpose_b);
   const int64_t lda = row_length(a), ldb = row_length(b);
   const T beta = c.accumulate ? T{1} : T{0};
@@ -61,9 +62,11 @@ void linear(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& wei
   const int64_t rows = x.shape().rows(), in = weight.dim(1), out = weight.dim(0);
   T* product = (z && activation != nullptr ? z : y).data<T>();
   gemm(false, true, rows, out, in, T{1}, x.data<T>(), in, weight.data<T>(), in, T{0}, product, out);
-  if (bias || activation != nullptr) {
-    bias_activation(y.data<T>(), product, bias ? bias.data<T>() : nullptr, rows, out, activation);
-  }
+  // Functions that are not in bias_activation take a pass of their own.
+  const bool fused = activation != nullptr && is_activation(*activation);
+  bias_activation(fused ? y.data<T>() : product, product, bias ? bias.data<T>() : nullptr, rows,
+                  out, fused ? activation : nullptr);
+  if (activation != nullptr && !fused) unary_forward(*activation, y, z ? z : y);
 }
 
 }  // namespace

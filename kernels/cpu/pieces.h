@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "folio/kernels/cpu/parallel.h"
@@ -66,6 +67,10 @@ inline constexpr int64_t column_block = 512;
 /// `offset` on; its row_begin < row_end.
 template <class Body>
 void sum_columns(GradTarget y, int64_t rows, int64_t columns, const Body& body) {
+  if (rows * columns == 0) {
+    if (!y.accumulate) std::memset(y.tensor->raw(), 0, static_cast<size_t>(y.tensor->bytes()));
+    return;
+  }
   const RowPieces pieces(rows, columns);
   const int64_t blocks = (columns + column_block - 1) / column_block;
   const bool direct = pieces.count == 1;

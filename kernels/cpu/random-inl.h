@@ -88,13 +88,17 @@ HWY_INLINE hn::Mask<D> dropped_lanes(D d, const uint32_t* bits, uint32_t thresho
   }
 }
 
-/// x times a factor, 0 where dropped.
+/// x times a factor, 0 where dropped; plus a base, if there is one.
 template <class T>
 struct Drop {
   T factor;
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x, hn::Mask<D> dropped) const {
+  HWY_INLINE V operator()(D d, hn::Mask<D> dropped, V x) const {
     return hn::IfThenZeroElse(dropped, hn::Mul(x, hn::Set(d, factor)));
+  }
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, hn::Mask<D> dropped, V x, V base) const {
+    return hn::Add(base, (*this)(d, dropped, x));
   }
 };
 
@@ -113,19 +117,21 @@ HWY_INLINE hn::Mask<D> load_part(D d, DroppedBits dropped, int64_t) {
   return dropped_lanes(d, dropped.bits, dropped.threshold);
 }
 
-/// y = x where the mask keeps, times its scale, 0 elsewhere; or y += it. y may be x. Element i is
-/// number first_index + i of the mask's stream.
-template <class T>
-HWY_INLINE void dropout_vectors(bool accumulate, T* y, const T* x, int64_t n,
-                                const DropoutMask& mask, uint64_t first_index) {
+/// y = x where the mask keeps, times its scale, 0 elsewhere, plus base[i] if there is one (base is
+/// nothing or one pointer). Element i is number first_index + i of the mask's stream. y may be x or
+/// the base.
+template <class T, class... Base>
+HWY_INLINE void dropout_vectors(T* y, const T* x, int64_t n, const DropoutMask& mask,
+                                uint64_t first_index, Base... base) {
   HWY_ALIGN uint32_t numbers[random_room];
+  const Drop<T> drop{static_cast<T>(mask.scale())};
   for (int64_t begin = 0; begin < n; begin += random_chunk) {
     const int64_t count = std::min(random_chunk, n - begin);
     const uint64_t first = first_index + static_cast<uint64_t>(begin);
     const int64_t skip = static_cast<int64_t>(first % 4);
     random_blocks(mask.stream, first / 4, (skip + count + 3) / 4, numbers);
-    map_vectors(accumulate, y + begin, count, Drop<T>{static_cast<T>(mask.scale())}, x + begin,
-                DroppedBits{numbers + skip, mask.threshold()});
+    const DroppedBits dropped{numbers + skip, mask.threshold()};
+    map_vectors<false>(y + begin, count, drop, dropped, x + begin, (base + begin)...);
   }
 }
 

@@ -85,10 +85,10 @@ void backward_f64(double* dp, const double* p, int64_t rows, int64_t columns, in
   backward_all(dp, p, rows, columns, stride, delta, scale);
 }
 void dropout_f32(float* y, const float* x, int64_t n, const DropoutMask& mask, uint64_t first) {
-  dropout_vectors(false, y, x, n, mask, first);
+  dropout_vectors(y, x, n, mask, first);
 }
 void dropout_f64(double* y, const double* x, int64_t n, const DropoutMask& mask, uint64_t first) {
-  dropout_vectors(false, y, x, n, mask, first);
+  dropout_vectors(y, x, n, mask, first);
 }
 double dot_f32(const float* a, const float* b, int64_t n) {
   return sum_vectors<float>(n, Product(), a, b);

@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/unary.cpp"
 #include <hwy/foreach_target.h>
 
+#include "folio/kernels/cpu/activation-inl.h"
 #include "folio/kernels/cpu/math-inl.h"
 #include "folio/kernels/cpu/vector-inl.h"
 
@@ -12,7 +13,8 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-// Each op: forward(d, x), and backward(d, s, dy), where s is y if from_output, else x.
+// Each op: forward(d, x), and backward(d, s, dy), where s is y if from_output, else x. Those that
+// serve as activations are in activation-inl.h.
 
 struct Exp {
   static constexpr bool from_output = true;
@@ -52,55 +54,6 @@ struct Sigmoid {
   static HWY_INLINE V forward(D d, V x) { return sigmoid_of(d, x); }
   template <class D, class V>
   static HWY_INLINE V backward(D, V y, V dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, y)); }
-};
-
-// Written so that NaN passes; the slope at 0 is 0.
-struct Relu {
-  static constexpr bool from_output = false;
-  template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x); }
-  template <class D, class V>
-  static HWY_INLINE V backward(D d, V x, V dy) {
-    return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), dy);
-  }
-};
-
-struct Gelu {
-  static constexpr bool from_output = false;
-  template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) {
-    return hn::Mul(x, normal_cdf(d, x, normal_tail(d, x)));
-  }
-  template <class D, class V>
-  static HWY_INLINE V backward(D d, V x, V dy) {
-    const auto normal = normal_tail(d, x);
-    const V inverse_sqrt_2pi = hn::Set(d, hn::TFromD<D>(0.39894228040143267794));
-    const V density = hn::Mul(normal.exponential, inverse_sqrt_2pi);
-    return hn::Mul(dy, hn::MulAdd(x, density, normal_cdf(d, x, normal)));
-  }
-};
-
-// (1 + tanh(u)) / 2 = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).
-struct GeluTanh {
-  static constexpr bool from_output = false;
-  static constexpr double linear = 1.59576912160573071176, cubic = 0.044715 * linear;
-  template <class D, class V>
-  static HWY_INLINE V gate(D d, V x, V square) {
-    using T = hn::TFromD<D>;
-    const V slope = hn::MulAdd(square, hn::Set(d, T(cubic)), hn::Set(d, T(linear)));
-    return sigmoid_of(d, hn::Mul(x, slope));
-  }
-  template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return hn::Mul(x, gate(d, x, hn::Mul(x, x))); }
-  template <class D, class V>
-  static HWY_INLINE V backward(D d, V x, V dy) {
-    using T = hn::TFromD<D>;
-    const V square = hn::Mul(x, x);
-    const V g = gate(d, x, square);
-    const V slope = hn::MulAdd(square, hn::Set(d, T(3 * cubic)), hn::Set(d, T(linear)));
-    const V derivative = hn::Mul(hn::NegMulAdd(g, g, g), hn::Mul(x, slope));
-    return hn::Mul(dy, hn::Add(g, derivative));
-  }
 };
 
 template <class Op>

@@ -108,7 +108,6 @@ TEST(ResidualDropoutLayerNorm, Gradients) {
                                  static_cast<int>(uses)));
         // With only the sum in use nothing reaches gain and bias: they are left out.
         std::vector<Tensor> inputs = {residual, x};
-        const Variable constant_gain{gain};
         if (uses == Uses::sum) {
           expect_gradients(inputs, [&](Tape& tape, const auto& v) {
             const std::vector<double> ones(shape.columns(), 1.0);

@@ -78,14 +78,17 @@ TEST_P(EverySampling, BadArgumentsAreRefused) {
   EXPECT_EQ(error_of([&] { BatchSampler(tokens, 4, 100, GetParam(), 1); }),
             "batch sampler: there are 100 tokens, but context 100 needs at least 101; use a longer "
             "text or a smaller context");
-  EXPECT_THAT(error_of([&] { BatchSampler(tokens, 0, 4, GetParam(), 1); }), HasSubstr("at least 1"));
-  EXPECT_THAT(error_of([&] { BatchSampler(tokens, 4, 0, GetParam(), 1); }), HasSubstr("at least 1"));
+  EXPECT_THAT(error_of([&] { BatchSampler(tokens, 0, 4, GetParam(), 1); }),
+              HasSubstr("at least 1"));
+  EXPECT_THAT(error_of([&] { BatchSampler(tokens, 4, 0, GetParam(), 1); }),
+              HasSubstr("at least 1"));
   const BatchSampler sampler(tokens, 4, 4, GetParam(), 1);
   const auto draw_error = [&](int64_t step, int64_t first, int64_t count) {
     return error_of([&] { sampler.draw(step, first, count); });
   };
-  EXPECT_EQ(draw_error(3, 2, 3), "batch sampler: 3 samples from sample 2 of step 3 on were asked "
-                                 "for; a batch has samples 0 to 3");
+  EXPECT_EQ(draw_error(3, 2, 3),
+            "batch sampler: 3 samples from sample 2 of step 3 on were asked "
+            "for; a batch has samples 0 to 3");
   draw_error(-1, 0, 4);
   draw_error(0, -1, 2);
   draw_error(0, 0, 0);
@@ -203,8 +206,7 @@ TEST(Windows, NothingToPredict) {
 
 TEST(Windows, BadArgumentsAreRefused) {
   const std::vector<int32_t> tokens = positions(9);
-  EXPECT_EQ(error_of([&] { Windows(tokens, 0); }),
-            "windows: context is 0; it must be at least 1");
+  EXPECT_EQ(error_of([&] { Windows(tokens, 0); }), "windows: context is 0; it must be at least 1");
   const Windows windows(tokens, 4);
   EXPECT_EQ(error_of([&] { windows.batch(2, 1); }),
             "windows: 1 windows from window 2 on were asked for; there are windows 0 to 1");

@@ -150,8 +150,9 @@ TEST(ReadFile, ReadsEveryByte) {
 TEST(ReadFile, ErrorsSayWhy) {
   const TemporaryDirectory directory;
   const std::string path = directory.path() / "absent";
-  EXPECT_EQ(error_of([&] { read_file(path); }),
-            path + ": cannot be read: No such file or directory; check the path and its permissions");
+  EXPECT_EQ(
+      error_of([&] { read_file(path); }),
+      path + ": cannot be read: No such file or directory; check the path and its permissions");
   EXPECT_THAT(error_of([&] { read_file(directory.path()); }),
               HasSubstr("cannot be read: it is a directory, not a file"));
   // Opens, but cannot be read, even by root.

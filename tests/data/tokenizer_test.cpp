@@ -35,9 +35,10 @@ TEST(CharTokenizer, DecodesWhatItEncodes) {
 
 TEST(CharTokenizer, UnknownCharacterIsAnErrorWithItsByte) {
   const auto tokenizer = tokenizer_of("ab\u00e9");
-  EXPECT_EQ(error_of([&] { tokenizer->encode("a\u00e9b\u20ac", "prompt"); }),
-            "prompt: the character '\u20ac' (U+20AC) at byte 4 (counted from 0) is not among the 3 "
-            "that the tokenizer knows; leave it out, or train with data.unknown_character: replace");
+  EXPECT_EQ(
+      error_of([&] { tokenizer->encode("a\u00e9b\u20ac", "prompt"); }),
+      "prompt: the character '\u20ac' (U+20AC) at byte 4 (counted from 0) is not among the 3 "
+      "that the tokenizer knows; leave it out, or train with data.unknown_character: replace");
   EXPECT_THAT(error_of([&] { tokenizer->encode("\n", "prompt"); }),
               HasSubstr("'\\n' (U+000A) at byte 0"));
 }
@@ -52,19 +53,24 @@ TEST(CharTokenizer, UnknownCharacterCanBeReplaced) {
 
 TEST(CharTokenizer, BadInputIsRefused) {
   EXPECT_THAT(error_of([] { tokenizer_of(""); }), StartsWith("t: the text is empty"));
-  EXPECT_THAT(error_of([] { tokenizer_of("a\xff"); }), HasSubstr("byte 1 (counted from 0) is 0xff"));
+  EXPECT_THAT(error_of([] { tokenizer_of("a\xff"); }),
+              HasSubstr("byte 1 (counted from 0) is 0xff"));
   const auto tokenizer = tokenizer_of("ab");
   EXPECT_THAT(error_of([&] { tokenizer->encode("a\xff", "t"); }), HasSubstr("0xff"));
   for (int32_t token : {-1, 2, INT32_MAX, INT32_MIN}) {
-    EXPECT_EQ(error_of([&] { tokenizer->decode(std::vector{token}); }),
-              "char tokenizer: cannot decode token " + std::to_string(token) +
-                  "; tokens are 0 to 1");
+    EXPECT_EQ(
+        error_of([&] { tokenizer->decode(std::vector{token}); }),
+        "char tokenizer: cannot decode token " + std::to_string(token) + "; tokens are 0 to 1");
   }
   EXPECT_THAT(error_of([] { CharTokenizer({}, UnknownCharacter::error); }),
               HasSubstr("no characters"));
-  EXPECT_THAT(error_of([] { CharTokenizer({U'b', U'a'}, UnknownCharacter::error); }),
+  EXPECT_THAT(error_of([] {
+                CharTokenizer({U'b', U'a'}, UnknownCharacter::error);
+              }),
               HasSubstr("sorted"));
-  EXPECT_THAT(error_of([] { CharTokenizer({U'a', U'a'}, UnknownCharacter::error); }),
+  EXPECT_THAT(error_of([] {
+                CharTokenizer({U'a', U'a'}, UnknownCharacter::error);
+              }),
               HasSubstr("without repetition"));
 }
 
@@ -82,8 +88,7 @@ TEST(Tokenizer, ComesBackFromJson) {
 TEST(Tokenizer, HashTellsTokenizersApart) {
   EXPECT_EQ(tokenizer_of("ab")->hash(), tokenizer_of("abba")->hash());
   EXPECT_NE(tokenizer_of("ab")->hash(), tokenizer_of("abc")->hash());
-  EXPECT_NE(tokenizer_of("ab")->hash(),
-            tokenizer_of("ab", UnknownCharacter::replace)->hash());
+  EXPECT_NE(tokenizer_of("ab")->hash(), tokenizer_of("ab", UnknownCharacter::replace)->hash());
   EXPECT_EQ(tokenizer_of("ab")->hash().size(), 16u);
 }
 
@@ -137,9 +142,15 @@ TEST(Tokenizer, DamagedJsonGivesAnErrorOrATokenizer) {
       const size_t position = random() % damaged.size();
       const char piece = pieces[random() % pieces.size()];
       switch (random() % 3) {
-        case 0: damaged[position] = piece; break;
-        case 1: damaged.insert(position, 1, piece); break;
-        default: damaged.erase(position, 1 + random() % 8); break;
+        case 0:
+          damaged[position] = piece;
+          break;
+        case 1:
+          damaged.insert(position, 1, piece);
+          break;
+        default:
+          damaged.erase(position, 1 + random() % 8);
+          break;
       }
     }
     try {

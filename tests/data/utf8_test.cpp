@@ -38,16 +38,18 @@ struct Invalid {
 
 TEST(Utf8, InvalidTextIsRefusedWithPositionAndByte) {
   const std::vector<Invalid> cases = {
-      {"ab\x80", "byte 2 (counted from 0) is 0x80"},              // continuation without a lead
+      {"ab\x80", "byte 2 (counted from 0) is 0x80"},  // continuation without a lead
       {"\xff", "byte 0 (counted from 0) is 0xff"},
-      {"a\xc0\x80", "byte 1 (counted from 0) is 0xc0"},           // overlong
+      {"a\xc0\x80", "byte 1 (counted from 0) is 0xc0"},  // overlong
       {"a\xc1\xbf", "byte 1 (counted from 0) is 0xc1"},
-      {"\xe0\x9f\xbf", "byte 1 (counted from 0) is 0x9f"},        // overlong
-      {"\xf0\x8f\xbf\xbf", "byte 1 (counted from 0) is 0x8f"},    // overlong
-      {"\xed\xa0\x80", "byte 1 (counted from 0) is 0xa0"},        // surrogate
-      {"\xf4\x90\x80\x80", "byte 1 (counted from 0) is 0x90"},    // above U+10FFFF
+      {"\xe0\x9f\xbf", "byte 1 (counted from 0) is 0x9f"},      // overlong
+      {"\xf0\x8f\xbf\xbf", "byte 1 (counted from 0) is 0x8f"},  // overlong
+      {"\xed\xa0\x80", "byte 1 (counted from 0) is 0xa0"},      // surrogate
+      {"\xf4\x90\x80\x80", "byte 1 (counted from 0) is 0x90"},  // above U+10FFFF
       {"\xf5\x80\x80\x80", "byte 0 (counted from 0) is 0xf5"},
-      {"\xe2\x82" "a", "byte 2 (counted from 0) is 0x61"},        // cut short
+      {"\xe2\x82"
+       "a",
+       "byte 2 (counted from 0) is 0x61"},  // cut short
       {"xy\xe2\x82", "the text ends at byte 4 inside a UTF-8 character"},
   };
   for (const Invalid& invalid : cases) {

@@ -33,9 +33,10 @@ TEST(ConfigErrors, UnknownNamesAreRefusedWithTheNameMeant) {
             "x.yaml:3:3: model.widht: unknown key; is model.width meant?");
   EXPECT_EQ(error_in("model:\n    lr: 3"),
             "x.yaml:2:5: model.lr: unknown key; is optimizer.lr meant?");
-  EXPECT_EQ(error_in("schedule: {frobnicate: 3}"),
-            "x.yaml:1:12: schedule.frobnicate: unknown key; the keys of schedule are: name, warmup, "
-            "final_lr");
+  EXPECT_EQ(
+      error_in("schedule: {frobnicate: 3}"),
+      "x.yaml:1:12: schedule.frobnicate: unknown key; the keys of schedule are: name, warmup, "
+      "final_lr");
   EXPECT_EQ(error_in("\noptimiser:\n  lr: 3"),
             "x.yaml:2:1: optimiser: unknown section; is optimizer meant?");
   EXPECT_EQ(error_in("width: 3"), "x.yaml:1:1: width: unknown section; is model.width meant?");
@@ -62,8 +63,7 @@ TEST(ConfigErrors, BadOverridesAreRefused) {
             "in quotes");
   EXPECT_THAT(error_in("", {"train.sample_at=[1"}),
               StartsWith("--set train.sample_at: not valid YAML: "));
-  EXPECT_EQ(error_in("", {"model.width=3\n---\n4"}),
-            "--set model.width: " + second_document);
+  EXPECT_EQ(error_in("", {"model.width=3\n---\n4"}), "--set model.width: " + second_document);
   EXPECT_THAT(error_in("", {""}), StartsWith("--set \"\": there is no value; "));
 }
 
@@ -107,8 +107,9 @@ TEST(ConfigErrors, WrongTypesAreRefused) {
       {"data: {tokenizer: word}", "x.yaml:1:19: data.tokenizer: \"word\" is not one of: char"},
       {"model: 3", "x.yaml:1:8: model: found \"3\" where the keys of the section belong"},
       {"model: [a]", "x.yaml:1:8: model: found a list where the keys of the section belong"},
-      {"- a", "x.yaml:1:1: found a list where the sections data, model, train, optimizer, schedule "
-              "belong"},
+      {"- a",
+       "x.yaml:1:1: found a list where the sections data, model, train, optimizer, schedule "
+       "belong"},
   };
   for (const auto& [yaml, error] : cases) EXPECT_EQ(error_in(yaml), error);
 }
@@ -116,9 +117,10 @@ TEST(ConfigErrors, WrongTypesAreRefused) {
 TEST(ConfigErrors, WhatThisBuildLacksIsRefusedWithTheReason) {
   EXPECT_EQ(error_in("train: {device: cuda}"),
             "x.yaml:1:17: train.device: this build has no CUDA; use device: auto or cpu");
-  EXPECT_EQ(error_in("", {"train.precision=bf16"}),
-            "--set train.precision: bf16 is not supported yet by this build; use precision: auto or "
-            "f32");
+  EXPECT_EQ(
+      error_in("", {"train.precision=bf16"}),
+      "--set train.precision: bf16 is not supported yet by this build; use precision: auto or "
+      "f32");
   EXPECT_EQ(error_in("", {"data.tokenizer=bpe"}),
             "--set data.tokenizer: this build has no bpe tokenizer; use tokenizer: char");
 }
@@ -179,15 +181,13 @@ TEST(ConfigErrors, FieldsThatDisagreeAreRefusedWhereTheLastWasSet) {
   EXPECT_EQ(error_in("train:\n  batch: 12\n  accumulate: 5"),
             "x.yaml:3:15: train.accumulate: 5 does not divide train.batch 12; choose micro-batches "
             "of equal size");
-  EXPECT_EQ(error_in("", {"train.steps=50"}),
-            "--set train.steps: schedule.warmup: 100 is more than train.steps 50; choose a warm-up "
-            "that ends within the run");
-  EXPECT_EQ(parse("", {"train.steps=50", "schedule.warmup=50"}).schedule.warmup, 50);
-  EXPECT_EQ(parse("schedule: {name: constant}", {"train.steps=50"}).schedule.steps, 50);
+  // A run may end within its warm-up.
+  EXPECT_EQ(parse("", {"train.steps=50"}).schedule.steps, 50);
 }
 
 TEST(ConfigErrors, WhatIsNoYamlIsRefused) {
-  EXPECT_THAT(error_in("model:\n  width: 1\n width: 2"), StartsWith("x.yaml:3:2: not valid YAML: "));
+  EXPECT_THAT(error_in("model:\n  width: 1\n width: 2"),
+              StartsWith("x.yaml:3:2: not valid YAML: "));
   EXPECT_THAT(error_in("model: {width: 3"), StartsWith("x.yaml:1:"));
   EXPECT_THAT(error_in("model:\n  width: 128\n\theads: 4"),
               StartsWith("x.yaml:3:1: not valid YAML: illegal tab"));
@@ -196,8 +196,7 @@ TEST(ConfigErrors, WhatIsNoYamlIsRefused) {
             "x.yaml:3:3: model.width: given twice, first in line 2; remove one of them");
   EXPECT_EQ(error_in("model: {}\nmodel: {}"),
             "x.yaml:2:1: model: given twice, first in line 1; remove one of them");
-  EXPECT_EQ(error_in("model: {}\n---\ntrain: {}"),
-            "x.yaml:2:1: " + second_document);
+  EXPECT_EQ(error_in("model: {}\n---\ntrain: {}"), "x.yaml:2:1: " + second_document);
   // Left-over punctuation, on which some YAML parsers never end.
   for (const char* yaml : {",", "]", "}", "[#\n,]", "model: {}}", "{}\n,", "]]]]", "{},,,"}) {
     EXPECT_THAT(error_in(yaml), StartsWith("x.yaml:")) << yaml;
@@ -255,10 +254,18 @@ TEST(ConfigErrors, DamagedYamlGivesAnErrorOrAConfig) {
       const size_t position = random() % damaged.size();
       const char piece = pieces[random() % pieces.size()];
       switch (random() % 4) {
-        case 0: damaged[position] = piece; break;
-        case 1: damaged.insert(position, 1, piece); break;
-        case 2: damaged.erase(position, 1 + random() % 8); break;
-        default: damaged.insert(position, damaged.substr(random() % damaged.size(), 40)); break;
+        case 0:
+          damaged[position] = piece;
+          break;
+        case 1:
+          damaged.insert(position, 1, piece);
+          break;
+        case 2:
+          damaged.erase(position, 1 + random() % 8);
+          break;
+        default:
+          damaged.insert(position, damaged.substr(random() % damaged.size(), 40));
+          break;
       }
     }
     try {

@@ -63,25 +63,44 @@ TEST(Config, AliasesOfScalarsWork) {
 
 // A value other than the default for every key.
 const std::vector<std::pair<std::string, std::string>> other_values = {
-    {"data.text", "sonnets"},        {"data.unknown_character", "replace"},
-    {"data.validation_fraction", "0"}, {"data.sampling", "shuffled"},
-    {"model.layers", "2"},           {"model.heads", "8"},
-    {"model.width", "64"},           {"model.context", "32"},
-    {"model.dropout", "0.2"},        {"model.bias", "true"},
-    {"model.norm", "post"},          {"model.positions", "sinusoidal"},
-    {"model.activation", "gelu_tanh"}, {"model.tied", "false"},
-    {"train.steps", "100"},          {"train.batch", "8"},
-    {"train.accumulate", "4"},       {"train.seed", "18446744073709551615"},
-    {"train.device", "cpu"},         {"train.precision", "f32"},
-    {"train.threads", "2"},          {"train.label_smoothing", "0.1"},
-    {"train.log_every", "0"},        {"train.eval_every", "0"},
-    {"train.eval_batches", "0"},     {"train.checkpoint_every", "0"},
-    {"train.sample_at", "[]"},       {"train.sample_prompt", "ROMEO"},
-    {"train.sample_tokens", "5"},    {"train.sample_temperature", "0"},
-    {"optimizer.name", "sgd"},       {"optimizer.lr", "0.5"},
-    {"optimizer.betas", "[0.9, 0.95]"}, {"optimizer.eps", "1e-6"},
-    {"optimizer.weight_decay", "0"}, {"optimizer.clip", "0"},
-    {"schedule.name", "inverse_square_root"}, {"schedule.warmup", "7"},
+    {"data.text", "sonnets"},
+    {"data.unknown_character", "replace"},
+    {"data.validation_fraction", "0"},
+    {"data.sampling", "shuffled"},
+    {"model.layers", "2"},
+    {"model.heads", "8"},
+    {"model.width", "64"},
+    {"model.context", "32"},
+    {"model.dropout", "0.2"},
+    {"model.bias", "true"},
+    {"model.norm", "post"},
+    {"model.positions", "sinusoidal"},
+    {"model.activation", "gelu_tanh"},
+    {"model.tied", "false"},
+    {"train.steps", "100"},
+    {"train.batch", "8"},
+    {"train.accumulate", "4"},
+    {"train.seed", "18446744073709551615"},
+    {"train.device", "cpu"},
+    {"train.precision", "f32"},
+    {"train.threads", "2"},
+    {"train.label_smoothing", "0.1"},
+    {"train.log_every", "0"},
+    {"train.eval_every", "0"},
+    {"train.eval_batches", "0"},
+    {"train.checkpoint_every", "0"},
+    {"train.sample_at", "[]"},
+    {"train.sample_prompt", "ROMEO"},
+    {"train.sample_tokens", "5"},
+    {"train.sample_temperature", "0"},
+    {"optimizer.name", "sgd"},
+    {"optimizer.lr", "0.5"},
+    {"optimizer.betas", "[0.9, 0.95]"},
+    {"optimizer.eps", "1e-6"},
+    {"optimizer.weight_decay", "0"},
+    {"optimizer.clip", "0"},
+    {"schedule.name", "inverse_square_root"},
+    {"schedule.warmup", "7"},
     {"schedule.final_lr", "0"},
 };
 
@@ -113,10 +132,11 @@ TEST(Config, SamplesBeyondTheLastStepAreFine) {
 
 TEST(Config, YamlRoundTripIsExact) {
   std::mt19937_64 random(5);
-  const std::vector<std::string> pieces = {"\n", "\t", "\r", "\"", "'", "\\", "#", ": ", " ", "a",
-                                           "-", "[", "{", "%", "&", "*", "!", "|", ">", "\x01",
-                                           "\x7f", "\u0085", "\u00e9", "\u2028", "\ufeff",
-                                           "\U0001F600", "null", "~", "true", "1", "@", "`", "\\n"};
+  const std::vector<std::string> pieces = {
+      "\n", "\t",   "\r",   "\"",     "'",      "\\",     "#",      ": ",         " ",
+      "a",  "-",    "[",    "{",      "%",      "&",      "*",      "!",          "|",
+      ">",  "\x01", "\x7f", "\u0085", "\u00e9", "\u2028", "\ufeff", "\U0001F600", "null",
+      "~",  "true", "1",    "@",      "`",      "\\n"};
   const auto text = [&] {
     std::string result;
     for (uint64_t i = random() % 6 + 1; i > 0; --i) result += pieces[random() % pieces.size()];

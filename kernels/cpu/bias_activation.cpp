@@ -1,0 +1,109 @@
+#include "folio/kernels/cpu/bias_activation.h"
+
+#include "folio/kernels/cpu/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/bias_activation.cpp"
+#include <hwy/foreach_target.h>
+
+#include "folio/kernels/cpu/activation-inl.h"
+#include "folio/kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
+namespace {
+
+struct Add {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x, V bias) const { return hn::Add(x, bias); }
+};
+
+/// One row: z += bias, y = Op(z), with one read and one or two writes.
+template <class Op, class T>
+HWY_INLINE void activate_row(T* y, T* z, const T* bias, int64_t columns) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of(d);
+  const bool keep = bias != nullptr && y != z;
+  int64_t i = 0;
+  for (; i + lanes <= columns; i += lanes) {
+    auto v = hn::LoadU(d, z + i);
+    if (bias != nullptr) v = hn::Add(v, hn::LoadU(d, bias + i));
+    if (keep) hn::StoreU(v, d, z + i);
+    hn::StoreU(Op::forward(d, v), d, y + i);
+  }
+  if (i < columns) {
+    auto v = load_part(d, z + i, columns - i);
+    if (bias != nullptr) v = hn::Add(v, load_part(d, bias + i, columns - i));
+    if (keep) store_part(v, d, z + i, columns - i);
+    store_part(Op::forward(d, v), d, y + i, columns - i);
+  }
+}
+
+template <class Op, class T>
+void activate_rows(T* y, T* z, const T* bias, int64_t rows, int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r) {
+    activate_row<Op>(y + r * columns, z + r * columns, bias, columns);
+  }
+}
+
+template <class T>
+HWY_INLINE void finish_rows(T* y, T* z, const T* bias, int64_t rows, int64_t columns,
+                            const UnaryOp* activation) {
+  if (activation == nullptr) {
+    for (int64_t r = 0; r < rows; ++r) {
+      T* row = z + r * columns;
+      map_vectors<false>(row, columns, Add(), static_cast<const T*>(row), bias);
+    }
+    return;
+  }
+  switch (*activation) {
+    case UnaryOp::relu: return activate_rows<Relu>(y, z, bias, rows, columns);
+    case UnaryOp::gelu: return activate_rows<Gelu>(y, z, bias, rows, columns);
+    case UnaryOp::gelu_tanh: return activate_rows<GeluTanh>(y, z, bias, rows, columns);
+    default: return;  // see is_activation
+  }
+}
+
+void finish_f32(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
+                const UnaryOp* activation) {
+  finish_rows(y, z, bias, rows, columns, activation);
+}
+void finish_f64(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
+                const UnaryOp* activation) {
+  finish_rows(y, z, bias, rows, columns, activation);
+}
+
+}  // namespace
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace folio::cpu {
+
+HWY_EXPORT(finish_f32);
+HWY_EXPORT(finish_f64);
+
+void bias_activation(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
+                     const UnaryOp* activation) {
+  if (bias == nullptr && activation == nullptr) return;
+  parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * columns;
+    HWY_DYNAMIC_DISPATCH(finish_f32)(y + first, z + first, bias, end - begin, columns, activation);
+  });
+}
+
+void bias_activation(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
+                     const UnaryOp* activation) {
+  if (bias == nullptr && activation == nullptr) return;
+  parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * columns;
+    HWY_DYNAMIC_DISPATCH(finish_f64)(y + first, z + first, bias, end - begin, columns, activation);
+  });
+}
+
+bool is_activation(UnaryOp op) {
+  return op == UnaryOp::relu || op == UnaryOp::gelu || op == UnaryOp::gelu_tanh;
+}
+
+}  // namespace folio::cpu
+#endif

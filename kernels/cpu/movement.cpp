@@ -1,0 +1,205 @@
+#include <array>
+#include <cstring>
+
+#include "folio/kernels/cpu/parallel.h"
+#include "folio/kernels/cpu/pieces.h"
+#include "folio/kernels/cpu/table.h"
+
+namespace folio::cpu {
+namespace {
+
+/// y[i] = or += x[i].
+template <class T>
+void move_row(T* y, const T* x, int64_t n, bool accumulate) {
+  if (accumulate) {
+    for (int64_t i = 0; i < n; ++i) y[i] += x[i];
+  } else {
+    std::memcpy(y, x, static_cast<size_t>(n) * sizeof(T));
+  }
+}
+
+/// x's dimensions in y's order, always four, each with the distance of its neighbours in x.
+struct Permutation {
+  std::array<int64_t, 4> dim{1, 1, 1, 1}, stride{0, 0, 0, 0};
+
+  Permutation(const Shape& x, const std::array<int, 4>& axes) {
+    const int rank = x.rank();
+    std::array<int64_t, 4> strides{};
+    int64_t step = 1;
+    for (int axis = rank - 1; axis >= 0; --axis) {
+      strides[axis] = step;
+      step *= x[axis];
+    }
+    for (int i = 0; i < rank; ++i) {
+      dim[4 - rank + i] = x[axes[i]];
+      stride[4 - rank + i] = strides[axes[i]];
+    }
+  }
+
+  /// Where row `row` (over the first three dimensions) of y begins in x.
+  int64_t first(int64_t row) const {
+    return row / (dim[1] * dim[2]) * stride[0] + row / dim[2] % dim[1] * stride[1] +
+           row % dim[2] * stride[2];
+  }
+};
+
+/// Rows [begin, end) of y, all within one matrix of dim[2] rows, from x with another last axis: in
+/// squares, so that the cache lines of x are used whole.
+template <class T>
+void transpose_rows(T* y, const T* x, const Permutation& p, int64_t begin, int64_t end,
+                    bool accumulate) {
+  constexpr int64_t side = 64 / sizeof(T);
+  const int64_t columns = p.dim[3];
+  for (int64_t row = begin; row < end; row += side) {
+    const int64_t last = std::min(row + side, end);
+    for (int64_t column = 0; column < columns; column += side) {
+      const int64_t width = std::min(side, columns - column);
+      for (int64_t r = row; r < last; ++r) {
+        T* to = y + r * columns + column;
+        const T* from = x + p.first(r) + column * p.stride[3];
+        for (int64_t j = 0; j < width; ++j) {
+          to[j] = accumulate ? to[j] + from[j * p.stride[3]] : from[j * p.stride[3]];
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void permute_elements(GradTarget y, const Tensor& x, const std::array<int, 4>& axes) {
+  const Permutation p(x.shape(), axes);
+  const int64_t columns = p.dim[3], rows = p.dim[0] * p.dim[1] * p.dim[2];
+  T* out = y.tensor->data<T>();
+  const T* in = x.data<T>();
+  parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
+    if (p.stride[3] != 1) return transpose_rows(out, in, p, begin, end, y.accumulate);
+    for (int64_t row = begin; row < end; ++row) {
+      move_row(out + row * columns, in + p.first(row), columns, y.accumulate);
+    }
+  });
+}
+
+/// A tensor seen from one axis: `outer` pieces of `size` indices of `inner` elements.
+struct AxisView {
+  int64_t outer = 1, size, inner = 1;
+
+  AxisView(const Shape& shape, int axis) : size(shape[axis]) {
+    for (int i = 0; i < axis; ++i) outer *= shape[i];
+    for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
+  }
+};
+
+template <class T>
+void copy_range_elements(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start,
+                         int64_t length, int axis) {
+  const AxisView from(x.shape(), axis), to(y.tensor->shape(), axis);
+  const int64_t run = length * from.inner;
+  const T* in = x.data<T>() + x_start * from.inner;
+  T* out = y.tensor->data<T>() + y_start * to.inner;
+  // Few long runs are cut, so that every thread has some of them.
+  const int64_t piece = std::max<int64_t>(std::min(run, grain_elements), 1);
+  const int64_t pieces = (run + piece - 1) / piece;
+  parallel_for(from.outer * pieces, grain_rows(piece), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t outer = i / pieces, first = i % pieces * piece;
+      move_row(out + outer * to.size * to.inner + first, in + outer * from.size * from.inner + first,
+               std::min(piece, run - first), y.accumulate);
+    }
+  });
+}
+
+template <class T>
+void gather(const Tensor& y, const Tensor& table, const Tensor& indices) {
+  const int64_t columns = table.shape().columns();
+  const int32_t* index = indices.data<int32_t>();
+  const T* rows = table.data<T>();
+  T* out = y.data<T>();
+  parallel_for(indices.numel(), grain_rows(columns), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      move_row(out + i * columns, rows + index[i] * columns, columns, false);
+    }
+  });
+}
+
+/// Each piece of columns meets the indices in their order, so no two threads meet in an element and
+/// the sums are the same for any number of them.
+template <class T>
+void scatter_add(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
+  const int64_t rows = dtable.tensor->dim(0), columns = dtable.tensor->dim(1);
+  const int64_t count = indices.numel();
+  const int32_t* index = indices.data<int32_t>();
+  const T* in = dy.data<T>();
+  T* out = dtable.tensor->data<T>();
+  if (!dtable.accumulate) {
+    parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
+      std::fill(out + begin * columns, out + end * columns, T{0});
+    });
+  }
+  constexpr int64_t line = 64 / sizeof(T);  // a cache line is one thread's
+  const int64_t grain = (grain_rows(std::max<int64_t>(count, 1)) + line - 1) / line * line;
+  parallel_for(columns, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < count; ++i) {
+      move_row(out + index[i] * columns + begin, in + i * columns + begin, end - begin, true);
+    }
+  });
+}
+
+template <class T>
+void embed(const Tensor& y, const Tensor& tokens, const Tensor& table, const Tensor& positions) {
+  const int64_t columns = table.shape().columns(), length = tokens.dim(-1);
+  const int32_t* token = tokens.data<int32_t>();
+  const T *token_rows = table.data<T>(), *position_rows = positions.data<T>();
+  T* out = y.data<T>();
+  parallel_for(tokens.numel(), grain_rows(columns), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T *a = token_rows + token[i] * columns, *b = position_rows + i % length * columns;
+      for (int64_t j = 0; j < columns; ++j) out[i * columns + j] = a[j] + b[j];
+    }
+  });
+}
+
+}  // namespace
+
+void permute(GradTarget y, const Tensor& x, const std::array<int, 4>& axes) {
+  if (!y) return;
+  if (x.dtype() == DType::f64) return permute_elements<double>(y, x, axes);
+  if (x.dtype() == DType::i32) return permute_elements<int32_t>(y, x, axes);
+  check_floating("permute", x);
+  permute_elements<float>(y, x, axes);
+}
+
+void copy_range(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start, int64_t length,
+                int axis) {
+  if (!y) return;
+  axis = x.shape().normalize_axis(axis);
+  if (x.dtype() == DType::f64) {
+    return copy_range_elements<double>(y, y_start, x, x_start, length, axis);
+  }
+  if (x.dtype() == DType::i32) {
+    return copy_range_elements<int32_t>(y, y_start, x, x_start, length, axis);
+  }
+  check_floating("copy_range", x);
+  copy_range_elements<float>(y, y_start, x, x_start, length, axis);
+}
+
+void gather_rows(const Tensor& y, const Tensor& table, const Tensor& indices) {
+  if (table.dtype() == DType::f64) return gather<double>(y, table, indices);
+  check_floating("gather_rows", table);
+  gather<float>(y, table, indices);
+}
+
+void scatter_add_rows(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
+  if (!dtable) return;
+  if (dy.dtype() == DType::f64) return scatter_add<double>(dtable, indices, dy);
+  check_floating("scatter_add_rows", dy);
+  scatter_add<float>(dtable, indices, dy);
+}
+
+void embedding_forward(const Tensor& y, const Tensor& tokens, const Tensor& table,
+                       const Tensor& positions) {
+  if (table.dtype() == DType::f64) return embed<double>(y, tokens, table, positions);
+  check_floating("embedding", table);
+  embed<float>(y, tokens, table, positions);
+}
+
+}  // namespace folio::cpu

@@ -1,0 +1,169 @@
+#include <functional>
+
+#include "kernel_checks.h"
+
+namespace folio {
+namespace {
+
+struct Reference {
+  const char* name;
+  UnaryOp op;
+  std::function<double(double)> value, slope;
+  bool positive;      // only defined for x > 0
+  bool slope_from_y;  // unary_backward may not read x, else it may not read y
+};
+
+double phi(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+double density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2.0 * std::acos(-1.0)); }
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+double gelu_tanh(double x) {
+  const double u = std::sqrt(2.0 / std::acos(-1.0)) * (x + 0.044715 * x * x * x);
+  return 0.5 * x * (1.0 + std::tanh(u));
+}
+double gelu_tanh_slope(double x) {
+  const double root = std::sqrt(2.0 / std::acos(-1.0));
+  const double t = std::tanh(root * (x + 0.044715 * x * x * x));
+  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 3.0 * 0.044715 * x * x);
+}
+
+const std::vector<Reference>& references() {
+  static const std::vector<Reference> all = {
+      {"exp", UnaryOp::exp, [](double x) { return std::exp(x); },
+       [](double x) { return std::exp(x); }, false, true},
+      {"log", UnaryOp::log, [](double x) { return std::log(x); },
+       [](double x) { return 1.0 / x; }, true, false},
+      {"sqrt", UnaryOp::sqrt, [](double x) { return std::sqrt(x); },
+       [](double x) { return 0.5 / std::sqrt(x); }, true, true},
+      {"tanh", UnaryOp::tanh, [](double x) { return std::tanh(x); },
+       [](double x) { return 1.0 - std::tanh(x) * std::tanh(x); }, false, true},
+      {"sigmoid", UnaryOp::sigmoid, sigmoid,
+       [](double x) { return sigmoid(x) * sigmoid(-x); }, false, true},
+      {"relu", UnaryOp::relu, [](double x) { return x > 0.0 ? x : 0.0; },
+       [](double x) { return x > 0.0 ? 1.0 : 0.0; }, false, false},
+      {"gelu", UnaryOp::gelu, [](double x) { return x * phi(x); },
+       [](double x) { return phi(x) + x * density(x); }, false, false},
+      {"gelu_tanh", UnaryOp::gelu_tanh, gelu_tanh, gelu_tanh_slope, false, false},
+  };
+  return all;
+}
+
+std::vector<double> mapped(const std::vector<double>& x, const std::function<double(double)>& f) {
+  std::vector<double> y;
+  for (const double v : x) y.push_back(f(v));
+  return y;
+}
+
+class Unary : public testing::TestWithParam<Reference> {};
+
+TEST_P(Unary, ForwardAgrees) {
+  const Reference& reference = GetParam();
+  for (const DType dtype : floating_types) {
+    for (const int64_t n : {1, 3, 17, 65, 1000, 40000}) {
+      SCOPED_TRACE(testing::Message() << name_of(dtype) << " of " << n);
+      const auto x = numbers(n, 1, reference.positive ? 1e-3 : -6.0, 6.0);
+      const Tensor y({n}, dtype);
+      cpu_kernels().unary_forward(reference.op, y, tensor_of({n}, x, dtype));
+      expect_each_near(y, mapped(x, reference.value), tolerance_for(dtype, 4e-7));
+    }
+  }
+}
+
+TEST_P(Unary, BackwardAgrees) {
+  const Reference& reference = GetParam();
+  for (const DType dtype : floating_types) {
+    for (const int64_t n : {1, 3, 17, 65, 1000, 40000}) {
+      SCOPED_TRACE(testing::Message() << name_of(dtype) << " of " << n);
+      const auto x = numbers(n, 2, reference.positive ? 0.1 : -6.0, 6.0);
+      const auto dy = numbers(n, 3);
+      std::vector<double> expected = mapped(x, reference.slope);
+      for (size_t i = 0; i < expected.size(); ++i) expected[i] *= dy[i];
+      const Tensor kept = reference.slope_from_y
+                              ? tensor_of({n}, mapped(x, reference.value), dtype)
+                              : tensor_of({n}, x, dtype);
+      const Tensor kept_x = reference.slope_from_y ? Tensor() : kept;
+      const Tensor kept_y = reference.slope_from_y ? kept : Tensor();
+      const Tensor slope = tensor_of({n}, dy, dtype);
+      const double tolerance = tolerance_for(dtype, 6e-7);
+      expect_target({n}, dtype, expected, tolerance, [&](GradTarget dx) {
+        cpu_kernels().unary_backward(reference.op, dx, kept_x, kept_y, slope);
+      });
+      cpu_kernels().unary_backward(reference.op, {&slope, false}, kept_x, kept_y, slope);
+      SCOPED_TRACE("in place");
+      expect_each_near(slope, expected, tolerance);
+    }
+  }
+}
+
+TEST_P(Unary, ForwardPassesExtremesAsTheStandardLibraryDoes) {
+  const Reference& reference = GetParam();
+  for (const DType dtype : floating_types) {
+    const double denormal = dtype == DType::f32 ? 1e-40 : 1e-310;
+    std::vector<double> x = {0.0,   1.0,  std::nan(""), infinity, denormal, 100.0, 88.5,
+                             1e-20, 1e20, 0.5,          2.0,      1.0 / 3};
+    for (const double v : {-1e-20, -0.5, -20.0, -100.0, -87.5, -103.0, -denormal}) {
+      if (!reference.positive) x.push_back(v);
+    }
+    if (reference.op == UnaryOp::log) x.insert(x.end(), {-1.0, -infinity});
+    if (reference.op == UnaryOp::exp || reference.op == UnaryOp::tanh ||
+        reference.op == UnaryOp::sigmoid || reference.op == UnaryOp::relu) {
+      x.push_back(-infinity);
+    }
+    const auto n = static_cast<int64_t>(x.size());
+    const Tensor input = tensor_of({n}, x, dtype), y({n}, dtype);
+    x = values_of(input);
+    cpu_kernels().unary_forward(reference.op, y, input);
+    std::vector<double> expected = mapped(x, reference.value);
+    if (reference.op == UnaryOp::relu) expected[2] = std::nan("");
+    SCOPED_TRACE(name_of(dtype));
+    expect_each_near(y, values_of(tensor_of({n}, expected, dtype)), tolerance_for(dtype, 1e-6));
+  }
+}
+
+TEST_P(Unary, LargeInputsHaveFiniteSlopes) {
+  const Reference& reference = GetParam();
+  for (const DType dtype : floating_types) {
+    const std::vector<double> x = reference.positive ? std::vector<double>{1e-3, 100.0}
+                                                     : std::vector<double>{-100.0, 80.0};
+    const Tensor input = tensor_of({2}, x, dtype), y({2}, dtype), dx({2}, dtype);
+    cpu_kernels().unary_forward(reference.op, y, input);
+    const Tensor dy = tensor_of({2}, {1.0, 1.0}, dtype);
+    cpu_kernels().unary_backward(reference.op, {&dx, false}, input, y, dy);
+    expect_each_near(dx, mapped(values_of(input), reference.slope), tolerance_for(dtype, 1e-5));
+  }
+}
+
+TEST_P(Unary, SameWithAnyThreads) {
+  const Reference& reference = GetParam();
+  const int64_t n = 100003;
+  const Tensor x = tensor_of({n}, numbers(n, 4, 0.01, 5.0), DType::f32);
+  expect_same_with_any_threads([&] {
+    const Tensor y({n}, DType::f32), dx({n}, DType::f32);
+    cpu_kernels().unary_forward(reference.op, y, x);
+    cpu_kernels().unary_backward(reference.op, {&dx, false}, x, y, x);
+    return std::vector<Tensor>{y, dx};
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Unary, testing::ValuesIn(references()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(UnaryKernels, ReluHasSlopeZeroAtZero) {
+  const Tensor x = tensor_of({2}, {0.0, -0.0}, DType::f32), dx({2}, DType::f32);
+  cpu_kernels().unary_backward(UnaryOp::relu, {&dx, false}, x, Tensor(),
+                               tensor_of({2}, {1.0, 1.0}, DType::f32));
+  EXPECT_EQ(values_of(dx), (std::vector<double>{0.0, 0.0}));
+}
+
+TEST(UnaryKernels, ExpIsAccurateOverItsWholeRange) {
+  const int64_t n = 20001;
+  const Tensor y({n}, DType::f32);
+  const auto x = numbers(n, 5, -87.0, 88.5);
+  cpu_kernels().unary_forward(UnaryOp::exp, y, tensor_of({n}, x, DType::f32));
+  const auto values = values_of(y);
+  for (size_t i = 0; i < values.size(); ++i) {
+    ASSERT_NEAR(values[i] / std::exp(x[i]), 1.0, 1.5e-7) << "exp(" << x[i] << ")";
+  }
+}
+
+}  // namespace
+}  // namespace folio

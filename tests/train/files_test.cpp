@@ -1,0 +1,135 @@
+#include "folio/train/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "folio/train/checksum.h"
+#include "support/temporary.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+uint64_t checksum_of(std::string_view text) {
+  Checksum checksum;
+  checksum.add(text.data(), text.size());
+  return checksum.value();
+}
+
+/// Bytes of every value, the same every time.
+std::string some_bytes(size_t size) {
+  std::string bytes(size, '\0');
+  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * i * 31 + i * 7 + 3);
+  return bytes;
+}
+
+// Values of the reference implementation (python3 -c "import xxhash; print(xxhash.xxh64(...))").
+TEST(Checksum, IsXxh64) {
+  EXPECT_EQ(checksum_of(""), 0xEF46DB3751D8E999u);
+  EXPECT_EQ(checksum_of("a"), 0xD24EC4F1A98C6E5Bu);
+  EXPECT_EQ(checksum_of("abc"), 0x44BC2CF5AD770999u);
+  EXPECT_EQ(checksum_of("Nobody inspects the spammish repetition"), 0xFBCEA83C8A378BF1u);
+}
+
+TEST(Checksum, DoesNotDependOnThePieces) {
+  const std::string text = some_bytes(203);
+  for (size_t piece = 1; piece < 100; ++piece) {
+    Checksum checksum;
+    for (size_t i = 0; i < text.size(); i += piece) {
+      checksum.add(text.data() + i, std::min(piece, text.size() - i));
+    }
+    EXPECT_EQ(checksum.value(), checksum_of(text)) << piece;
+  }
+}
+
+TEST(Checksum, EveryFlippedBitShows) {
+  for (size_t size : {1, 7, 31, 32, 33, 64, 203}) {
+    std::string text = some_bytes(size);
+    const uint64_t whole = checksum_of(text);
+    for (size_t bit = 0; bit < 8 * size; ++bit) {
+      text[bit / 8] ^= static_cast<char>(1 << bit % 8);
+      EXPECT_NE(checksum_of(text), whole) << size << " bytes, bit " << bit;
+      text[bit / 8] ^= static_cast<char>(1 << bit % 8);
+    }
+  }
+}
+
+// A sum that only carries upwards would lose these: the sign bits of two numbers of one lane.
+TEST(Checksum, TwoFlippedSignsShow) {
+  std::string text = some_bytes(256);
+  const uint64_t whole = checksum_of(text);
+  for (size_t word = 0; word < 4; ++word) {
+    std::string other = text;
+    other[8 * word + 7] ^= '\x80';
+    other[8 * word + 32 + 7] ^= '\x80';
+    EXPECT_NE(checksum_of(other), whole);
+  }
+}
+
+TEST(Files, StampsOfWritingAndReadingAgree) {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "file";
+  for (size_t size : {size_t{0}, size_t{1}, size_t{100}, (size_t{1} << 20) + 5}) {
+    fs::remove(path);
+    const std::string bytes = some_bytes(size);
+    const FileStamp stamp = write_durably(path, bytes);
+    EXPECT_EQ(stamp.bytes, size);
+    EXPECT_EQ(stamp, stamp_of(path));
+    EXPECT_EQ(read_whole(path, size), bytes);
+  }
+}
+
+TEST(Files, AWriterThatDoesNotFinishLeavesNothing) {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "file";
+  { FileWriter(path).write("abc", 3); }
+  EXPECT_FALSE(fs::exists(path));
+}
+
+TEST(Files, NothingIsOverwrittenByANewFile) {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "file";
+  write_file(path, "old");
+  EXPECT_EQ(error_of([&] { write_durably(path, "new"); }),
+            path.string() + ": cannot create: File exists");
+  EXPECT_EQ(read_text(path), "old");
+}
+
+TEST(Files, ReplacingLeavesNoOtherFile) {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "file";
+  replace_durably(path, "first");
+  replace_durably(path, "second");
+  EXPECT_EQ(read_text(path), "second");
+  EXPECT_EQ(std::distance(fs::directory_iterator(directory.path()), {}), 1);
+}
+
+TEST(Files, ReplacingADirectoryFailsAndLeavesNothing) {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "name";
+  fs::create_directory(path);
+  EXPECT_EQ(error_of([&] { replace_durably(path, "text"); }),
+            path.string() + ": cannot replace: Is a directory");
+  EXPECT_EQ(std::distance(fs::directory_iterator(directory.path()), {}), 1);
+}
+
+TEST(Files, ReadingNamesThePathAndTheReason) {
+  const TemporaryDirectory directory;
+  const fs::path missing = directory.path() / "missing";
+  EXPECT_EQ(error_of([&] { read_whole(missing, 10); }),
+            missing.string() + ": cannot read: No such file or directory");
+  EXPECT_THAT(error_of([&] { read_whole(directory.path(), 10); }),
+              AllOf(StartsWith(directory.path().string()), HasSubstr("not a regular file")));
+  EXPECT_THAT(error_of([] { read_whole("/dev/zero", 10); }), HasSubstr("not a regular file"));
+  const fs::path large = directory.path() / "large";
+  write_file(large, some_bytes(11));
+  EXPECT_THAT(error_of([&] { read_whole(large, 10); }),
+              AllOf(StartsWith(large.string()), HasSubstr("11 bytes but at most 10")));
+}
+
+}  // namespace
+}  // namespace folio
