@@ -1,6 +1,8 @@
 #include "folio/train/checkpoint_state.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "folio/tensor/error.h"
@@ -98,11 +100,9 @@ std::string to_json(const CheckpointState& state) {
 CheckpointState state_from_json(std::string_view json, std::string_view where) {
   // The text itself is covered, not what it means: 1e5 instead of 1E5 is damage too.
   const size_t closing_bytes = closing("").size();
-  FOLIO_CHECK(json.size() > closing_bytes, where,
-              "damaged: it has only {} bytes (is it truncated?); {}", json.size(), advice);
-  const std::string_view covered = json.substr(0, json.size() - closing_bytes);
+  const std::string_view covered = json.substr(0, json.size() - std::min(json.size(), closing_bytes));
   FOLIO_CHECK(json.substr(covered.size()) == closing(covered), where,
-              "damaged: its checksum does not fit its content; {}", advice);
+              "damaged or truncated: its checksum does not fit its content; {}", advice);
 
   const Json object = parse(json, where);
   const Members members(object, where);

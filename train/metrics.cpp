@@ -27,7 +27,11 @@ std::optional<int64_t> step_of(std::string_view line) {
   return step->get<int64_t>();
 }
 
-/// The lines of `text` up to step `last`, byte for byte.
+/// The shortest text that reads back to the same double; null for NaN and infinity.
+std::string number(double value) { return Json(value).dump(); }
+
+}  // namespace
+
 std::string lines_until(std::string_view text, int64_t last) {
   std::string kept;
   while (!text.empty()) {
@@ -37,11 +41,6 @@ std::string lines_until(std::string_view text, int64_t last) {
   }
   return kept;
 }
-
-/// The shortest text that reads back to the same double; null for NaN and infinity.
-std::string number(double value) { return Json(value).dump(); }
-
-}  // namespace
 
 MetricsWriter::MetricsWriter(const std::filesystem::path& path, int64_t after_step) : path_(path) {
   std::error_code error;

@@ -6,8 +6,13 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace folio {
+
+/// The lines of `text` that a run keeps when it resumes after step `last`: byte for byte those with
+/// a "step" of at most `last`. Torn and otherwise unreadable lines are left out, for any text.
+std::string lines_until(std::string_view text, int64_t last);
 
 class MetricsWriter {
  public:

@@ -43,21 +43,23 @@ struct GeluTanh {
   static constexpr bool from_output = false;
   static constexpr double linear = 1.59576912160573071176, cubic = 0.044715 * linear;
   template <class D, class V>
-  static HWY_INLINE V gate(D d, V x, V square) {
+  static HWY_INLINE Sigmoid<V> gate(D d, V x, V square) {
     using T = hn::TFromD<D>;
     const V slope = hn::MulAdd(square, hn::Set(d, T(cubic)), hn::Set(d, T(linear)));
     return sigmoid_of(d, hn::Mul(x, slope));
   }
   template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return hn::Mul(x, gate(d, x, hn::Mul(x, x))); }
+  static HWY_INLINE V forward(D d, V x) {
+    return hn::Mul(x, gate(d, x, hn::Mul(x, x)).value);
+  }
   template <class D, class V>
   static HWY_INLINE V backward(D d, V x, V dy) {
     using T = hn::TFromD<D>;
     const V square = hn::Mul(x, x);
-    const V g = gate(d, x, square);
+    const auto g = gate(d, x, square);
     const V slope = hn::MulAdd(square, hn::Set(d, T(3 * cubic)), hn::Set(d, T(linear)));
-    const V derivative = hn::Mul(hn::NegMulAdd(g, g, g), hn::Mul(x, slope));
-    return hn::Mul(dy, hn::Add(g, derivative));
+    const V gate_slope = hn::Mul(hn::Mul(g.value, g.complement), slope);
+    return hn::Mul(dy, hn::MulAdd(x, gate_slope, g.value));
   }
 };
 

@@ -3,6 +3,7 @@
 #include "folio/kernels/cpu/attention_head.h"
 #include "folio/kernels/cpu/block_gemm.h"
 #include "folio/kernels/cpu/parallel.h"
+#include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/rows.h"
 #include "folio/kernels/cpu/scratch.h"
 #include "folio/kernels/cpu/table.h"
@@ -170,6 +171,7 @@ void backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv, HeadCo
 void attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv, HeadColumns q,
                         HeadColumns k, HeadColumns v, const Tensor& key_mask, const Tensor& y,
                         const Tensor& log_sum, const Tensor& dy, const AttentionShape& shape) {
+  check_floating("attention", y);
   if (y.dtype() == DType::f64) {
     backward<double>(dq, dk, dv, q, k, v, key_mask, y, log_sum, dy, shape);
   } else {

@@ -3,6 +3,7 @@
 #include "folio/kernels/cpu/attention_head.h"
 #include "folio/kernels/cpu/block_gemm.h"
 #include "folio/kernels/cpu/parallel.h"
+#include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/rows.h"
 #include "folio/kernels/cpu/scratch.h"
 #include "folio/kernels/cpu/table.h"
@@ -55,6 +56,7 @@ void forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns 
 
 void attention_forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k,
                        HeadColumns v, const Tensor& key_mask, const AttentionShape& shape) {
+  check_floating("attention", y);
   if (y.dtype() == DType::f64) {
     forward<double>(y, log_sum, q, k, v, key_mask, shape);
   } else {

@@ -46,9 +46,9 @@ struct ExpConstants<double> {
                           denormal = -708.39641853226408;
   static constexpr int mantissa_bits = 52;
   // The Taylor series: the first term left out is below 1e-17 of the result.
-  static constexpr double c[] = {1.0 / 2,        1.0 / 6,         1.0 / 24,        1.0 / 120,
-                                 1.0 / 720,      1.0 / 5040,      1.0 / 40320,     1.0 / 362880,
-                                 1.0 / 3628800,  1.0 / 39916800,  1.0 / 479001600, 1.0 / 6227020800};
+  static constexpr double c[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
+                                 1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
+                                 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
 };
 
 /// x = n ln 2 + r with |r| <= ln(2) / 2: returns e^r, and n + the rounding constant as a float.
@@ -64,8 +64,8 @@ HWY_INLINE V exp_of_remainder(D d, V x, V& rounded) {
   return hn::Add(hn::MulAdd(hn::Mul(r, r), tail, r), hn::Set(d, hn::TFromD<D>{1}));
 }
 
-/// e^x for x <= 88 (the quick one: softmax has no larger ones); 0 where the result would be
-/// denormal; NaN stays NaN.
+/// e^x for x <= 88 (the quick one, for softmax and its kin); 0 where the result would be denormal;
+/// NaN stays NaN.
 template <class D, class V>
 HWY_INLINE V exp_nonpositive(D d, V x) {
   using C = ExpConstants<hn::TFromD<D>>;
@@ -110,11 +110,21 @@ HWY_INLINE V log_any(D d, V x) {
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Sub(infinity, infinity), y);
 }
 
-/// 1 / (1 + e^-x).
+/// 1 / (1 + e^-x), and its difference from 1 without cancellation.
+template <class V>
+struct Sigmoid {
+  V value, complement;
+};
+
 template <class D, class V>
-HWY_INLINE V sigmoid_of(D d, V x) {
-  const V one = hn::Set(d, hn::TFromD<D>{1});
-  return hn::Div(one, hn::Add(one, exp_any(d, hn::Neg(x))));
+HWY_INLINE Sigmoid<V> sigmoid_of(D d, V x) {
+  using T = hn::TFromD<D>;
+  // Below the least exponent the result is as good as 0, and e^-x would overflow.
+  const V least = hn::Set(d, sizeof(T) == 4 ? T(-88) : T(-708));
+  const V e = exp_nonpositive(d, hn::Neg(hn::IfThenElse(hn::Lt(x, least), least, x)));
+  const V one = hn::Set(d, T{1});
+  const V value = hn::Div(one, hn::Add(one, e));
+  return {value, hn::Mul(e, value)};
 }
 
 /// Phi(-|x|) and exp(-x^2 / 2), of the standard normal distribution.

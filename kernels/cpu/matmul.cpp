@@ -1,6 +1,7 @@
 #include "folio/kernels/cpu/bias_activation.h"
 #include "folio/kernels/cpu/gemm.h"
 #include "folio/kernels/cpu/parallel.h"
+#include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/table.h"
 
 namespace folio::cpu {
@@ -72,6 +73,7 @@ void linear(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& wei
 }  // namespace
 
 void matmul(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
+  check_floating("matmul", a);
   if (a.dtype() == DType::f64) {
     multiply<double>(c, a, transpose_a, b, transpose_b);
   } else {
@@ -81,7 +83,8 @@ void matmul(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bo
 
 void linear_forward(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
                     const Tensor& bias, const UnaryOp* activation) {
-  if (y.dtype() == DType::f64) {
+  check_floating("linear", x);
+  if (x.dtype() == DType::f64) {
     linear<double>(y, z, x, weight, bias, activation);
   } else {
     linear<float>(y, z, x, weight, bias, activation);

@@ -43,8 +43,8 @@ struct Permutation {
   }
 };
 
-/// Rows [begin, end) of y, all within one matrix of dim[2] rows, from x with another last axis: in
-/// squares, so that the cache lines of x are used whole.
+/// Rows [begin, end) of y where x has another last axis: in squares, so that the cache lines of x are
+/// used whole.
 template <class T>
 void transpose_rows(T* y, const T* x, const Permutation& p, int64_t begin, int64_t end,
                     bool accumulate) {

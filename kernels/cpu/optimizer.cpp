@@ -79,7 +79,8 @@ struct AdamStep {
   template <class D, class Load, class Store>
   HWY_INLINE void operator()(D d, const Load& load, const Store& store) const {
     auto value = load(values);
-    const auto g = hn::MulAdd(hn::Set(d, decay), value, hn::Mul(load(gradients), hn::Set(d, scale)));
+    const auto scaled = hn::Mul(load(gradients), hn::Set(d, scale));
+    const auto g = hn::MulAdd(hn::Set(d, decay), value, scaled);
     value = hn::Mul(value, hn::Set(d, shrink));
     const auto m = hn::MulAdd(hn::Set(d, beta1), load(first), hn::Mul(hn::Set(d, rest1), g));
     const auto square = hn::Mul(g, g);

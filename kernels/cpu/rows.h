@@ -8,8 +8,8 @@
 
 namespace folio::cpu {
 
-/// For each of `rows` rows of `columns` scores, `stride` apart, of which the first visible[r] count:
-/// scores become softmax(scale * scores), 0 beyond the visible ones; log_sum[r] becomes the
+/// For each of `rows` rows of `columns` scores, `stride` apart, of which the first visible[r]
+/// count: scores become softmax(scale * scores), 0 beyond the visible ones; log_sum[r] becomes the
 /// logarithm of the sum of exp(scale * scores). A score of -infinity is not seen either; where
 /// nothing is seen, the row and log_sum[r] become 0.
 void exp_rows(float* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,

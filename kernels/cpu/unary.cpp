@@ -48,10 +48,10 @@ struct Tanh {
   static HWY_INLINE V backward(D, V y, V dy) { return hn::NegMulAdd(hn::Mul(y, y), dy, dy); }
 };
 
-struct Sigmoid {
+struct Logistic {
   static constexpr bool from_output = true;
   template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return sigmoid_of(d, x); }
+  static HWY_INLINE V forward(D d, V x) { return sigmoid_of(d, x).value; }
   template <class D, class V>
   static HWY_INLINE V backward(D, V y, V dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, y)); }
 };
@@ -106,7 +106,7 @@ void forward_piece(UnaryOp op, const Tensor& y, const Tensor& x, int64_t begin, 
     case UnaryOp::log: return forward_op<Log>(y, x, begin, end);
     case UnaryOp::sqrt: return forward_op<Sqrt>(y, x, begin, end);
     case UnaryOp::tanh: return forward_op<Tanh>(y, x, begin, end);
-    case UnaryOp::sigmoid: return forward_op<Sigmoid>(y, x, begin, end);
+    case UnaryOp::sigmoid: return forward_op<Logistic>(y, x, begin, end);
     case UnaryOp::relu: return forward_op<Relu>(y, x, begin, end);
     case UnaryOp::gelu: return forward_op<Gelu>(y, x, begin, end);
     case UnaryOp::gelu_tanh: return forward_op<GeluTanh>(y, x, begin, end);
@@ -120,7 +120,7 @@ void backward_piece(UnaryOp op, GradTarget dx, const Tensor& x, const Tensor& y,
     case UnaryOp::log: return backward_op<Log>(dx, x, y, dy, begin, end);
     case UnaryOp::sqrt: return backward_op<Sqrt>(dx, x, y, dy, begin, end);
     case UnaryOp::tanh: return backward_op<Tanh>(dx, x, y, dy, begin, end);
-    case UnaryOp::sigmoid: return backward_op<Sigmoid>(dx, x, y, dy, begin, end);
+    case UnaryOp::sigmoid: return backward_op<Logistic>(dx, x, y, dy, begin, end);
     case UnaryOp::relu: return backward_op<Relu>(dx, x, y, dy, begin, end);
     case UnaryOp::gelu: return backward_op<Gelu>(dx, x, y, dy, begin, end);
     case UnaryOp::gelu_tanh: return backward_op<GeluTanh>(dx, x, y, dy, begin, end);

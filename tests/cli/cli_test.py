@@ -105,7 +105,7 @@ class HelpTest(CliTest):
         self.assertRegex(self.folio("--version").stdout, r"^folio \d+\.\d+\.\d+\n$")
 
     def test_unknown_verb(self):
-        self.assert_error(self.folio("trian", "x"), "trian", "is train meant?", code=2)
+        self.assert_error(self.folio("tran", "x"), "tran", "is train meant?", code=2)
         self.assert_error(self.folio("frobnicate"), "the verbs are: train, sample", code=2)
 
     def test_bad_usage(self):

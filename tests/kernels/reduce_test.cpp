@@ -4,8 +4,9 @@ namespace folio {
 namespace {
 
 const std::vector<Shape>& matrices() {
-  static const std::vector<Shape> all = {{1, 1},    {3, 1},     {1, 17},    {65, 3},     {2, 3, 17},
-                                         {7, 1000}, {1000, 65}, {5000, 33}, {2, 50257}, {300, 1100}};
+  static const std::vector<Shape> all = {{1, 1},     {3, 1},    {1, 17},    {65, 3},
+                                         {2, 3, 17}, {7, 1000}, {1000, 65}, {5000, 33},
+                                         {2, 50257}, {300, 1100}};
   return all;
 }
 

@@ -150,7 +150,7 @@ TEST(Allocator, CountsWhatIsLive) {
 
 TEST(Allocator, TrimGivesWaitingBlocksBack) {
   Allocator pool;
-  Block* block = pool.allocate(100000);
+  auto* block = pool.allocate(100000);
   EXPECT_GE(pool.statistics().reserved_bytes, 100000u);
   pool.release(block);
   EXPECT_GE(pool.statistics().reserved_bytes, 100000u);

@@ -232,8 +232,8 @@ TEST_F(RunTest, NamesADirectoryThatIsNoRun) {
 
 TEST_F(RunTest, DivergenceEndsTheRun) {
   EXPECT_THAT(error_of([&] {
-                train_into("run", {.overrides = {"optimizer.lr=1e30", "optimizer.clip=0",
-                                                 "schedule.name=constant"}});
+                train_into("run", {.overrides = {"optimizer.name=sgd", "optimizer.lr=1e6",
+                                                 "optimizer.clip=0", "schedule.warmup=0"}});
               }),
               HasSubstr("training has diverged"));
 }

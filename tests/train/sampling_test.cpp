@@ -22,8 +22,9 @@ std::vector<double> frequencies(const std::vector<float>& values, const Sampling
   const RandomStream stream{.seed = 9, .purpose = purpose_of("test"), .step = 0};
   std::vector<double> result(values.size());
   for (int i = 0; i < draws; ++i) {
-    result[choose_token(values, options, stream.uniform(i))] += 1.0 / draws;
+    result[choose_token(values, options, stream.uniform(i))] += 1.0;
   }
+  for (double& count : result) count /= draws;
   return result;
 }
 
