@@ -72,12 +72,14 @@ void remove_leftovers(const fs::path& parent) {
     const std::string name = path.filename().string();
     bool leftover = false;
     if (const size_t mark = name.rfind(temporary_mark); mark != name.npos) {
-      const auto process = whole_number(std::string_view(name).substr(mark + temporary_mark.size()));
+      const auto process =
+          whole_number(std::string_view(name).substr(mark + temporary_mark.size()));
       // This process is not saving yet: what bears its number is of a dead one, too.
       leftover = process && (*process == ::getpid() ||
                              (::kill(static_cast<pid_t>(*process), 0) != 0 && errno == ESRCH));
     } else if (name.ends_with(aside_mark)) {
-      leftover = directory_exists(path.string().substr(0, path.string().size() - aside_mark.size()));
+      leftover =
+          directory_exists(path.string().substr(0, path.string().size() - aside_mark.size()));
     }
     std::error_code ignored;  // leftovers hurt nobody
     if (leftover && directory_exists(path)) fs::remove_all(path, ignored);
@@ -218,9 +220,9 @@ void save_checkpoint(const fs::path& directory, const ParameterStore& parameters
   std::error_code unreadable;
   FOLIO_CHECK(!fs::exists(fs::symlink_status(directory, unreadable)) ||
                   fs::exists(directory / "state.json", unreadable),
-              directory.string(), "exists but is no checkpoint, so it is not replaced; move it away");
-  const fs::path temporary =
-      fmt::format("{}{}{}", directory.string(), temporary_mark, ::getpid());
+              directory.string(),
+              "exists but is no checkpoint, so it is not replaced; move it away");
+  const fs::path temporary = fmt::format("{}{}{}", directory.string(), temporary_mark, ::getpid());
   try {
     make_parents(directory.parent_path());
     remove_leftovers(directory.parent_path());
@@ -230,8 +232,8 @@ void save_checkpoint(const fs::path& directory, const ParameterStore& parameters
     CheckpointState state{.progress = progress, .tokenizer_hash = tokenizer.hash(), .files = {}};
     state.files[model_file] =
         write_safetensors(temporary / model_file, tensors_of(parameters), about);
-    state.files[optimizer_file] = write_safetensors(temporary / optimizer_file,
-                                                    tensors_of(parameters, optimizer), about);
+    state.files[optimizer_file] =
+        write_safetensors(temporary / optimizer_file, tensors_of(parameters, optimizer), about);
     state.files[tokenizer_file] = write_durably(temporary / tokenizer_file, tokenizer.to_json());
     state.files[config_file] = write_durably(temporary / config_file, to_yaml(config));
     write_durably(temporary / "state.json", to_json(state));

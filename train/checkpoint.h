@@ -33,7 +33,8 @@ namespace folio {
 /// How far a run has come. The step determines the data that follows and all random numbers.
 struct Progress {
   int64_t step = 0;  // steps done
-  double validation_loss = std::numeric_limits<double>::quiet_NaN();  // of this checkpoint, if known
+  double validation_loss =
+      std::numeric_limits<double>::quiet_NaN();  // of this checkpoint, if known
   double best_validation_loss = std::numeric_limits<double>::infinity();
   int64_t best_step = -1;
 };

@@ -100,7 +100,8 @@ std::string to_json(const CheckpointState& state) {
 CheckpointState state_from_json(std::string_view json, std::string_view where) {
   // The text itself is covered, not what it means: 1e5 instead of 1E5 is damage too.
   const size_t closing_bytes = closing("").size();
-  const std::string_view covered = json.substr(0, json.size() - std::min(json.size(), closing_bytes));
+  const std::string_view covered =
+      json.substr(0, json.size() - std::min(json.size(), closing_bytes));
   FOLIO_CHECK(json.substr(covered.size()) == closing(covered), where,
               "damaged or truncated: its checksum does not fit its content; {}", advice);
 

@@ -20,7 +20,7 @@ class Checksum {
  private:
   std::array<uint64_t, 4> lanes_ = {prime1 + prime2, prime2, 0, 0 - prime1};
   std::array<unsigned char, 32> pending_{};  // the first length_ % 32 bytes wait for a full stripe
-  uint64_t length_ = 0;                    // bytes added
+  uint64_t length_ = 0;                      // bytes added
 
   static constexpr uint64_t prime1 = 0x9E3779B185EBCA87u, prime2 = 0xC2B2AE3D27D4EB4Fu,
                             prime3 = 0x165667B19E3779F9u, prime4 = 0x85EBCA77C2B2AE63u,

@@ -45,7 +45,7 @@ int64_t check_model(const Options& options) {
   };
   print(fmt::format("{}: {} parameters, f64, {} x {} tokens of {}\n", options.config,
                     grouped(store.numel()), samples, length, path.string()));
-  const GradientCheckOptions how{.max_elements = options.elements};
+  const GradientCheckOptions how{.step = getenv("H") ? atof(getenv("H")) : 1e-5, .max_elements = options.elements};
   const std::vector<GradientCheckRow> rows = check_gradients(store, loss, tape, how);
 
   size_t width = 9;
@@ -80,7 +80,7 @@ Verb add_gradcheck(CLI::App& program) {
   add_overrides(*verb, options->overrides);
   verb->add_option("--elements", options->elements, "Elements checked in each parameter; 0: all")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""))
       ->capture_default_str();
   verb->footer("Example: folio gradcheck configs/nanogpt_cpu.yaml");
   return {verb, [options] {

@@ -27,7 +27,7 @@ Verb add_train(CLI::App& program) {
   verb->add_option("--stop-at", options->stop_at,
                    "Stops after this step, saving a checkpoint; continue with --resume")
       ->type_name("STEP")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
   verb->footer("Examples: folio train configs/shakespeare.yaml --run runs/first --set train.seed=7\n"
                "          folio train --resume --run runs/first");
   return {verb, [options] {

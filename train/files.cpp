@@ -29,9 +29,9 @@ auto uninterrupted(Call call) {
 
 void fail_system(const fs::path& path, std::string_view action, int reason) {
   const bool full = reason == ENOSPC || reason == EDQUOT;
-  fail(path.string(), fmt::format("cannot {}: {}{}", action,
-                                  std::generic_category().message(reason),
-                                  full ? "; free some space" : ""));
+  fail(path.string(),
+       fmt::format("cannot {}: {}{}", action, std::generic_category().message(reason),
+                   full ? "; free some space" : ""));
 }
 
 FileWriter::FileWriter(const fs::path& path) : path_(path) {

@@ -74,8 +74,7 @@ int run(int argc, char** argv) {
     check_verb(verbs, argc, argv);
     program.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto verb = program.get_subcommands();
-    print(verb.empty() ? program.help() : verb.front()->help());
+    print(program.help());  // of the verb, if one was given
     return 0;
   } catch (const CLI::CallForVersion& version) {
     print(fmt::format("{}\n", version.what()));

@@ -58,8 +58,8 @@ MetricsWriter::~MetricsWriter() { std::fclose(file_); }
 void MetricsWriter::train(int64_t step, double loss, double lr, double gradient_norm,
                           double tokens_per_second) {
   line(fmt::format(
-      "{{\"step\":{},\"train_loss\":{},\"lr\":{},\"grad_norm\":{},\"tokens_per_second\":{}}}\n", step,
-      number(loss), number(lr), number(gradient_norm), number(tokens_per_second)));
+      "{{\"step\":{},\"train_loss\":{},\"lr\":{},\"grad_norm\":{},\"tokens_per_second\":{}}}\n",
+      step, number(loss), number(lr), number(gradient_norm), number(tokens_per_second)));
 }
 
 void MetricsWriter::validation(int64_t step, double loss) {

@@ -24,10 +24,8 @@ struct TypeName {
   DType dtype;
   std::string_view name;
 };
-constexpr std::array<TypeName, 4> type_names = {{{DType::f32, "F32"},
-                                                 {DType::f64, "F64"},
-                                                 {DType::i32, "I32"},
-                                                 {DType::bf16, "BF16"}}};
+constexpr std::array<TypeName, 4> type_names = {
+    {{DType::f32, "F32"}, {DType::f64, "F64"}, {DType::i32, "I32"}, {DType::bf16, "BF16"}}};
 
 std::string_view type_name(DType dtype) {
   for (const TypeName& type : type_names) {
@@ -40,8 +38,9 @@ DType type_of(std::string_view name, std::string_view where, std::string_view te
   for (const TypeName& type : type_names) {
     if (type.name == name) return type.dtype;
   }
-  fail(where, fmt::format("tensor \"{}\" is of type \"{}\", which is not one of F32, F64, I32, BF16",
-                          tensor, name));
+  fail(where,
+       fmt::format("tensor \"{}\" is of type \"{}\", which is not one of F32, F64, I32, BF16",
+                   tensor, name));
 }
 
 std::string make_header(const fs::path& path, const std::vector<NamedTensor>& tensors,
@@ -85,11 +84,16 @@ Shape shape_of(const HeaderEntry& entry, DType dtype, std::string_view where,
               entry.begin, entry.end, bytes);
   const auto dim = [&](int axis) { return static_cast<int64_t>(entry.dim[axis]); };
   switch (entry.rank) {
-    case 0: return {};
-    case 1: return {dim(0)};
-    case 2: return {dim(0), dim(1)};
-    case 3: return {dim(0), dim(1), dim(2)};
-    default: return {dim(0), dim(1), dim(2), dim(3)};
+    case 0:
+      return {};
+    case 1:
+      return {dim(0)};
+    case 2:
+      return {dim(0), dim(1)};
+    case 3:
+      return {dim(0), dim(1), dim(2)};
+    default:
+      return {dim(0), dim(1), dim(2), dim(3)};
   }
 }
 
@@ -99,9 +103,8 @@ FileStamp write_safetensors(const fs::path& path, const std::vector<NamedTensor>
                             const std::map<std::string, std::string>& metadata) {
   std::vector<NamedTensor> ordered = tensors;
   // Wide elements first: then each tensor is aligned to its own element.
-  std::ranges::stable_sort(ordered, std::ranges::greater(), [](const NamedTensor& entry) {
-    return size_of(entry.tensor.dtype());
-  });
+  std::ranges::stable_sort(ordered, std::ranges::greater(),
+                           [](const NamedTensor& entry) { return size_of(entry.tensor.dtype()); });
   std::vector<std::string_view> names;
   for (const NamedTensor& entry : ordered) names.push_back(entry.name);
   std::ranges::sort(names);
@@ -130,10 +133,11 @@ SafetensorsFile read_safetensors(const fs::path& path) {
               "not a safetensors file: it has only {} bytes", file.size());
   file.read(&header_bytes, sizeof header_bytes);
   const uint64_t rest = file.size() - sizeof header_bytes;
-  FOLIO_CHECK(header_bytes <= std::min(rest, most_header_bytes), where,
-              "the file is truncated or not a safetensors file: its header is said to take {} bytes "
-              "but {} follow",
-              header_bytes, rest);
+  FOLIO_CHECK(
+      header_bytes <= std::min(rest, most_header_bytes), where,
+      "the file is truncated or not a safetensors file: its header is said to take {} bytes "
+      "but {} follow",
+      header_bytes, rest);
   std::string text(header_bytes, '\0');
   file.read(text.data(), text.size());
   SafetensorsHeader header = parse_safetensors_header(text, where);
@@ -151,9 +155,10 @@ SafetensorsFile read_safetensors(const fs::path& path) {
                 named->first, named->second.begin, offset);
     offset = named->second.end;
   }
-  FOLIO_CHECK(offset == rest - header_bytes, where,
-              "the file is truncated or damaged: the tensors take {} bytes but {} follow the header",
-              offset, rest - header_bytes);
+  FOLIO_CHECK(
+      offset == rest - header_bytes, where,
+      "the file is truncated or damaged: the tensors take {} bytes but {} follow the header",
+      offset, rest - header_bytes);
 
   // Shapes are checked against the data, and the data against the file, before memory is taken.
   SafetensorsFile result;

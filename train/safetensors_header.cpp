@@ -19,10 +19,17 @@ class HeaderEvents : public Json::json_sax_t {
 
   bool start_object(size_t) override {
     switch (place_) {
-      case Place::outside: place_ = Place::top; return true;
-      case Place::metadata_value: place_ = Place::metadata; return true;
-      case Place::entry_value: place_ = Place::entry; return true;
-      default: refuse("an object");
+      case Place::outside:
+        place_ = Place::top;
+        return true;
+      case Place::metadata_value:
+        place_ = Place::metadata;
+        return true;
+      case Place::entry_value:
+        place_ = Place::entry;
+        return true;
+      default:
+        refuse("an object");
     }
   }
 
@@ -53,8 +60,10 @@ class HeaderEvents : public Json::json_sax_t {
         if (name == "dtype") return begin_field(dtype_seen_, Place::dtype, name);
         if (name == "shape") return begin_field(shape_seen_, Place::shape_value, name);
         if (name == "data_offsets") return begin_field(offsets_seen_, Place::offsets_value, name);
-        fail(where_, fmt::format("bad header: tensor \"{}\" has an unknown key \"{}\"", name_, name));
-      default: refuse("a key");
+        fail(where_,
+             fmt::format("bad header: tensor \"{}\" has an unknown key \"{}\"", name_, name));
+      default:
+        refuse("a key");
     }
   }
 
@@ -68,25 +77,31 @@ class HeaderEvents : public Json::json_sax_t {
         entry_->dtype = value;
         place_ = Place::entry;
         return true;
-      default: refuse("text");
+      default:
+        refuse("text");
     }
   }
 
   bool start_array(size_t) override {
     numbers_ = 0;
     switch (place_) {
-      case Place::shape_value: place_ = Place::shape; return true;
-      case Place::offsets_value: place_ = Place::offsets; return true;
-      default: refuse("a list");
+      case Place::shape_value:
+        place_ = Place::shape;
+        return true;
+      case Place::offsets_value:
+        place_ = Place::offsets;
+        return true;
+      default:
+        refuse("a list");
     }
   }
 
   bool number_unsigned(uint64_t value) override {
     if (place_ == Place::shape) {
-      FOLIO_CHECK(numbers_ < 4, where_, "tensor \"{}\" has more than 4 dimensions; Folio has none such",
-                  name_);
-      FOLIO_CHECK(value <= INT64_MAX, where_, "bad header: a dimension of tensor \"{}\" is {}", name_,
-                  value);
+      FOLIO_CHECK(numbers_ < 4, where_,
+                  "tensor \"{}\" has more than 4 dimensions; Folio has none such", name_);
+      FOLIO_CHECK(value <= INT64_MAX, where_, "bad header: a dimension of tensor \"{}\" is {}",
+                  name_, value);
       entry_->dim[numbers_++] = value;
       entry_->rank = numbers_;
       return true;
@@ -126,8 +141,18 @@ class HeaderEvents : public Json::json_sax_t {
  private:
   // Where in the header the next event falls; X_value: the key X was read, its value comes.
   enum class Place {
-    outside, top, metadata_value, metadata, metadata_text,
-    entry_value, entry, dtype, shape_value, shape, offsets_value, offsets,
+    outside,
+    top,
+    metadata_value,
+    metadata,
+    metadata_text,
+    entry_value,
+    entry,
+    dtype,
+    shape_value,
+    shape,
+    offsets_value,
+    offsets,
   };
 
   bool begin_field(bool& seen, Place next, std::string_view field) {
@@ -138,9 +163,9 @@ class HeaderEvents : public Json::json_sax_t {
   }
 
   [[noreturn]] void refuse(std::string_view what) const {
-    fail(where_, name_.empty() ? fmt::format("bad header: {} where none belongs", what)
-                               : fmt::format("bad header: {} where none belongs, at \"{}\"", what,
-                                             name_));
+    fail(where_, name_.empty()
+                     ? fmt::format("bad header: {} where none belongs", what)
+                     : fmt::format("bad header: {} where none belongs, at \"{}\"", what, name_));
   }
 
   std::string_view where_;

@@ -14,7 +14,7 @@ struct HeaderEntry {
   std::string dtype;              // "F32", ...
   std::array<uint64_t, 4> dim{};  // the first `rank` count
   int rank = 0;
-  uint64_t begin = 0, end = 0;    // bytes, from the first behind the header
+  uint64_t begin = 0, end = 0;  // bytes, from the first behind the header
 };
 
 struct SafetensorsHeader {

@@ -85,17 +85,23 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Var
   Tensor z;  // before the activation; the backward pass needs it
   if (function != nullptr && y.needs_grad()) z = tape.scratch(y.shape(), y.value.dtype());
   tape.kernels().linear_forward(y.value, z, x.value, weight.value, b.value, function);
+  // All leading dimensions are rows of one matrix.
+  const Shape x_rows{x.shape().rows(), x.shape().columns()}, y_rows{x_rows[0], outputs};
   tape.record("linear", y,
-              [function, dx = x.slot, dweight = weight.slot, dbias = b.slot, dy = y.slot,
-               x = x.value, weight = weight.value, z = std::move(z)](Tape& tape) {
+              [function, y_rows, dx = x.slot, dweight = weight.slot, dbias = b.slot, dy = y.slot,
+               x = x.value.reshape(x_rows), weight = weight.value,
+               z = std::move(z)](Tape& tape) {
                 Tensor dz = tape.grad(dy);
                 if (function != nullptr) {
                   const Tensor through = tape.scratch(dz.shape(), dz.dtype());
                   tape.kernels().unary_backward(*function, {&through, false}, z, Tensor(), dz);
                   dz = through;
                 }
+                dz = dz.reshape(y_rows);
                 if (dx != nullptr) {
-                  tape.kernels().matmul(tape.grad_of(dx), dz, false, weight, false);
+                  const GradTarget target = tape.grad_of(dx);
+                  const Tensor rows = target.tensor->reshape(x.shape());
+                  tape.kernels().matmul({&rows, target.accumulate}, dz, false, weight, false);
                 }
                 if (dweight != nullptr) {  // summed over all rows: (O, I) = dz^T x
                   tape.kernels().matmul(tape.grad_of(dweight), dz, true, x, false);

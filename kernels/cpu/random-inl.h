@@ -59,8 +59,8 @@ HWY_INLINE void random_blocks(const RandomStream& stream, uint64_t first_block, 
     for (int round = 0; round < 10; ++round) {
       const auto product0 = hn::MulEven(hn::BitCast(d32, c0), multiplier0);
       const auto product1 = hn::MulEven(hn::BitCast(d32, c2), multiplier1);
-      c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product1), c1), hn::Set(d64, uint64_t{key0}));
-      c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product0), c3), hn::Set(d64, uint64_t{key1}));
+      c0 = hn::Xor3(hn::ShiftRight<32>(product1), c1, hn::Set(d64, uint64_t{key0}));
+      c2 = hn::Xor3(hn::ShiftRight<32>(product0), c3, hn::Set(d64, uint64_t{key1}));
       c1 = product1;
       c3 = product0;
       key0 += 0x9E3779B9u;

@@ -1,7 +1,5 @@
 #include "folio/kernels/cpu/rows.h"
 
-#include <cmath>
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/rows.cpp"
 #include <hwy/foreach_target.h>
@@ -14,22 +12,38 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
+struct AddLog {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V max, V sum) const { return hn::Add(max, log_any(d, sum)); }
+};
+
 template <class T>
 HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride,
                         const int64_t* visible, T scale, T* log_sum) {
   constexpr T infinity = std::numeric_limits<T>::infinity();
-  for (int64_t r = 0; r < rows; ++r) {
-    T* row = scores + r * stride;
-    const int64_t n = visible[r];
-    const T max = max_vectors(row, n, scale);
-    if (max == -infinity) {
-      std::fill(row, row + columns, T{0});
-      log_sum[r] = T{0};
-      continue;
+  const int64_t lanes = lanes_of(hn::ScalableTag<T>());
+  // The logarithms are taken of many rows at a time.
+  constexpr int64_t block = 64;
+  T max[block], sum[block];
+  for (int64_t first = 0; first < rows; first += block) {
+    const int64_t count = std::min(block, rows - first);
+    for (int64_t i = 0; i < count; ++i) {
+      T* row = scores + (first + i) * stride;
+      const int64_t n = visible[first + i];
+      max[i] = max_vectors(row, n, scale);
+      if (max[i] == -infinity) {
+        std::fill(row, row + columns, T{0});
+        max[i] = T{0};
+        sum[i] = T{1};
+        continue;
+      }
+      sum[i] = static_cast<T>(exp_row(row, row, n, columns, scale, max[i]));
+      // To the end of a vector where the row goes on: whole vectors are quicker than parts.
+      const int64_t rounded = std::min(columns, (n + lanes - 1) / lanes * lanes);
+      map_vectors<false>(row, rounded, Scaled<T>{T{1} / sum[i]}, row);
     }
-    const T sum = static_cast<T>(exp_row(row, row, n, columns, scale, max));
-    map_vectors<false>(row, n, Scaled<T>{T{1} / sum}, row);
-    log_sum[r] = max + std::log(sum);
+    map_vectors<false>(log_sum + first, count, AddLog(), static_cast<const T*>(max),
+                       static_cast<const T*>(sum));
   }
 }
 

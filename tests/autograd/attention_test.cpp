@@ -26,8 +26,8 @@ struct Size {
 };
 
 const Size sizes[] = {
-    {1, 1, 1, 1, 1}, {1, 2, 3, 3, 5}, {2, 3, 5, 5, 4}, {2, 1, 4, 7, 3}, {1, 2, 7, 4, 2},
-    {2, 2, 1, 6, 8}, {1, 1, 9, 9, 9},
+    {1, 1, 1, 1, 1}, {1, 2, 3, 3, 5}, {2, 3, 5, 5, 4}, {2, 1, 4, 7, 3},
+    {1, 2, 7, 4, 2}, {2, 2, 1, 6, 8}, {1, 1, 9, 9, 9},
 };
 
 /// (B, T, C) to (B, H, T, d).
@@ -57,13 +57,12 @@ Variable mask_of(const Size& size, const AttentionOptions& options, DType dtype)
 /// Attention made of fine ops. Every query must see a key.
 Variable composed(Tape& tape, const Size& size, const Variable& q, const Variable& k,
                   const Variable& v, const AttentionOptions& options) {
-  const Variable scores = matmul(tape, split(tape, q, size.heads), split(tape, k, size.heads),
-                                 false, true);
+  const Variable scores =
+      matmul(tape, split(tape, q, size.heads), split(tape, k, size.heads), false, true);
   const double scale = 1.0 / std::sqrt(static_cast<double>(size.head_dim));
-  const Variable seen = add(tape, multiply(tape, scores, scale),
-                            mask_of(size, options, q.value.dtype()));
-  const Variable probabilities =
-      dropout(tape, softmax(tape, seen), options.dropout, options.site);
+  const Variable seen =
+      add(tape, multiply(tape, scores, scale), mask_of(size, options, q.value.dtype()));
+  const Variable probabilities = dropout(tape, softmax(tape, seen), options.dropout, options.site);
   const Variable y = matmul(tape, probabilities, split(tape, v, size.heads));
   return reshape(tape, permute(tape, y, {0, 2, 1, 3}), size.q());
 }
@@ -83,8 +82,7 @@ std::vector<Tensor> inputs_of(const Size& size) {
 }
 
 /// Calls `check` with every combination of flags.
-void with_every_flag(const Size& size,
-                     const std::function<void(const AttentionOptions&)>& check) {
+void with_every_flag(const Size& size, const std::function<void(const AttentionOptions&)>& check) {
   const Tensor padding = padding_of(size);
   for (bool causal : {false, true}) {
     for (const Tensor* key_mask : {static_cast<const Tensor*>(nullptr), &padding}) {
@@ -246,7 +244,8 @@ TEST(Attention, ErrorsNameTheShapes) {
   };
   EXPECT_THAT(packed({2, 3, 4}, {.heads = 2}),
               AllOf(HasSubstr("attention: qkv"), HasSubstr("(2, 3, 4)"), HasSubstr("3 C")));
-  EXPECT_THAT(packed({3, 6}, {.heads = 2}), AllOf(HasSubstr("attention: qkv"), HasSubstr("(3, 6)")));
+  EXPECT_THAT(packed({3, 6}, {.heads = 2}),
+              AllOf(HasSubstr("attention: qkv"), HasSubstr("(3, 6)")));
   EXPECT_THAT(packed({2, 3, 6}, {.heads = 4}), AllOf(HasSubstr("4 heads"), HasSubstr("2 columns")));
   const Tensor wrong = random_indices({2, 4}, 7, 2), floating = random_tensor({2, 3}, 8), empty;
   EXPECT_THAT(packed({2, 3, 6}, {.heads = 2, .key_mask = &wrong}),

@@ -60,9 +60,8 @@ TEST(Embedding, LongerAndShorterBatchesAccumulate) {
 
 TEST(Embedding, TableAndPositionsTheSameVariable) {
   const Tensor tokens = random_indices({2, 3}, 8, 5);
-  expect_gradients({random_tensor({5, 4}, 9)}, [&](Tape& tape, const auto& x) {
-    return embedding(tape, tokens, x[0], x[0]);
-  });
+  expect_gradients({random_tensor({5, 4}, 9)},
+                   [&](Tape& tape, const auto& x) { return embedding(tape, tokens, x[0], x[0]); });
 }
 
 TEST(Embedding, TableThatIsAlsoTheOutputProjection) {
@@ -97,9 +96,9 @@ TEST(Embedding, ErrorsNameTheShapes) {
               HasSubstr("element 0 of tokens is -1"));
   EXPECT_THAT(error(random_tensor({2, 3}, 20), table, positions), HasSubstr("f64 (2, 3)"));
   const Variable single{tensor_of({3, 4}, std::vector<double>(12, 0.5), DType::f32)};
-  EXPECT_THAT(error(tokens, table, single),
-              AllOf(HasSubstr("embedding: positions"), HasSubstr("f32 (3, 4)"),
-                    HasSubstr("wanted f64")));
+  EXPECT_THAT(
+      error(tokens, table, single),
+      AllOf(HasSubstr("embedding: positions"), HasSubstr("f32 (3, 4)"), HasSubstr("wanted f64")));
 }
 
 }  // namespace

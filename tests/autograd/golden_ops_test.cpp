@@ -77,8 +77,8 @@ TEST_P(GoldenOps, CrossEntropy) {
     const LossOptions options{.label_smoothing = entry.at("label_smoothing").get<double>(),
                               .ignored_index = entry.at("ignored_target").get<int32_t>()};
     const Variable logits = leaf(entry, "logits");
-    const Variable loss = cross_entropy(
-        tape, logits, Tensor::from(logits.shape().without_last(), targets), options);
+    const Variable loss =
+        cross_entropy(tape, logits, Tensor::from(logits.shape().without_last(), targets), options);
     compare(entry, "loss", loss, {{"logits", logits}});
   }
 }
@@ -100,8 +100,7 @@ TEST_P(GoldenOps, Attention) {
       key_mask = Tensor::from({q.dim(0), k.dim(2)}, mask);
       options.key_mask = &key_mask;
     }
-    const Variable y =
-        attention(tape, side_by_side(q), side_by_side(k), side_by_side(v), options);
+    const Variable y = attention(tape, side_by_side(q), side_by_side(k), side_by_side(v), options);
     const Shape apart{q.dim(0), q.dim(2), heads, q.dim(3)};
     compare(entry, "y", permute(tape, reshape(tape, y, apart), {0, 2, 1, 3}),
             {{"q", q}, {"k", k}, {"v", v}});

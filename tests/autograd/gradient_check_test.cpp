@@ -46,8 +46,7 @@ Variable product(Tape& tape, const Variable& a, const Variable& b, Mistake mista
   const Variable y = tape.output_like(a);
   tape.kernels().matmul({&y.value, false}, a.value, false, b.value, false);
   tape.record("product", y,
-              [mistake, da = a.slot, db = b.slot, dy = y.slot, a = a.value,
-               b = b.value](Tape& t) {
+              [mistake, da = a.slot, db = b.slot, dy = y.slot, a = a.value, b = b.value](Tape& t) {
                 const bool transpose_b = mistake != Mistake::transposed;
                 t.kernels().matmul(t.grad_of(da), t.grad(dy), false, b, transpose_b);
                 t.kernels().matmul(t.grad_of(db), a, true, t.grad(dy), false);
@@ -199,7 +198,8 @@ TEST_F(ParameterCheck, FindsAWrongBackward) {
 
 TEST_F(ParameterCheck, RestoresTheValues) {
   const std::vector<double> before = values_of(store.values());
-  check_gradients(store, [&](Tape& t) { return sum(t, exp(t, parameter("used"))); }, tape);
+  check_gradients(
+      store, [&](Tape& t) { return sum(t, exp(t, parameter("used"))); }, tape);
   EXPECT_EQ(values_of(store.values()), before);
   EXPECT_TRUE(tape.recording());
   EXPECT_EQ(tape.size(), 0u);
@@ -217,14 +217,16 @@ TEST_F(ParameterCheck, StaleGradientsDoNotCount) {
 TEST(GradientCheck, RefusesF32) {
   Tape tape;
   const auto loss = [](Tape& t, const auto& x) { return sum(t, x[0]); };
-  EXPECT_THAT(
-      error_of([&] { check_gradients({tensor_of({2}, {1.0, 2.0}, DType::f32)}, loss, tape); }),
-      AllOf(HasSubstr("gradient check: input 0"), HasSubstr("f32 (2)")));
+  EXPECT_THAT(error_of([&] {
+                check_gradients({tensor_of({2}, {1.0, 2.0}, DType::f32)}, loss, tape);
+              }),
+              AllOf(HasSubstr("gradient check: input 0"), HasSubstr("f32 (2)")));
   ParameterStore store(DType::f32);
   Parameter& weight = store.create("weight", {3}, Init::ones());
   store.initialize(1);
   EXPECT_THAT(error_of([&] {
-                check_gradients(store, [&](Tape& t) { return sum(t, weight.variable()); }, tape);
+                check_gradients(
+                    store, [&](Tape& t) { return sum(t, weight.variable()); }, tape);
               }),
               AllOf(HasSubstr("gradient check: "), HasSubstr("f32 (3)")));
 }

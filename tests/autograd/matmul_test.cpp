@@ -131,7 +131,9 @@ TEST(Matmul, ErrorsNameBothShapes) {
   EXPECT_THAT(error({2, 2, 4, 3}, {2, 3, 4}), names("(2, 2, 4, 3)", "(2, 3, 4)"));
   EXPECT_THAT(error({2, 3, 4}, {3, 4}, true), names("(2, 3, 4)", "(3, 4)"));
   const Variable single{tensor_of({3, 1}, {1, 2, 3}, DType::f32)};
-  EXPECT_THAT(error_of([&] { matmul(tape, variable({2, 3}), single); }),
+  EXPECT_THAT(error_of([&] {
+                matmul(tape, variable({2, 3}), single);
+              }),
               AllOf(HasSubstr("matmul: "), HasSubstr("f32 (3, 1)"), HasSubstr("wanted f64")));
 }
 
@@ -140,10 +142,14 @@ const Activation activations[] = {Activation::none, Activation::relu, Activation
 
 Variable activate(Tape& tape, const Variable& z, Activation activation) {
   switch (activation) {
-    case Activation::none: return z;
-    case Activation::relu: return relu(tape, z);
-    case Activation::gelu: return gelu(tape, z);
-    case Activation::gelu_tanh: return gelu_tanh(tape, z);
+    case Activation::none:
+      return z;
+    case Activation::relu:
+      return relu(tape, z);
+    case Activation::gelu:
+      return gelu(tape, z);
+    case Activation::gelu_tanh:
+      return gelu_tanh(tape, z);
   }
   return z;
 }
@@ -153,7 +159,7 @@ struct LinearCase {
   int64_t outputs;
 };
 
-const LinearCase linear_cases[] = {{{5}, 3},       {{1, 1}, 1},       {{3, 5}, 4}, {{2, 3, 7}, 5},
+const LinearCase linear_cases[] = {{{5}, 3},       {{1, 1}, 1},       {{3, 5}, 4},  {{2, 3, 7}, 5},
                                    {{2, 1, 9}, 1}, {{2, 2, 3, 5}, 2}, {{13, 6}, 19}};
 
 TEST(Linear, GradientsWithEveryFlag) {

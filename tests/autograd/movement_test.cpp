@@ -57,7 +57,8 @@ TEST(Transpose, ExchangesTwoAxes) {
   Tape tape;
   const Variable x = counting({2, 3, 4});
   EXPECT_EQ(values_of(transpose(tape, x).value), values_of(permute(tape, x, {0, 2, 1}).value));
-  EXPECT_EQ(values_of(transpose(tape, x, 0, -1).value), values_of(permute(tape, x, {2, 1, 0}).value));
+  EXPECT_EQ(values_of(transpose(tape, x, 0, -1).value),
+            values_of(permute(tape, x, {2, 1, 0}).value));
   EXPECT_EQ(transpose(tape, x, 0, 1).shape(), Shape({3, 2, 4}));
   for (const Shape& shape : {Shape{3, 5}, Shape{1, 4}, Shape{2, 3, 5}, Shape{2, 1, 3, 5}}) {
     SCOPED_TRACE(shape.to_string());
@@ -123,7 +124,8 @@ TEST(Slice, OverlappingSlicesOfOneVariable) {
 TEST(Concat, Values) {
   Tape tape;
   const Variable a = counting({2, 2}), b = counting({2, 1});
-  EXPECT_THAT(values_of(concat(tape, {a, b, a}, 1).value), ElementsAre(0, 1, 0, 0, 1, 2, 3, 1, 2, 3));
+  EXPECT_THAT(values_of(concat(tape, {a, b, a}, 1).value),
+              ElementsAre(0, 1, 0, 0, 1, 2, 3, 1, 2, 3));
   EXPECT_THAT(values_of(concat(tape, {a, a}, 0).value), ElementsAre(0, 1, 2, 3, 0, 1, 2, 3));
   EXPECT_EQ(concat(tape, {a, b}, -1).shape(), Shape({2, 3}));
   EXPECT_EQ(values_of(concat(tape, {a}, 0).value), values_of(a.value));
@@ -163,9 +165,8 @@ TEST(GatherRows, Gradients) {
       SCOPED_TRACE(fmt::format("{} of {}", shape.to_string(), table.to_string()));
       // Fewer rows than indices: some are taken twice, in the larger tables some never.
       const Tensor indices = random_indices(shape, 13, table[0]);
-      expect_gradients({random_tensor(table, 14)}, [&](Tape& tape, const auto& x) {
-        return gather_rows(tape, x[0], indices);
-      });
+      expect_gradients({random_tensor(table, 14)},
+                       [&](Tape& tape, const auto& x) { return gather_rows(tape, x[0], indices); });
     }
   }
 }
@@ -189,9 +190,13 @@ TEST(Movement, ErrorsNameTheOpAndTheShapes) {
   EXPECT_THAT(error_of([&] { slice(tape, x, 1, 1, -1); }), says("slice", "(2, 3)"));
   EXPECT_THAT(error_of([&] { concat(tape, {}, 0); }), HasSubstr("concat: "));
   EXPECT_THAT(error_of([&] { concat(tape, {x, x}, 2); }), says("concat", "(2, 3)"));
-  EXPECT_THAT(error_of([&] { concat(tape, {x, counting({3, 3})}, 1); }),
+  EXPECT_THAT(error_of([&] {
+                concat(tape, {x, counting({3, 3})}, 1);
+              }),
               AllOf(says("concat", "(2, 3)"), HasSubstr("(3, 3)")));
-  EXPECT_THAT(error_of([&] { concat(tape, {x, counting({3})}, 0); }),
+  EXPECT_THAT(error_of([&] {
+                concat(tape, {x, counting({3})}, 0);
+              }),
               AllOf(says("concat", "(2, 3)"), HasSubstr("(3)")));
 }
 
@@ -217,7 +222,9 @@ TEST(Movement, ErrorsOfIndicesAndTypes) {
   EXPECT_THAT(error_of([&] { concat(tape, {tokens}, 0); }), HasSubstr("concat: part 0 is i32"));
   EXPECT_THAT(error_of([&] { reshape(tape, Variable{}, {1}); }), HasSubstr("reshape: "));
   const Variable single{tensor_of({2, 3}, values_of(x.value), DType::f32)};
-  EXPECT_THAT(error_of([&] { concat(tape, {x, single}, 0); }),
+  EXPECT_THAT(error_of([&] {
+                concat(tape, {x, single}, 0);
+              }),
               AllOf(HasSubstr("concat: "), HasSubstr("f32 (2, 3)"), HasSubstr("wanted f64")));
 }
 

@@ -1,4 +1,6 @@
 // The parameter store: names, slabs, initial values, gradients over a step.
+#include "folio/autograd/parameters.h"
+
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +9,6 @@
 #include <cmath>
 
 #include "folio/autograd/ops.h"
-#include "folio/autograd/parameters.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"
 
@@ -36,7 +37,9 @@ TEST(Scope, NamesAreDotted) {
 TEST(ParameterStore, RefusesDuplicatesAndLateComers) {
   ParameterStore store;
   store.create("a.weight", {2, 3}, Init::zeros());
-  EXPECT_THAT(error_of([&] { store.create("a.weight", {2, 3}, Init::zeros()); }),
+  EXPECT_THAT(error_of([&] {
+                store.create("a.weight", {2, 3}, Init::zeros());
+              }),
               AllOf(HasSubstr("a.weight: "), HasSubstr("exists")));
   EXPECT_EQ(store.numel(), 6);
   store.initialize(1);

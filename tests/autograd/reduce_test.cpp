@@ -27,8 +27,7 @@ const Case over_all[] = {{"sum", sum}, {"mean", mean}};
 const Case over_rows[] = {{"sum_last", sum_last}, {"mean_last", mean_last}};
 const Case normalizers[] = {{"softmax", softmax}, {"log_softmax", log_softmax}};
 
-const Shape shapes[] = {{1},       {5},          {67},   {3, 4}, {4, 1},
-                        {2, 3, 7}, {2, 1, 3, 5}, {1, 33}};
+const Shape shapes[] = {{1}, {5}, {67}, {3, 4}, {4, 1}, {2, 3, 7}, {2, 1, 3, 5}, {1, 33}};
 
 std::vector<double> evaluate(Unary op, const Tensor& x) {
   Tape tape;
@@ -48,7 +47,8 @@ TEST(Reduce, Values) {
       totals[i / columns] += values[i];
     }
     expect_close(evaluate(sum, x), {total}, 1e-14, "sum", 1.0);
-    expect_close(evaluate(mean, x), {total / static_cast<double>(shape.numel())}, 1e-14, "mean", 1.0);
+    expect_close(evaluate(mean, x), {total / static_cast<double>(shape.numel())}, 1e-14, "mean",
+                 1.0);
     expect_close(evaluate(sum_last, x), totals, 1e-14, "sum_last", 1.0);
     for (double& value : totals) value /= static_cast<double>(columns);
     expect_close(evaluate(mean_last, x), totals, 1e-14, "mean_last", 1.0);
@@ -97,7 +97,7 @@ TEST(Softmax, Values) {
     std::vector<double> expected = values_of(x);
     for (auto row = expected.begin(); row != expected.end(); row += shape.columns()) {
       double total = 0.0;
-      for (auto p = row; p != row + shape.columns(); ++p) total += *p = std::exp(*p);
+      for (auto p = row; p != row + shape.columns(); ++p) total += * p = std::exp(*p);
       for (auto p = row; p != row + shape.columns(); ++p) *p /= total;
     }
     expect_close(evaluate(softmax, x), expected, 1e-14, "softmax");

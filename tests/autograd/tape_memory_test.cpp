@@ -29,7 +29,9 @@ void* counted_allocation_or_throw(size_t bytes) {
 // The whole program's: everything that asks the heap through C++ is counted.
 void* operator new(size_t bytes) { return counted_allocation_or_throw(bytes); }
 void* operator new[](size_t bytes) { return counted_allocation_or_throw(bytes); }
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return counted_allocation(bytes); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return counted_allocation(bytes);
+}
 void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
   return counted_allocation(bytes);
 }

@@ -61,10 +61,9 @@ TEST(Tape, ClosuresAreDestroyedAsTheyRun) {
   });
   auto owned = std::make_shared<int>(5);
   *second_owns = owned;
-  const Variable second =
-      probe(tape, first, [&later_alive, owned = std::move(owned)](Tape&) {
-        later_alive.push_back(owned != nullptr);
-      });
+  const Variable second = probe(tape, first, [&later_alive, owned = std::move(owned)](Tape&) {
+    later_alive.push_back(owned != nullptr);
+  });
   EXPECT_FALSE(second_owns->expired());
   tape.backward(second);
   EXPECT_THAT(later_alive, ElementsAre(true, false));
@@ -181,10 +180,9 @@ TEST(Tape, NoRecordingKeepsNothing) {
 TEST(Tape, BackwardRefusesWrongLosses) {
   Tape tape;
   const Variable x = tape.leaf(vector_of({2.0, 3.0}));
-  const auto error = [&](const Variable& loss) {
-    return error_of([&] { tape.backward(loss); });
-  };
-  EXPECT_THAT(error({vector_of({1.0})}), AllOf(HasSubstr("backward: "), HasSubstr("depends on no")));
+  const auto error = [&](const Variable& loss) { return error_of([&] { tape.backward(loss); }); };
+  EXPECT_THAT(error({vector_of({1.0})}),
+              AllOf(HasSubstr("backward: "), HasSubstr("depends on no")));
   EXPECT_THAT(error(multiply(tape, x, x)),
               AllOf(HasSubstr("backward: "), HasSubstr("f64 (2)"), HasSubstr("one element")));
   std::optional<Variable> unrecorded;
@@ -311,6 +309,17 @@ TEST(Tape, MoreClosuresThanOneChunkHolds) {
     EXPECT_THAT(values_of(tape.gradient(x)), ElementsAre(6001.0, 6001.0));
     tape.clear();
   }
+}
+
+TEST(Tape, ClosuresLieWhereThoseOfTheLastBackwardLay) {
+  Tape tape;
+  const Variable x = tape.leaf(vector_of({1.0}));
+  std::vector<const void*> places;
+  for (int round = 0; round < 2; ++round) {
+    tape.backward(probe(tape, x, [&places, mark = 1.0](Tape&) { places.push_back(&mark); }));
+  }
+  ASSERT_EQ(places.size(), 2u);
+  EXPECT_EQ(places[0], places[1]);
 }
 
 TEST(Tape, DropoutMaskCountsElementsOfTheWholeBatch) {

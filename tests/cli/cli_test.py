@@ -94,7 +94,7 @@ class HelpTest(CliTest):
         for verb in VERBS:
             result = self.folio(verb, "--help")
             self.assertEqual((result.returncode, result.stderr), (0, ""), verb)
-            self.assertIn(f"folio {verb}", result.stdout)
+            self.assertIn(f"Usage: folio {verb}", result.stdout)
             self.assertIn("Example", result.stdout)
 
     def test_help_and_version(self):

@@ -1,9 +1,10 @@
 // The multi-head attention layer: self-attention and cross-attention.
+#include "folio/layers/attention.h"
+
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "folio/layers/attention.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"
 
@@ -25,9 +26,7 @@ class AttentionLayer : public testing::TestWithParam<bool> {
 
   /// x times rows [part * width, ...) of the packed weight, plus their bias.
   Variable part(Tape& t, const Variable& x, int part) {
-    const auto rows = [&](Parameter& p) {
-      return slice(t, p.variable(), 0, part * width, width);
-    };
+    const auto rows = [&](Parameter& p) { return slice(t, p.variable(), 0, part * width, width); };
     const Variable y = matmul(t, x, rows(*layer.qkv.weight), false, true);
     return layer.qkv.bias == nullptr ? y : add(t, y, rows(*layer.qkv.bias));
   }
@@ -61,7 +60,9 @@ TEST_P(AttentionLayer, ParametersHaveTheirNamesAndShapes) {
   EXPECT_EQ(store.find("attention.qkv.weight").shape, Shape({3 * width, width}));
   EXPECT_EQ(store.find("attention.projection.weight").shape, Shape({width, width}));
   EXPECT_EQ(store.parameters().size(), GetParam() ? 4u : 2u);
-  if (GetParam()) EXPECT_EQ(store.find("attention.qkv.bias").shape, Shape({3 * width}));
+  if (GetParam()) {
+    EXPECT_EQ(store.find("attention.qkv.bias").shape, Shape({3 * width}));
+  }
 }
 
 TEST_P(AttentionLayer, SelfAttentionEqualsItsParts) {
@@ -115,9 +116,8 @@ TEST_P(AttentionLayer, GradientsOfTheInputs) {
         [&](Tape& t, const auto& v) { return layer(t, v[0], v[1]); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Bias, AttentionLayer, testing::Bool(), [](const auto& info) {
-  return info.param ? "with" : "without";
-});
+INSTANTIATE_TEST_SUITE_P(Bias, AttentionLayer, testing::Bool(),
+                         [](const auto& info) { return info.param ? "with" : "without"; });
 
 TEST(AttentionLayerErrors, HeadsMustDivideTheWidth) {
   for (int64_t count : {4, 0, -1}) {

@@ -1,8 +1,8 @@
 // Tiny GPTs against PyTorch: logits, loss, every parameter's gradient.
+#include "support/golden_gpt.h"
+
 #include <fmt/core.h>
 #include <gtest/gtest.h>
-
-#include "support/golden_gpt.h"
 
 namespace folio {
 namespace {

@@ -23,11 +23,16 @@ inline nlohmann::json read_golden(const std::string& name) {
 inline Shape shape_from(const nlohmann::json& dims) {
   const auto d = dims.get<std::vector<int64_t>>();
   switch (d.size()) {
-    case 0: return {};
-    case 1: return {d[0]};
-    case 2: return {d[0], d[1]};
-    case 3: return {d[0], d[1], d[2]};
-    case 4: return {d[0], d[1], d[2], d[3]};
+    case 0:
+      return {};
+    case 1:
+      return {d[0]};
+    case 2:
+      return {d[0], d[1]};
+    case 3:
+      return {d[0], d[1], d[2]};
+    case 4:
+      return {d[0], d[1], d[2], d[3]};
   }
   throw std::runtime_error("a golden tensor has too many dimensions");
 }

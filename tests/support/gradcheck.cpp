@@ -159,6 +159,15 @@ void expect_gradients(const std::vector<Tensor>& inputs, const Function& functio
   }
 }
 
+void expect_parameter_gradients(ParameterStore& store, const std::function<Variable(Tape&)>& loss,
+                                const GradientCheckOptions& options) {
+  randomize(store, 12, 0.5);
+  Tape tape;
+  prepare(tape);
+  expect_passed(check_gradients(
+      store, [&](Tape& t) { return weighted_sum(t, loss(t)); }, tape, options));
+}
+
 void expect_same_function(const std::vector<Tensor>& inputs, const Function& first,
                           const Function& second, double tolerance) {
   const Outcome a = run(inputs, first, DType::f64), b = run(inputs, second, DType::f64);

@@ -46,6 +46,10 @@ void expect_passed(const std::vector<GradientCheckRow>& rows);
 void expect_gradients(const std::vector<Tensor>& inputs, const Function& function,
                       const GradientCheckOptions& options = {});
 
+/// The gradients of all parameters agree with differences, at random values, dropout dropping.
+void expect_parameter_gradients(ParameterStore& store, const std::function<Variable(Tape&)>& loss,
+                                const GradientCheckOptions& options = {});
+
 /// Value and gradients of two functions of the same f64 inputs agree within `tolerance`.
 void expect_same_function(const std::vector<Tensor>& inputs, const Function& first,
                           const Function& second, double tolerance = 1e-12);

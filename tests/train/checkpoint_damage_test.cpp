@@ -225,9 +225,10 @@ TEST_F(CheckpointDamage, ADiskThatIsFull) {
   for (size_t free : {12288, 8192, 4096, 0}) {
     fs::remove(disk / "filler");
     write_file(disk / "filler", filler.substr(0, filler.size() - free));
-    EXPECT_THAT(failed_saves(disk, other),
-                AllOf(StartsWith((disk / "checkpoints" / "step_2").string() + "/"),
-                      EndsWith(std::string(": No space left on device; free some space") + promise)))
+    EXPECT_THAT(
+        failed_saves(disk, other),
+        AllOf(StartsWith((disk / "checkpoints" / "step_2").string() + "/"),
+              EndsWith(std::string(": No space left on device; free some space") + promise)))
         << free;
   }
   fs::remove(disk / "filler");
@@ -245,9 +246,8 @@ TEST_F(CheckpointDamage, ADiskThatIsReadOnly) {
   state.save(disk / "checkpoints" / "step_1");
   state.save(disk / "checkpoints" / "best");
   ASSERT_TRUE(mounted.remount_read_only());
-  EXPECT_EQ(failed_saves(disk, other),
-            (disk / "checkpoints" / "step_2").string() +
-                ": cannot create: Read-only file system" + promise);
+  EXPECT_EQ(failed_saves(disk, other), (disk / "checkpoints" / "step_2").string() +
+                                           ": cannot create: Read-only file system" + promise);
 }
 
 TEST_F(CheckpointDamage, AFileInTheWayOfTheDirectories) {

@@ -89,9 +89,9 @@ TEST_F(Checkpoint, MomentsAreNamedByParameter) {
       std::ranges::find(file.tensors, "norm.weight.second_moment", &NamedTensor::name);
   ASSERT_NE(found, file.tensors.end());
   const Parameter& parameter = state.parameters.find("norm.weight");
-  EXPECT_EQ(found->tensor.to_vector<float>(),
-            state.optimizer->state()[1].slab.view(parameter.offset, parameter.shape)
-                .to_vector<float>());
+  EXPECT_EQ(
+      found->tensor.to_vector<float>(),
+      state.optimizer->state()[1].slab.view(parameter.offset, parameter.shape).to_vector<float>());
 }
 
 TEST_F(Checkpoint, LoadsIntoTheOtherPrecision) {
@@ -240,9 +240,9 @@ TEST_F(Checkpoint, FindSaysWhatThereIs) {
   TinyState(1).save(step(20));
   TinyState(1).save(step(3));
   for (const char* which : {"best", "4", "", "-3", "03", "99999999999999999999"}) {
-    EXPECT_EQ(error_of([&] { find_checkpoint(run, which); }),
-              run.string() + ": there is no checkpoint \"" + which +
-                  "\"; choose one of: last, 3, 20");
+    EXPECT_EQ(
+        error_of([&] { find_checkpoint(run, which); }),
+        run.string() + ": there is no checkpoint \"" + which + "\"; choose one of: last, 3, 20");
   }
   TinyState(1).save(checkpoints / "best");
   EXPECT_THAT(error_of([&] { find_checkpoint(run, "4"); }),

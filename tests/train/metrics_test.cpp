@@ -46,8 +46,9 @@ TEST_F(Metrics, OneObjectALine) {
 }
 
 TEST_F(Metrics, NumbersReadBackToTheSameDouble) {
-  const std::vector<double> values = {0.1,    1.0 / 3, 1e-310, -0.0, 1e22, 123456789.123456789,
-                                      5e-324, 1.7976931348623157e308, 1e-5, -2.5};
+  const std::vector<double> values = {
+      0.1,  1.0 / 3, 1e-310, -0.0, 1e22, 123456789.123456789, 5e-324, 1.7976931348623157e308,
+      1e-5, -2.5};
   {
     MetricsWriter writer(path, 0);
     for (double value : values) writer.validation(7, value);
@@ -109,8 +110,9 @@ TEST_F(Metrics, AWholeFileIsLeftAsItIs) {
 TEST(MetricsLines, SeededMutations) {
   const std::string original =
       "{\"step\":1,\"val_loss\":1.5}\n{\"step\":2,\"x\":[[{}],\"é\\n\"]}\n{\"step\":3}\n";
-  const std::vector<std::string> pieces = {"{", "}", "[", "\"", "\n", "1e999", "-", "\xff", "null",
-                                           "18446744073709551615", "\"step\":2,"};
+  const std::vector<std::string> pieces = {
+      "{",          "}", "[", "\"", "\n", "1e999", "-", "\xff", "null", "18446744073709551615",
+      "\"step\":2,"};
   const RandomStream stream{.seed = 6, .purpose = purpose_of("mutations"), .step = 0};
   uint64_t drawn = 0;
   const auto below = [&](uint64_t limit) { return stream.below(limit, drawn++); };

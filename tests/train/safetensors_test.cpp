@@ -193,8 +193,9 @@ INSTANTIATE_TEST_SUITE_P(
         {R"({"__metadata__":[]})", "a list where none belongs"},
         {R"({"__metadata__":{},"__metadata__":{}})", "__metadata__ stands there twice"},
         {R"({"__metadata__":{"a":"1","a":"2"}})", "\"a\" stands twice in __metadata__"},
-        {entry("\"F32\"", "[2]", "[0,8]").insert(1, R"("a":{"dtype":"F32","shape":[0],)"
-                                                    R"("data_offsets":[0,0]},)"),
+        {entry("\"F32\"", "[2]", "[0,8]")
+             .insert(1, R"("a":{"dtype":"F32","shape":[0],)"
+                        R"("data_offsets":[0,0]},)"),
          "two tensors are called \"a\""},
         {entry("\"Q4\"", "[2]", "[0,8]"), "is of type \"Q4\""},
         {entry("\"F16\"", "[4]", "[0,8]"), "is of type \"F16\""},
@@ -220,9 +221,11 @@ INSTANTIATE_TEST_SUITE_P(
         {entry("\"F32\"", "[2]", "[0]"), "not two data_offsets but 1"},
         {entry("\"F32\"", "[2]", "[]"), "not two data_offsets but 0"},
         {entry("\"F32\"", "[2]", "[0,4,8]"), "a number where none belongs"},
-        {entry("\"F32\"", "[2]", "[0,18446744073709551615]"), "the tensors take 18446744073709551615"},
-        {entry("\"F32\"", "[2]", "[0,8]").insert(1, R"("b":{"dtype":"F32","shape":[1],)"
-                                                    R"("data_offsets":[4,8]},)"),
+        {entry("\"F32\"", "[2]", "[0,18446744073709551615]"),
+         "the tensors take 18446744073709551615"},
+        {entry("\"F32\"", "[2]", "[0,8]")
+             .insert(1, R"("b":{"dtype":"F32","shape":[1],)"
+                        R"("data_offsets":[4,8]},)"),
          "begins at 4 but the data before it ends at 8"},
         {"{\"a\":" + std::string(1000000, '['), "a list where none belongs"},
         {"{\"a\":{\"shape\":" + std::string(1000000, '['), "a list where none belongs"},
@@ -235,10 +238,26 @@ TEST(Safetensors, SeededMutations) {
   const TemporaryDirectory directory;
   const fs::path path = directory.path() / "model.safetensors";
   const std::string original = example_bytes();
-  const std::vector<std::string> pieces = {
-      "{",  "}",    "[",    "]",      ",",    ":",     "\"",  "0",
-      "-1", "1e99", "null", "\"F64\"", "\0\0", "\xff", "\\u", "9223372036854775807",
-      "18446744073709551615", "\"data_offsets\":", "\"shape\":[0,0,0]", "\"__metadata__\":{}"};
+  const std::vector<std::string> pieces = {"{",
+                                           "}",
+                                           "[",
+                                           "]",
+                                           ",",
+                                           ":",
+                                           "\"",
+                                           "0",
+                                           "-1",
+                                           "1e99",
+                                           "null",
+                                           "\"F64\"",
+                                           std::string(2, '\0'),
+                                           "\xff",
+                                           "\\u",
+                                           "9223372036854775807",
+                                           "18446744073709551615",
+                                           "\"data_offsets\":",
+                                           "\"shape\":[0,0,0]",
+                                           "\"__metadata__\":{}"};
   const RandomStream stream{.seed = 20, .purpose = purpose_of("mutations"), .step = 0};
   uint64_t drawn = 0;
   const auto below = [&](uint64_t limit) { return stream.below(limit, drawn++); };
@@ -249,10 +268,18 @@ TEST(Safetensors, SeededMutations) {
       // Mostly in the header, and now and then in its length.
       const size_t at = below(10) == 0 ? below(8) : 8 + below(bytes.size() - 8);
       switch (below(5)) {
-        case 0: bytes[at] ^= static_cast<char>(1 << below(8)); break;
-        case 1: bytes.erase(at, below(20)); break;
-        case 2: bytes.insert(at, pieces[below(pieces.size())]); break;
-        case 3: bytes.insert(at, bytes.substr(below(bytes.size()), below(60))); break;
+        case 0:
+          bytes[at] ^= static_cast<char>(1 << below(8));
+          break;
+        case 1:
+          bytes.erase(at, below(20));
+          break;
+        case 2:
+          bytes.insert(at, pieces[below(pieces.size())]);
+          break;
+        case 3:
+          bytes.insert(at, bytes.substr(below(bytes.size()), below(60)));
+          break;
         case 4: {
           const std::string& piece = pieces[below(pieces.size())];
           bytes.replace(at, piece.size(), piece);
@@ -262,7 +289,8 @@ TEST(Safetensors, SeededMutations) {
     }
     // Without the right length, most changes of the header would never be seen.
     if (bytes.size() > 8 && below(2) == 0) {
-      const uint64_t header_bytes = std::min(bytes.find('}', bytes.size() / 2), bytes.size() - 9) - 7;
+      const uint64_t header_bytes =
+          std::min(bytes.find('}', bytes.size() / 2), bytes.size() - 9) - 7;
       std::memcpy(bytes.data(), &header_bytes, 8);
     }
     fs::remove(path);
