@@ -36,7 +36,7 @@ void expect_product(const Product& p) {
   std::vector<T> c = matrix<T>(p.m, ldc, 3);
   const std::vector<T> before = c;
   if (p.beta == 0.0) {
-    for (int64_t i = 0; i < p.m; ++i) std::fill_n(&c[i * ldc], p.n, T(NAN));
+    for (int64_t i = 0; i < p.m; ++i) std::fill_n(c.data() + i * ldc, p.n, T(NAN));
   }
   cpu::gemm(p.transpose_a, p.transpose_b, p.m, p.n, p.k, T(p.alpha), a.data(), lda, b.data(), ldb,
             T(p.beta), c.data(), ldc);
