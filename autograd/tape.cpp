@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "folio/autograd/observer.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 
@@ -19,6 +20,25 @@ DropoutMask Tape::dropout_mask(double probability, uint32_t site, const Shape& s
   return {.probability = training_ ? probability : 0.0,
           .stream = {.seed = context_.seed, .purpose = site, .step = context_.step},
           .first_index = static_cast<uint64_t>(context_.first_sample * per_sample)};
+}
+
+void Tape::set_observer(TapeObserver* observer) {
+  observer_ = observer;
+  observed_inputs_.clear();
+}
+
+void Tape::observe_input(const Variable& input) {
+  if (input.value) observed_inputs_.push_back(input);
+}
+
+void Tape::observe_forward(const char* name, const Variable& first, const Variable& second) {
+  const std::array<Variable, 2> outputs = {first, second};
+  // An op with two outputs may have made the second from the first.
+  std::erase_if(observed_inputs_, [&](const Variable& input) {
+    return input.value.raw() == first.value.raw() && input.slot == first.slot;
+  });
+  observer_->after_forward(name, observed_inputs_, std::span(outputs).first(second.value ? 2 : 1));
+  observed_inputs_.clear();
 }
 
 Variable Tape::leaf(Tensor value) {
@@ -61,7 +81,14 @@ void Tape::run_last_entry() {
   const std::unique_ptr<void, void (*)(void*)> closure(entry.closure, entry.destroy);
   bool reached = false;
   for (GradSlot* slot : entry.outputs) reached |= slot != nullptr && slot->written;
-  if (reached) entry.run(entry.closure, *this);
+  if (reached && observer_ != nullptr) {
+    observed_writes_.clear();
+    observer_->before_backward(entry.name, entry.outputs);
+    entry.run(entry.closure, *this);
+    observer_->after_backward(entry.name, entry.outputs, observed_writes_);
+  } else if (reached) {
+    entry.run(entry.closure, *this);
+  }
   for (GradSlot* slot : entry.outputs) {
     if (slot != nullptr) {
       slot->grad = Tensor();
@@ -74,6 +101,7 @@ void Tape::clear() {
   destroy_entries();
   for (size_t i = 0; i < used_slots_; ++i) slots_[i] = GradSlot();
   used_slots_ = 0;
+  observed_inputs_.clear();
 }
 
 void Tape::destroy_entries() {
@@ -87,22 +115,38 @@ void Tape::destroy_entries() {
 Variable Tape::output(const Shape& shape, DType dtype,
                       std::initializer_list<const Variable*> inputs) {
   bool needs_grad = false;
-  for (const Variable* input : inputs) needs_grad |= input->slot != nullptr;
-  Variable y{Tensor(shape, dtype, device_)};
-  if (recording_ && needs_grad) y.slot = new_slot(y.value);
-  return y;
+  for (const Variable* input : inputs) {
+    needs_grad |= input->slot != nullptr;
+    if (observer_ != nullptr) observe_input(*input);
+  }
+  return new_output(Tensor(shape, dtype, device_), needs_grad);
+}
+
+Variable Tape::output(const Shape& shape, DType dtype, const std::vector<Variable>& inputs) {
+  bool needs_grad = false;
+  for (const Variable& input : inputs) {
+    needs_grad |= input.slot != nullptr;
+    if (observer_ != nullptr) observe_input(input);
+  }
+  return new_output(Tensor(shape, dtype, device_), needs_grad);
 }
 
 Variable Tape::output_like(const Variable& x) { return output(x.shape(), x.value.dtype(), {&x}); }
 
 Variable Tape::output_sharing(Tensor value, const Variable& x) {
+  if (observer_ != nullptr) observe_input(x);
+  return new_output(std::move(value), x.slot != nullptr);
+}
+
+Variable Tape::new_output(Tensor value, bool needs_grad) {
   Variable y{std::move(value)};
-  if (recording_ && x.slot != nullptr) y.slot = new_slot(y.value);
+  if (recording_ && needs_grad) y.slot = new_slot(y.value);
   return y;
 }
 
 GradTarget Tape::grad_of(GradSlot* dx) {
   if (dx == nullptr) return {};
+  if (observer_ != nullptr) observed_writes_.push_back(dx);
   const bool accumulate = std::exchange(dx->written, true);
   if (!dx->grad) {
     dx->grad = Tensor(dx->shape, dx->dtype, device_);
@@ -125,6 +169,7 @@ void Tape::pass_grad(GradSlot* dx, const Tensor& gradient) {
   if (dx->persistent || dx->written) {
     kernels_->copy(grad_of(dx), gradient);
   } else {
+    if (observer_ != nullptr) observed_writes_.push_back(dx);
     dx->grad = gradient.reshape(dx->shape);
     dx->written = true;
   }

@@ -25,6 +25,7 @@
 namespace folio {
 
 struct Kernels;
+class TapeObserver;
 
 /// What random numbers depend on besides their purpose.
 struct StepContext {
@@ -50,6 +51,8 @@ class Tape {
   /// Whether dropout drops. Off at first.
   bool training() const { return training_; }
   void set_training(bool on) { training_ = on; }
+  /// Shows every op that follows to `observer` (null: to nobody), which must outlive its use.
+  void set_observer(TapeObserver* observer);
   /// Seed, step and place in the batch for the random numbers of the ops that follow.
   void set_context(const StepContext& context) { context_ = context; }
   /// The mask of one dropout over a tensor of `shape`, whose first dimension counts samples.
@@ -73,6 +76,7 @@ class Tape {
   // --- for writers of ops -----------------------------------------------------------------------
   /// An output: uninitialised memory, with a slot if recording and any input needs a gradient.
   Variable output(const Shape& shape, DType dtype, std::initializer_list<const Variable*> inputs);
+  Variable output(const Shape& shape, DType dtype, const std::vector<Variable>& inputs);
   /// The same, of x's shape and type, x being the only input.
   Variable output_like(const Variable& x);
   /// An output that shares memory with its input (reshape).
@@ -107,7 +111,10 @@ class Tape {
     void (*destroy)(void* closure);
   };
 
+  Variable new_output(Tensor value, bool needs_grad);
   GradSlot* new_slot(const Tensor& value);
+  void observe_input(const Variable& input);
+  void observe_forward(const char* name, const Variable& first, const Variable& second);
   void* arena_allocate(size_t bytes, size_t alignment);
   void run_last_entry();
   void destroy_entries();
@@ -117,6 +124,10 @@ class Tape {
   bool recording_ = true;
   bool training_ = false;
   StepContext context_;
+
+  TapeObserver* observer_ = nullptr;
+  std::vector<Variable> observed_inputs_;   // of the op that is being computed
+  std::vector<GradSlot*> observed_writes_;  // of the closure that runs
 
   std::vector<Entry> entries_;
   std::deque<GradSlot> slots_;  // the first used_slots_ are in use
@@ -144,6 +155,7 @@ class NoRecording {
 template <class Closure>
 void Tape::record(const char* name, const Variable& first, const Variable& second,
                   Closure closure) {
+  if (observer_ != nullptr) observe_forward(name, first, second);
   if (first.slot == nullptr && second.slot == nullptr) return;
   static_assert(sizeof(Closure) <= chunk_bytes);
   static_assert(alignof(Closure) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);  // what chunks begin with

@@ -21,9 +21,23 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerConfig& config)
 }
 
 void Optimizer::step(double lr) {
-  const Kernels& kernels = kernels_for(store_.device());
+  measure();
+  update(lr);
+}
+
+double Optimizer::measure() {
   store_.finish_gradients();
-  kernels.gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
+  kernels_for(store_.device()).gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
+  return gradient_norm();
+}
+
+void Optimizer::skip() {
+  ++steps_;
+  store_.start_gradients();
+}
+
+void Optimizer::update(double lr) {
+  const Kernels& kernels = kernels_for(store_.device());
   ++steps_;
   // The slabs begin with the parameters that decay.
   const int64_t decayed = store_.decayed_numel();

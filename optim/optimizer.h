@@ -36,12 +36,20 @@ class Optimizer {
   Optimizer(ParameterStore& store, const OptimizerConfig& config);
 
   /// Updates every parameter from its gradient, clipped, and starts new gradients. Parameters that
-  /// no gradient reached are treated as having gradient zero.
+  /// no gradient reached are treated as having gradient zero. The same as measure() and update().
   void step(double lr);
-  /// The global gradient norm before clipping, of the last step.
+
+  /// The first half: completes the gradients and returns their global norm, before clipping.
+  double measure();
+  /// The second half.
+  void update(double lr);
+  /// Instead of the second half: parameters and moments stay as they are. The step still counts.
+  void skip();
+
+  /// What measure() returned last.
   double gradient_norm() const;
 
-  /// How many steps were taken (Adam's bias correction depends on it).
+  /// How many steps were taken or skipped (Adam's bias correction depends on it).
   int64_t steps() const { return steps_; }
   void set_steps(int64_t steps) { steps_ = steps; }
   std::vector<OptimizerState>& state() { return state_; }

@@ -96,7 +96,6 @@ Variable concat(Tape& tape, const std::vector<Variable>& parts, int axis) {
   check_floating("concat", "part 0", first.value);
   axis = checked_axis("concat", first.shape(), axis);
   int64_t total = 0;
-  const Variable* any = &first;  // one that needs a gradient, if there is one
   for (size_t i = 0; i < parts.size(); ++i) {
     check_same_type("concat", "a part", parts[i].value, first.value);
     FOLIO_CHECK(parts[i].shape().rank() == first.shape().rank() &&
@@ -104,9 +103,8 @@ Variable concat(Tape& tape, const std::vector<Variable>& parts, int axis) {
                 "concat", "part {} is {} but part 0 is {}; they may differ in axis {} only", i,
                 parts[i].shape().to_string(), first.shape().to_string(), axis);
     total += parts[i].dim(axis);
-    if (parts[i].needs_grad()) any = &parts[i];
   }
-  const Variable y = tape.output(first.shape().with(axis, total), first.value.dtype(), {any});
+  const Variable y = tape.output(first.shape().with(axis, total), first.value.dtype(), parts);
   int64_t start = 0;
   std::vector<std::pair<GradSlot*, int64_t>> gradients;  // and where each part begins
   for (const Variable& part : parts) {
