@@ -16,6 +16,16 @@ struct Subject {
   std::vector<double> analytic;
 };
 
+/// Gives a varied value back, also where the loss throws.
+struct Restored {
+  double& place;
+  const double original;
+  explicit Restored(double& value) : place(value), original(value) {}
+  ~Restored() { place = original; }
+  Restored(const Restored&) = delete;
+  Restored& operator=(const Restored&) = delete;
+};
+
 /// The elements to check: all, or `limit` spread evenly with the first and last, and the largest
 /// gradient.
 std::set<int64_t> elements_to_check(const std::vector<double>& analytic, int64_t limit) {
@@ -41,13 +51,12 @@ GradientCheckRow check_subject(const Subject& subject, const std::function<doubl
   double* values = subject.value.data<double>();
   row.passed = true;
   for (int64_t i : elements_to_check(subject.analytic, options.max_elements)) {
-    const double original = values[i];
-    const double h = options.step * std::max(1.0, std::abs(original));
-    values[i] = original + h;
+    const Restored value(values[i]);
+    const double h = options.step * std::max(1.0, std::abs(value.original));
+    value.place = value.original + h;
     const double above = loss();
-    values[i] = original - h;
+    value.place = value.original - h;
     const double below = loss();
-    values[i] = original;
     const double numeric = (above - below) / (2.0 * h);
     const double analytic = subject.analytic[i];
     const double error = std::abs(analytic - numeric) /

@@ -35,7 +35,9 @@ Variable gelu(Tape& tape, const Variable& x);
 /// GPT-2's form: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 Variable gelu_tanh(Tape& tape, const Variable& x);
 /// Zeroes each element with `probability` and scales the others by 1 / (1 - probability), while
-/// the tape is training. `site` names the place (Scope::site).
+/// the tape is training. The first dimension of x must count samples: the mask of a sample is then
+/// the same in every division into micro-batches. `site` names the place (Scope::site); two calls
+/// with one site in one step, as over the time of a recurrent network, draw the same mask.
 Variable dropout(Tape& tape, const Variable& x, double probability, uint32_t site);
 
 // --- reductions (ops/reduce.cpp) ------------------------------------------------------------------
@@ -66,7 +68,7 @@ Variable gather_rows(Tape& tape, const Variable& table, const Tensor& indices);
 
 // --- matrix products (ops/matmul.cpp) -------------------------------------------------------------
 /// a (..., M, K) times b (..., K, N), either with its last two axes exchanged first. The leading
-/// dimensions agree, or b has none and serves every a.
+/// dimensions agree, or b has none and serves every a (which then is not transposed).
 Variable matmul(Tape& tape, const Variable& a, const Variable& b, bool transpose_a = false,
                 bool transpose_b = false);
 
@@ -118,6 +120,10 @@ struct LossOptions {
 /// Mean of -log softmax(logits)[target], one element: logits (..., V), targets i32 (...). With
 /// smoothing epsilon the target distribution is (1 - epsilon) onehot + epsilon / V.
 Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& targets,
+                       const LossOptions& options = {});
+/// The same for logits that nobody else needs: their memory becomes that of their gradient, where no
+/// other tensor shares it.
+Variable cross_entropy(Tape& tape, Variable&& logits, const Tensor& targets,
                        const LossOptions& options = {});
 
 }  // namespace folio

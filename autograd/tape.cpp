@@ -35,7 +35,7 @@ void Tape::observe_forward(const char* name, const Variable& first, const Variab
   const std::array<Variable, 2> outputs = {first, second};
   // An op with two outputs may have made the second from the first.
   std::erase_if(observed_inputs_, [&](const Variable& input) {
-    return input.value.raw() == first.value.raw() && input.slot == first.slot;
+    return second.value && input.value.raw() == first.value.raw();
   });
   observer_->after_forward(name, observed_inputs_, std::span(outputs).first(second.value ? 2 : 1));
   observed_inputs_.clear();

@@ -4,7 +4,7 @@
 // inputs' gradients. backward() runs the closures in reverse and destroys each as it has run, so
 // what a closure captured (and nothing else) is what stays alive for the backward pass. Closures
 // and gradient slots lie in arenas that are used again: after the first step the tape allocates
-// nothing.
+// nothing (but for concat, which lists its inputs on the heap). clear() ends a step.
 #pragma once
 
 #include <array>

@@ -65,7 +65,7 @@ struct Kernels {
   void (*fill)(const Tensor& y, double value);
   /// y = x or y += x, elementwise, of equal numel.
   void (*copy)(GradTarget y, const Tensor& x);
-  /// y = factor * x or y += factor * x; factor is a tensor of one element.
+  /// y = factor * x or y += factor * x; factor is a tensor of one element. y may be x.
   void (*scale)(GradTarget y, const Tensor& x, const Tensor& factor);
 
   // --- elementwise ----------------------------------------------------------------------------
@@ -99,8 +99,8 @@ struct Kernels {
   /// Axis i of y is axis axes[i] of x (rank of x entries are used).
   void (*permute)(GradTarget y, const Tensor& x, const std::array<int, 4>& axes);
   /// Indices [x_start, x_start + length) of x along axis go to [y_start, ...) of y; the rest of y
-  /// is left alone. x and y agree in every other dimension. x and y of any type (i32: no
-  /// accumulation).
+  /// is left alone. x and y agree in every other dimension. x and y of any type but bf16
+  /// (i32: no accumulation).
   void (*copy_range)(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start,
                      int64_t length, int axis);
   /// y row i = table row indices[i]; table (V, C), indices i32 of any shape, checked by the caller.
@@ -148,7 +148,8 @@ struct Kernels {
                              const Tensor& y, const Tensor& log_sum, const Tensor& dy,
                              const AttentionShape& shape);
   /// loss (one element) = scale * sum over rows; dlogits (as logits, may be empty) its gradient;
-  /// logits (..., V); targets i32, one a row. Each row is read once while it is in cache.
+  /// logits (..., V); targets i32, one a row. Each row is read once while it is in cache; dlogits
+  /// may be logits.
   void (*cross_entropy)(const Tensor& loss, const Tensor& dlogits, const Tensor& logits,
                         const Tensor& targets, const CrossEntropyOptions& options);
 
@@ -159,7 +160,8 @@ struct Kernels {
   /// One Adam step (Kingma and Ba 2015, algorithm 1) with gradient * norm_and_scale[1].
   void (*adam)(const Tensor& values, const Tensor& first_moment, const Tensor& second_moment,
                const Tensor& gradients, const Tensor& norm_and_scale, const AdamOptions& options);
-  /// velocity = momentum velocity + g; values -= lr velocity, g as above plus decay.
+  /// velocity = momentum velocity + g; values -= lr velocity, g as above plus decay. velocity may
+  /// be empty where momentum is 0.
   void (*sgd)(const Tensor& values, const Tensor& velocity, const Tensor& gradients,
               const Tensor& norm_and_scale, const SgdOptions& options);
 };

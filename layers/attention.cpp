@@ -38,8 +38,11 @@ Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x, const Var
     const Variable bias = slice(tape, qkv.bias->variable(), 0, part * width, width);
     return linear(tape, input, weight, &bias);
   };
-  return projection(tape, attention(tape, project(x, 0), project(memory, 1), project(memory, 2),
-                                    options));
+  // One after the other: the order of ops is the order in which gradients are summed.
+  const Variable q = project(x, 0);
+  const Variable k = project(memory, 1);
+  const Variable v = project(memory, 2);
+  return projection(tape, attention(tape, q, k, v, options));
 }
 
 }  // namespace folio

@@ -4,10 +4,26 @@
 #include "folio/tensor/error.h"
 
 namespace folio {
+namespace {
+
+void check_options(const OptimizerConfig& config) {
+  for (const double beta : {config.beta1, config.beta2}) {
+    FOLIO_CHECK(beta >= 0.0 && beta < 1.0, "optimizer",
+                "a beta is {}; betas must be at least 0 and below 1", beta);
+  }
+  FOLIO_CHECK(config.eps > 0.0, "optimizer", "eps is {}; it must be above 0", config.eps);
+  FOLIO_CHECK(config.weight_decay >= 0.0, "optimizer",
+              "weight_decay is {}; it must be at least 0", config.weight_decay);
+  FOLIO_CHECK(config.clip >= 0.0, "optimizer",
+              "clip is {}; it must be at least 0 (0: no clipping)", config.clip);
+}
+
+}  // namespace
 
 Optimizer::Optimizer(ParameterStore& store, const OptimizerConfig& config)
     : store_(store), config_(config) {
   FOLIO_CHECK(store.values(), "optimizer", "the parameters must be initialized first");
+  check_options(config);
   std::vector<std::string> names = {"first_moment", "second_moment"};
   if (config.kind == OptimizerKind::sgd) names = {"velocity"};
   const Kernels& kernels = kernels_for(store.device());
@@ -27,16 +43,20 @@ void Optimizer::step(double lr) {
 
 double Optimizer::measure() {
   store_.finish_gradients();
+  measured_ = true;
   kernels_for(store_.device()).gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
   return gradient_norm();
 }
 
 void Optimizer::skip() {
   ++steps_;
+  measured_ = false;
   store_.start_gradients();
 }
 
 void Optimizer::update(double lr) {
+  FOLIO_CHECK(measured_, "optimizer", "update() was called without measure() before it");
+  measured_ = false;
   const Kernels& kernels = kernels_for(store_.device());
   ++steps_;
   // The slabs begin with the parameters that decay.

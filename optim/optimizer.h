@@ -32,7 +32,7 @@ struct OptimizerState {
 
 class Optimizer {
  public:
-  /// `store` must be initialized and outlive the optimizer.
+  /// `store` must be initialized and outlive the optimizer. Throws Error for impossible options.
   Optimizer(ParameterStore& store, const OptimizerConfig& config);
 
   /// Updates every parameter from its gradient, clipped, and starts new gradients. Parameters that
@@ -41,7 +41,7 @@ class Optimizer {
 
   /// The first half: completes the gradients and returns their global norm, before clipping.
   double measure();
-  /// The second half.
+  /// The second half. Throws Error without the first.
   void update(double lr);
   /// Instead of the second half: parameters and moments stay as they are. The step still counts.
   void skip();
@@ -60,6 +60,7 @@ class Optimizer {
   std::vector<OptimizerState> state_;
   Tensor norm_and_scale_;
   int64_t steps_ = 0;
+  bool measured_ = false;
 };
 
 }  // namespace folio

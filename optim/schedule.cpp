@@ -16,7 +16,7 @@ double Schedule::operator()(int64_t step) const {
       return final_lr + 0.5 * (1.0 + std::cos(std::numbers::pi * progress)) * (lr - final_lr);
     }
     case ScheduleKind::inverse_square_root: {
-      const double start = static_cast<double>(std::max<int64_t>(warmup, 1));
+      const double start = static_cast<double>(warmup + 1);
       return lr * std::sqrt(start / std::max(start, static_cast<double>(step + 1)));
     }
   }

@@ -43,6 +43,10 @@ MemoryBlock* Allocator::allocate(size_t bytes) {
     waiting.pop_back();
   } else {
     void* memory = system_allocate(capacity);
+    if (memory == nullptr) {  // blocks of other sizes may be waiting
+      free_waiting();
+      memory = system_allocate(capacity);
+    }
     FOLIO_CHECK(memory != nullptr, "allocator",
                 "the system has no {} bytes left ({} are in tensors, {} in all); use a smaller "
                 "batch, or accumulate over more micro-batches",
@@ -69,6 +73,10 @@ void Allocator::release(MemoryBlock* block) {
 
 void Allocator::trim() {
   std::lock_guard lock(mutex_);
+  free_waiting();
+}
+
+void Allocator::free_waiting() {
   for (auto& [capacity, waiting] : free_) {
     for (MemoryBlock* block : waiting) {
       std::free(block->memory);

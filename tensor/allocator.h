@@ -52,6 +52,8 @@ class Allocator {
   void reset_peak();
 
  private:
+  void free_waiting();  // the mutex is held
+
   mutable std::mutex mutex_;
   std::map<size_t, std::vector<MemoryBlock*>> free_;
   AllocatorStatistics statistics_;

@@ -8,7 +8,7 @@
 namespace folio {
 
 /// f32 trains, f64 checks gradients on the CPU, i32 holds tokens; bf16 is the compute copy of
-/// machines that multiply bf16 (its kernels are not written yet: every kernel refuses it).
+/// machines that multiply bf16 (its kernels are not written yet: whatever computes refuses it).
 enum class DType : uint8_t { f32, bf16, i32, f64 };
 
 /// Bytes of one element.

@@ -1,5 +1,7 @@
 #include "folio/tensor/shape.h"
 
+#include <algorithm>
+
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -10,6 +12,19 @@ Shape::Shape(std::initializer_list<int64_t> dims) {
   for (int64_t dim : dims) {
     FOLIO_CHECK(dim >= 0, "shape", "dimension {} is {}; dimensions must be >= 0", rank_, dim);
     dim_[rank_++] = dim;
+  }
+  check_size();
+}
+
+void Shape::check_size() const {
+  constexpr int64_t most_elements = INT64_MAX / 8;  // so that bytes can be counted, of any type
+  int64_t product = 1;
+  for (int i = 0; i < rank_; ++i) {
+    // Where another dimension is 0 the rest must still be countable: views multiply parts of them.
+    const bool fits = !__builtin_mul_overflow(product, std::max<int64_t>(dim_[i], 1), &product);
+    FOLIO_CHECK(fits && product <= most_elements, "shape",
+                "{} has more elements than memory can be addressed for; use smaller dimensions",
+                to_string());
   }
 }
 
@@ -31,6 +46,7 @@ Shape Shape::with(int axis, int64_t size) const {
   FOLIO_CHECK(size >= 0, "shape", "dimension {} set to {}; dimensions must be >= 0", axis, size);
   Shape result = *this;
   result.dim_[normalize_axis(axis)] = size;
+  result.check_size();
   return result;
 }
 

@@ -14,7 +14,7 @@ class Shape {
   static constexpr int max_rank = 4;
 
   Shape() = default;
-  /// Throws Error for more than four dimensions or a negative one.
+  /// Throws Error for more than four dimensions, a negative one, or 2^60 elements or more.
   Shape(std::initializer_list<int64_t> dims);
 
   int rank() const { return rank_; }
@@ -38,6 +38,8 @@ class Shape {
   bool operator==(const Shape&) const = default;
 
  private:
+  void check_size() const;
+
   std::array<int64_t, max_rank> dim_{};
   int8_t rank_ = 0;
 };

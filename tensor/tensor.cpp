@@ -75,6 +75,7 @@ std::vector<T> Tensor::to_vector() const {
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
+  FOLIO_CHECK(block_ != nullptr, "reshape", "the tensor is empty; it has no data");
   FOLIO_CHECK(shape.numel() == numel(), "reshape", "{} has {} elements but {} has {}",
               shape_.to_string(), numel(), shape.to_string(), shape.numel());
   Tensor result = *this;
@@ -83,6 +84,7 @@ Tensor Tensor::reshape(const Shape& shape) const {
 }
 
 Tensor Tensor::view(int64_t offset, const Shape& shape) const {
+  FOLIO_CHECK(block_ != nullptr, "view", "the tensor is empty; it has no data");
   FOLIO_CHECK(offset >= 0 && offset + shape.numel() <= numel(), "view",
               "elements {} to {} lie outside {}", offset, offset + shape.numel(), describe());
   Tensor result = *this;

@@ -33,7 +33,7 @@ class Tensor {
   explicit operator bool() const { return block_ != nullptr; }
   const Shape& shape() const { return shape_; }
   int64_t dim(int axis) const { return shape_[axis]; }
-  int64_t numel() const { return shape_.numel(); }
+  int64_t numel() const { return block_ != nullptr ? shape_.numel() : 0; }
   int64_t bytes() const { return numel() * static_cast<int64_t>(size_of(dtype_)); }
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }

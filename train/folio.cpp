@@ -9,6 +9,7 @@
 #include "folio/tensor/nearest.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
+#include "folio/train/waiting.h"
 
 namespace folio {
 
@@ -92,6 +93,7 @@ int run(int argc, char** argv) {
 }  // namespace folio
 
 int main(int argc, char** argv) {
+  folio::wait_politely(argv);
   try {
     return folio::run(argc, argv);
   } catch (const folio::Error& error) {

@@ -36,6 +36,15 @@ inline int checked_axis(const char* op, const Shape& shape, int axis) {
 }
 
 /// Throws Error unless every index is in [0, limit).
-void check_indices(const char* op, const char* name, const Tensor& indices, int64_t limit);
+inline void check_indices(const char* op, const char* name, const Tensor& indices, int64_t limit) {
+  FOLIO_CHECK(indices && indices.dtype() == DType::i32, op, "{} is {}; wanted i32", name,
+              indices.describe());
+  const int32_t* values = indices.data<int32_t>();
+  for (int64_t i = 0; i < indices.numel(); ++i) {
+    FOLIO_CHECK(values[i] >= 0 && values[i] < limit, op,
+                "element {} of {} is {}; wanted at least 0 and below {}", i, name, values[i],
+                limit);
+  }
+}
 
 }  // namespace folio

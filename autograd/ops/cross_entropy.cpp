@@ -22,9 +22,8 @@ int64_t count_valid(const Tensor& targets, int64_t classes, int32_t ignored) {
   return valid;
 }
 
-}  // namespace
-
-Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& targets,
+/// dlogits: where the gradient is computed, or empty for memory of its own.
+Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits, const Tensor& targets,
                        const LossOptions& options) {
   check_floating("cross_entropy", "logits", logits.value);
   FOLIO_CHECK(logits.shape().rank() >= 1 && targets && targets.dtype() == DType::i32 &&
@@ -40,17 +39,31 @@ Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& targets
   const Variable loss = tape.output({}, dtype, {&logits});
   // The gradient is computed now, while each row is in the cache, and scaled in the backward pass
   // by what comes from above.
-  Tensor dlogits;
-  if (loss.needs_grad()) dlogits = tape.scratch(logits.shape(), dtype);
+  if (!loss.needs_grad()) dlogits = Tensor();
+  if (loss.needs_grad() && !dlogits) dlogits = tape.scratch(logits.shape(), dtype);
   tape.kernels().cross_entropy(loss.value, dlogits, logits.value, targets,
                                {.label_smoothing = options.label_smoothing,
                                 .ignored_index = options.ignored_index,
                                 .scale = 1.0 / static_cast<double>(std::max<int64_t>(valid, 1))});
   tape.record("cross_entropy", loss,
               [dlogits = std::move(dlogits), dx = logits.slot, dy = loss.slot](Tape& tape) {
-                tape.kernels().scale(tape.grad_of(dx), dlogits, tape.grad(dy));
+                tape.kernels().scale({&dlogits, false}, dlogits, tape.grad(dy));
+                tape.pass_grad(dx, dlogits);
               });
   return loss;
+}
+
+}  // namespace
+
+Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& targets,
+                       const LossOptions& options) {
+  return cross_entropy_into(tape, logits, Tensor(), targets, options);
+}
+
+Variable cross_entropy(Tape& tape, Variable&& logits, const Tensor& targets,
+                       const LossOptions& options) {
+  const Tensor place = logits.value.unique() ? logits.value : Tensor();
+  return cross_entropy_into(tape, logits, place, targets, options);
 }
 
 }  // namespace folio

@@ -26,17 +26,6 @@ Variable permute_axes(Tape& tape, const char* name, const Variable& x,
 
 }  // namespace
 
-void check_indices(const char* op, const char* name, const Tensor& indices, int64_t limit) {
-  FOLIO_CHECK(indices && indices.dtype() == DType::i32, op, "{} is {}; wanted i32", name,
-              indices.describe());
-  const int32_t* values = indices.data<int32_t>();
-  for (int64_t i = 0; i < indices.numel(); ++i) {
-    FOLIO_CHECK(values[i] >= 0 && values[i] < limit, op,
-                "element {} of {} is {}; wanted at least 0 and below {}", i, name, values[i],
-                limit);
-  }
-}
-
 Variable permute(Tape& tape, const Variable& x, std::initializer_list<int> axes) {
   check_floating("permute", "x", x.value);
   const int rank = x.shape().rank();

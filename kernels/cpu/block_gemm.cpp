@@ -18,7 +18,7 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // A tile of tile_rows rows and 2 or 4 vectors: as many sums as leave registers for B and A.
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#if HWY_CAP_GE512
 inline constexpr int tile_rows = 6, tile_vectors = 4;
 #else
 inline constexpr int tile_rows = 6, tile_vectors = 2;

@@ -12,9 +12,9 @@
 
 #include <Eigen/Core>
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
+#include "folio/kernels/cpu/parallel.h"
 #include "folio/tensor/error.h"
 
 namespace folio::cpu {
@@ -73,9 +73,9 @@ void multiply_eigen(const Product<T>& p, const A& a) {
   }
 }
 
-/// One tile, on the calling thread. False where the library failed.
+/// One tile, on the calling thread.
 template <class T>
-bool multiply(const Product<T>& p) {
+void multiply(const Product<T>& p) {
   const int64_t rows = p.transpose_a ? p.k : p.m, columns = p.transpose_a ? p.m : p.k;
   const Strided<const Matrix<T>> a(p.a, rows, columns, Eigen::OuterStride<>(p.lda));
   if (p.transpose_a) {
@@ -83,7 +83,6 @@ bool multiply(const Product<T>& p) {
   } else {
     multiply_eigen(p, a);
   }
-  return true;
 }
 
 #ifdef FOLIO_HAVE_ONEDNN
@@ -106,10 +105,13 @@ class OneThread {
 };
 
 template <>
-bool multiply<float>(const Product<float>& p) {
+void multiply<float>(const Product<float>& p) {
   const OneThread one_thread;
-  return dnnl_sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.k, p.alpha,
-                    p.a, p.lda, p.b, p.ldb, p.beta, p.c, p.ldc) == dnnl_success;
+  const dnnl_status_t status =
+      dnnl_sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.k, p.alpha, p.a,
+                 p.lda, p.b, p.ldb, p.beta, p.c, p.ldc);
+  FOLIO_CHECK(status == dnnl_success, "gemm",
+              "oneDNN failed at m = {}, n = {}, k = {}; is memory exhausted?", p.m, p.n, p.k);
 }
 #endif
 
@@ -160,7 +162,7 @@ void multiply_tiles(const Product<T>& p) {
   if (p.k == 0) return clear_or_scale(p);
   const Tiles tiles = choose_tiles(p.m, p.n, p.k);
   const int64_t count = tiles.count_rows * tiles.count_columns;
-  std::atomic<bool> good = true;
+  FirstError error;
 #ifdef _OPENMP
   const bool share = count > 1 && !omp_in_parallel();
 #pragma omp parallel for schedule(dynamic, 1) if (share)
@@ -170,10 +172,9 @@ void multiply_tiles(const Product<T>& p) {
     const int64_t column = tile % tiles.count_columns * tiles.columns;
     const Product<T> part = p.part(row, std::min(tiles.rows, p.m - row), column,
                                    std::min(tiles.columns, p.n - column));
-    if (!multiply(part)) good = false;
+    error.guard([&] { multiply(part); });
   }
-  FOLIO_CHECK(good, "gemm", "oneDNN failed at m = {}, n = {}, k = {}; is memory exhausted?", p.m,
-              p.n, p.k);
+  error.rethrow();
 }
 
 }  // namespace

@@ -88,6 +88,7 @@ void scale(GradTarget y, const Tensor& x, const Tensor& factor) {
   if (!y) return;
   check_floating("scale", x);
   const double value = factor.item();
+  if (value == 1.0 && !y.accumulate && y.tensor->raw() == x.raw()) return;
   parallel_for(x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(scale_piece)(y, x, value, begin, end);
   });

@@ -155,6 +155,36 @@ TEST(Attention, QueriesKeysAndValuesTheSameVariable) {
   }
 }
 
+TEST(Attention, TwoOfThreeTheSameVariable) {
+  for (const Size& size : {sizes[2], sizes[3]}) {
+    with_every_flag(size, [&](const AttentionOptions& options) {
+      const std::vector<Tensor> x = {random_tensor(size.q(), 6), random_tensor(size.kv(), 7)};
+      expect_gradients(x, [&](Tape& tape, const auto& x) {
+        return attention(tape, x[0], x[1], x[1], options);  // keys and values: a memory
+      });
+      if (size.queries != size.keys) return;
+      expect_gradients(x, [&](Tape& tape, const auto& x) {
+        return attention(tape, x[0], x[0], x[1], options);
+      });
+      expect_gradients(x, [&](Tape& tape, const auto& x) {
+        return attention(tape, x[0], x[1], x[0], options);
+      });
+    });
+  }
+}
+
+TEST(Attention, AcrossTheKernelsBlocksOfQueries) {
+  const Size size{1, 2, 53, 53, 3};
+  with_every_flag(size, [&](const AttentionOptions& options) {
+    expect_same_function(
+        inputs_of(size),
+        [&](Tape& tape, const auto& x) { return attention(tape, x[0], x[1], x[2], options); },
+        [&](Tape& tape, const auto& x) {
+          return composed(tape, size, x[0], x[1], x[2], options);
+        });
+  });
+}
+
 TEST(Attention, QueryThatSeesNoKeyGivesZero) {
   const Size size{2, 2, 3, 4, 3};
   // Nothing of the second sample may be seen.

@@ -52,7 +52,7 @@ double definition(const Tensor& logits, const Tensor& targets, const LossOptions
 void with_every_flag(
     const std::function<void(const Tensor&, const Tensor&, const LossOptions&)>& check) {
   for (const Shape& shape : logits_shapes) {
-    for (double smoothing : {0.0, 0.1}) {
+    for (double smoothing : {0.0, 0.1, 1.0}) {
       for (int64_t every : {0, 2}) {
         if (every > 0 && shape.rows() == 1) continue;  // that would ignore everything
         for (int32_t ignored : {-1, -100}) {
@@ -93,6 +93,35 @@ TEST(CrossEntropy, GradientIsScaledByWhatComesFromAbove) {
     const Variable loss = cross_entropy(tape, x[0], targets, {.label_smoothing = 0.1});
     return multiply(tape, loss, loss);
   });
+}
+
+TEST(CrossEntropy, WorksInPlaceWhereNobodyElseNeedsTheLogits) {
+  const std::vector<Tensor> input = {random_tensor({7, 37}, 3)};
+  const Tensor targets = targets_for({7, 37}, 3, -1);
+  const auto in_place = [&](Tape& tape, const std::vector<Variable>& x) {
+    return cross_entropy(tape, multiply(tape, x[0], 2.0), targets);
+  };
+  expect_gradients(input, in_place);
+  expect_same_function(input, in_place, [&](Tape& tape, const std::vector<Variable>& x) {
+    const Variable logits = multiply(tape, x[0], 2.0);
+    return cross_entropy(tape, logits, targets);
+  });
+  // What somebody still sees is left alone: the closure of exp keeps its output.
+  const auto shared = [&](Tape& tape, const std::vector<Variable>& x) {
+    return cross_entropy(tape, exp(tape, x[0]), targets);
+  };
+  expect_gradients(input, shared);
+  // The memory of one (7, 37) tensor is saved.
+  const auto peak_of = [&](const auto& function) {
+    Tape tape;
+    const Variable x = tape.leaf(input[0]);
+    const size_t before = allocator(Device::cpu).statistics().live_bytes;
+    allocator(Device::cpu).reset_peak();
+    function(tape, std::vector<Variable>{x});
+    return allocator(Device::cpu).statistics().peak_bytes - before;
+  };
+  EXPECT_LT(peak_of(in_place), 2 * 7 * 37 * sizeof(double));
+  EXPECT_GE(peak_of(shared), 2 * 7 * 37 * sizeof(double));
 }
 
 TEST(CrossEntropy, EqualsItsParts) {

@@ -67,9 +67,10 @@ TEST(TapeObserver, SeesOpsThatAreNotRecorded) {
   tape.set_observer(&diary);
   const NoRecording pause(tape);
   exp(tape, tape.leaf(Tensor::from<double>({2}, {1, 2})));
+  reshape(tape, {Tensor::from<double>({2}, {1, 2})}, {2, 1});
   tape.set_observer(nullptr);
   exp(tape, tape.leaf(Tensor::from<double>({2}, {1, 2})));
-  EXPECT_THAT(diary.lines, testing::ElementsAre("exp: (2) -> (2)"));
+  EXPECT_THAT(diary.lines, testing::ElementsAre("exp: (2) -> (2)", "reshape: (2) -> (2, 1)"));
 }
 
 }  // namespace

@@ -265,6 +265,39 @@ TEST(Optimizer, StateIsNamed) {
   EXPECT_THAT(names(OptimizerKind::adamw), ElementsAre("first_moment", "second_moment"));
 }
 
+TEST(Optimizer, RefusesImpossibleOptions) {
+  Quadratic model(DType::f32);
+  const auto error = [&](const OptimizerConfig& config) {
+    return error_of([&] { Optimizer(model.store, config); });
+  };
+  EXPECT_THAT(error({.clip = -1.0}), HasSubstr("clip is -1"));
+  EXPECT_THAT(error({.eps = 0.0}), HasSubstr("eps is 0"));
+  EXPECT_THAT(error({.beta1 = 1.0}), HasSubstr("beta is 1"));
+  EXPECT_THAT(error({.beta2 = NAN}), HasSubstr("beta is nan"));
+  EXPECT_THAT(error({.weight_decay = -0.1}), HasSubstr("weight_decay is -0.1"));
+}
+
+TEST(Optimizer, MeasuresThenUpdatesOrSkips) {
+  Quadratic whole(DType::f32), halves(DType::f32);
+  Optimizer one(whole.store, {}), two(halves.store, {});
+  const auto values = [](Quadratic& model) { return model.store.values().to_vector<float>(); };
+  const std::vector<float> before = values(halves);
+  EXPECT_THAT(error_of([&] { two.update(0.1); }), HasSubstr("without measure()"));
+  halves.backward();
+  EXPECT_GT(two.measure(), 0.0);
+  two.skip();
+  EXPECT_EQ(values(halves), before);
+  EXPECT_THAT(two.state()[0].slab.to_vector<float>(), Each(0.0f));
+  EXPECT_THAT(error_of([&] { two.update(0.1); }), HasSubstr("without measure()"));
+  whole.backward();
+  one.step(0.1);
+  halves.backward();
+  EXPECT_EQ(two.measure(), one.gradient_norm());
+  two.set_steps(0);
+  two.update(0.1);
+  EXPECT_EQ(values(halves), values(whole));
+}
+
 TEST(Optimizer, NeedsAnInitializedStore) {
   ParameterStore store;
   store.create("a", {1}, Init::zeros());

@@ -14,6 +14,7 @@ const ScheduleKind kinds[] = {ScheduleKind::constant, ScheduleKind::cosine,
 TEST(Schedule, WarmUpClimbsLinearly) {
   for (ScheduleKind kind : kinds) {
     const Schedule schedule{.kind = kind, .lr = 1.0, .final_lr = 0.1, .warmup = 4, .steps = 20};
+    EXPECT_DOUBLE_EQ(schedule(4), 1.0);
     for (int64_t step = 0; step < 4; ++step) {
       EXPECT_DOUBLE_EQ(schedule(step), static_cast<double>(step + 1) / 5.0);
     }
@@ -40,12 +41,13 @@ TEST(Schedule, CosineFallsFromThePeakToTheEnd) {
 
 TEST(Schedule, InverseSquareRootHalvesAtFourTimesTheWarmUp) {
   const Schedule schedule{
-      .kind = ScheduleKind::inverse_square_root, .lr = 1.0, .warmup = 25, .steps = 1000};
-  EXPECT_DOUBLE_EQ(schedule(25), std::sqrt(25.0 / 26.0));
+      .kind = ScheduleKind::inverse_square_root, .lr = 1.0, .warmup = 24, .steps = 1000};
+  EXPECT_DOUBLE_EQ(schedule(23), 24.0 / 25.0);
+  EXPECT_DOUBLE_EQ(schedule(24), 1.0);  // the peak is reached
   EXPECT_DOUBLE_EQ(schedule(99), 0.5);
   EXPECT_DOUBLE_EQ(schedule(399), 0.25);
   EXPECT_DOUBLE_EQ(schedule(2499), 0.1);  // also beyond the end
-  for (int64_t step = 25; step < 200; ++step) EXPECT_GT(schedule(step), schedule(step + 1));
+  for (int64_t step = 24; step < 200; ++step) EXPECT_GT(schedule(step), schedule(step + 1));
 }
 
 TEST(Schedule, WithoutWarmUpTheFirstStepHasThePeak) {

@@ -59,6 +59,21 @@ TEST(Shape, RefusesWhatIsOutOfRange) {
   EXPECT_THROW(shape.normalize_axis(2), Error);
 }
 
+TEST(Shape, RefusesMoreElementsThanCanBeCounted) {
+  EXPECT_THROW(Shape({int64_t{1} << 31, int64_t{1} << 31}), Error);
+  EXPECT_THROW(Shape({int64_t{1} << 40, int64_t{1} << 40}), Error);
+  EXPECT_THROW(Shape({0, int64_t{1} << 40, int64_t{1} << 40}), Error);
+  EXPECT_THROW(Shape({2, 3}).with(0, INT64_MAX), Error);
+  EXPECT_EQ(Shape({(int64_t{1} << 60) - 1}).numel(), (int64_t{1} << 60) - 1);
+}
+
+TEST(Tensor, EmptyHasNothingToView) {
+  const Tensor empty;
+  EXPECT_EQ(empty.numel(), 0);
+  EXPECT_THROW(empty.reshape({1}), Error);
+  EXPECT_THROW(empty.view(0, {1}), Error);
+}
+
 TEST(Tensor, HoldsItsValues) {
   const Tensor x = Tensor::from<float>({2, 2}, {1.0f, 2.0f, 3.0f, 4.0f});
   EXPECT_TRUE(x);
