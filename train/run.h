@@ -40,6 +40,9 @@ struct LoadedRun {
   std::unique_ptr<Gpt> model;
 };
 
+/// From one checkpoint and its config alone. Throws Error as load_parameters() does.
+std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint);
+
 /// `which` as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
 std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);
 
