@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
@@ -47,7 +48,8 @@ Json number(double value) {
 }
 
 double number_from(const Json& value) {
-  return value.is_string() ? std::stod(value.get<std::string>()) : value.get<double>();
+  return value.is_string() ? std::strtod(value.get<std::string>().c_str(), nullptr)
+                           : value.get<double>();
 }
 
 Json stamp_json(const fs::path& path) {
@@ -153,6 +155,11 @@ Json parse_step(const fs::path& path) {
   return object;
 }
 
+void check_step(const std::string& where, const RefusedStep& step) {
+  FOLIO_CHECK(step.settings.step >= 0 && step.threads >= 1 && step.threads <= 1024, where,
+              "step {} with {} threads is impossible", step.number(), step.threads);
+}
+
 void check_batch(const std::string& where, const RefusedStep& step) {
   const auto& [inputs, targets] = step.batch;
   FOLIO_CHECK(inputs && targets && inputs.dtype() == DType::i32 && targets.dtype() == DType::i32 &&
@@ -192,6 +199,7 @@ Bundle read_bundle(const fs::path& path) {
   } catch (const Json::exception&) {
     fail(step_path.string(), "a member is missing or has another type; is it of another version?");
   }
+  check_step(step_path.string(), bundle.step);
   verify_checkpoint(bundle.checkpoint);
   const fs::path batch_path = bundle.directory / batch_file;
   for (NamedTensor& entry : read_safetensors(batch_path).tensors) {

@@ -5,6 +5,7 @@
 //   metrics.jsonl    see metrics.h
 //   samples/step_N.txt
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
+//   blackbox/step_N/   of a step that was not finite, see blackbox_bundle.h
 #pragma once
 
 #include <cstdint>
