@@ -57,6 +57,7 @@ class RefusingRun : public ::testing::Test {
     if (!options.resume) {
       options.config = config_;
       options.overrides.push_back("model.tied=false");
+      options.overrides.push_back("train.eval_every=0");  // nor a best checkpoint
     }
     options.run = path(run);
     error_.clear();

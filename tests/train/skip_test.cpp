@@ -1,9 +1,12 @@
 // Steps whose update is refused: what they leave alone, what is written, and how many there may be.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "folio/train/checkpoint_state.h"
+#include "folio/train/checksum.h"
 #include "folio/train/trainer.h"
 #include "train/refusing_run.h"
 #include "train/tiny_checkpoint.h"
@@ -144,6 +147,26 @@ TEST_F(SkipTest, TheSpikeGuardSkipsAndResumesBitForBit) {
     EXPECT_EQ(metrics_of("parts"), metrics_of("whole"));
     fs::remove_all(path("parts"));
   }
+}
+
+TEST(Skips, CheckpointsOfBeforeThereWereAnyCanBeRead) {
+  CheckpointState state;
+  state.progress = {.step = 7, .skips = 3, .accepted_norms = {1.5, 0.1}};
+  std::string text = to_json(state);
+  const Progress whole = state_from_json(text, "state.json").progress;
+  EXPECT_EQ(whole.skips, 3);
+  EXPECT_THAT(whole.accepted_norms, ElementsAre(1.5, 0.1));
+  // As it was: without the two members, and with the checksum of that.
+  const size_t begin = text.find("  \"skips\""), end = text.find("  \"tokenizer_hash\"");
+  text.erase(begin, end - begin);
+  text.resize(text.find(",\n  \"checksum\""));
+  Checksum checksum;
+  checksum.add(text.data(), text.size());
+  text += fmt::format(",\n  \"checksum\": \"{:016x}\"\n}}\n", checksum.value());
+  const Progress old = state_from_json(text, "state.json").progress;
+  EXPECT_EQ(old.step, 7);
+  EXPECT_EQ(old.skips, 0);
+  EXPECT_TRUE(old.accepted_norms.empty());
 }
 
 TEST_F(SkipTest, TooManySpikesEndTheRun) {
