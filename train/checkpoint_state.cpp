@@ -53,6 +53,13 @@ class Members {
     FOLIO_CHECK(value.is_number(), where_, "\"{}\" is not a number; {}", key, advice);
     return value.get<double>();
   }
+  std::vector<double> numbers(const std::string& key) const {
+    const Json& value = get(key);
+    const bool fits = value.is_array() &&
+                      std::ranges::all_of(value, [](const Json& x) { return x.is_number(); });
+    FOLIO_CHECK(fits, where_, "\"{}\" is not a list of numbers; {}", key, advice);
+    return value.get<std::vector<double>>();
+  }
   std::string text(const std::string& key) const {
     const Json& value = get(key);
     FOLIO_CHECK(value.is_string(), where_, "\"{}\" is not text; {}", key, advice);
@@ -89,6 +96,8 @@ std::string to_json(const CheckpointState& state) {
       {"validation_loss", finite_or_null(state.progress.validation_loss)},
       {"best_validation_loss", finite_or_null(state.progress.best_validation_loss)},
       {"best_step", state.progress.best_step},
+      {"skips", state.progress.skips},
+      {"accepted_norms", state.progress.accepted_norms},
       {"tokenizer_hash", state.tokenizer_hash},
       {"files", files},
   };
@@ -115,6 +124,10 @@ CheckpointState state_from_json(std::string_view json, std::string_view where) {
       members.number_or("best_validation_loss", progress.best_validation_loss);
   progress.best_step = members.integer("best_step");
   FOLIO_CHECK(progress.step >= 0, where, "\"step\" is {}; {}", progress.step, advice);
+  // Absent from checkpoints of before there were skips.
+  if (object.contains("skips")) progress.skips = members.integer("skips");
+  if (object.contains("accepted_norms")) progress.accepted_norms = members.numbers("accepted_norms");
+  FOLIO_CHECK(progress.skips >= 0, where, "\"skips\" is {}; {}", progress.skips, advice);
   state.tokenizer_hash = members.text("tokenizer_hash");
   const Json& files = members.get("files");
   FOLIO_CHECK(files.is_object(), where, "\"files\" is not an object; {}", advice);

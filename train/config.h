@@ -22,6 +22,9 @@ struct DataConfig {
   Sampling sampling = Sampling::random;
 };
 
+/// What happens where the loss or the gradient norm is not finite; see train/blackbox.h.
+enum class OnNonFinite : uint8_t { stop, skip };
+
 struct TrainConfig {
   int64_t steps = 2000;
   int64_t batch = 12;       // B, over all micro-batches
@@ -30,6 +33,10 @@ struct TrainConfig {
   std::string device = "auto";     // auto | cpu
   std::string precision = "auto";  // auto | f32
   int64_t threads = 0;             // 0: OpenMP's own choice
+  OnNonFinite on_non_finite = OnNonFinite::stop;
+  int64_t max_skips = 10;          // steps whose update may be refused, over the whole run
+  double spike_guard = 0.0;        // z-score above which a gradient norm is a spike; 0: none is
+  int64_t spike_window = 100;      // steps that the z-score looks back on
   double label_smoothing = 0.0;
   int64_t log_every = 1;           // lines in metrics.jsonl
   int64_t eval_every = 250;        // an interval of 0 means never

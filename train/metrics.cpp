@@ -62,6 +62,12 @@ void MetricsWriter::train(int64_t step, double loss, double lr, double gradient_
       step, number(loss), number(lr), number(gradient_norm), number(tokens_per_second)));
 }
 
+void MetricsWriter::skipped(int64_t step, double lr, double gradient_norm,
+                            std::string_view reason) {
+  line(fmt::format("{{\"step\":{},\"train_loss\":null,\"lr\":{},\"grad_norm\":{},\"skipped\":{}}}\n",
+                   step, number(lr), number(gradient_norm), Json(reason).dump()));
+}
+
 void MetricsWriter::validation(int64_t step, double loss) {
   line(fmt::format("{{\"step\":{},\"val_loss\":{}}}\n", step, number(loss)));
 }

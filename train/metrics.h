@@ -26,6 +26,8 @@ class MetricsWriter {
 
   /// {"step":…,"train_loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…}
   void train(int64_t step, double loss, double lr, double gradient_norm, double tokens_per_second);
+  /// {"step":…,"train_loss":null,"lr":…,"grad_norm":…,"skipped":"…"}: its update was refused.
+  void skipped(int64_t step, double lr, double gradient_norm, std::string_view reason);
   /// {"step":…,"val_loss":…}
   void validation(int64_t step, double loss);
   /// Hands everything written so far to the system. Each line does so itself: a killed run loses

@@ -29,6 +29,10 @@ std::string grouped(int64_t number) {
   return result;
 }
 
+std::string short_number(double value) {
+  return std::isnan(value) ? "nan" : fmt::format("{:.6g}", value);
+}
+
 std::string human_bytes(double bytes) {
   constexpr std::array<const char*, 5> units = {"B", "kB", "MB", "GB", "TB"};
   size_t unit = 0;

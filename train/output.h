@@ -14,6 +14,9 @@ void print(std::string_view text);
 /// 1115394 as "1,115,394".
 std::string grouped(int64_t number);
 
+/// Six digits of a number: "3.40282e+38", "inf", "nan" (whatever its sign).
+std::string short_number(double value);
+
 /// Bytes as "3.2 MB" (powers of 1000).
 std::string human_bytes(double bytes);
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
+#include "folio/train/blackbox_bundle.h"
 #include "folio/train/files.h"
 #include "folio/train/metrics.h"
 #include "folio/train/output.h"
@@ -35,6 +35,7 @@ class Training {
  private:
   void announce();
   void record(const StepResult& result);
+  void refuse(const StepResult& result);
   void evaluate();
   void sample();
   void save();
@@ -67,6 +68,7 @@ Training::Training(OpenedRun run, int64_t last_step)
     load_parameters(run_.checkpoint, trainer_.parameters());
     progress_ = load_progress(run_.checkpoint, trainer_.parameters(), trainer_.optimizer());
     trainer_.set_steps_done(progress_.step);
+    trainer_.spike_guard().set_norms(progress_.accepted_norms);
     first_step_ = progress_.step;
   }
   if (!best_checkpoint(run_.directory)) {  // removed by hand: the next evaluation makes a new one
@@ -108,6 +110,7 @@ void Training::go() {
   for (int64_t step = first_step_ + 1; step <= last_step_; ++step) {
     record(trainer_.step());
     progress_.step = step;
+    progress_.accepted_norms = trainer_.spike_guard().norms();
     progress_.validation_loss = std::numeric_limits<double>::quiet_NaN();
     const bool finished = step == config.steps;
     if (is_due(step, config.eval_every) || (finished && config.eval_every > 0)) evaluate();
@@ -123,10 +126,7 @@ void Training::go() {
 }
 
 void Training::record(const StepResult& result) {
-  FOLIO_CHECK(std::isfinite(result.loss) && std::isfinite(result.gradient_norm), "train",
-              "the loss of step {} is {} and the gradient's norm {}: training has diverged; lower "
-              "optimizer.lr (it is {}), raise schedule.warmup, or set optimizer.clip",
-              result.step, result.loss, result.gradient_norm, result.lr);
+  if (result.refusal != Refusal::none) return refuse(result);
   unwritten_tokens_ += result.tokens;
   unwritten_seconds_ += result.seconds;
   const bool last = result.step == last_step_ && run_.config.train.log_every > 0;
@@ -137,6 +137,25 @@ void Training::record(const StepResult& result) {
     unwritten_seconds_ = 0.0;
   }
   bar_->step(result);
+}
+
+void Training::refuse(const StepResult& result) {
+  const TrainConfig& config = run_.config.train;
+  const bool spike = result.refusal == Refusal::spike;
+  const bool skips = spike || config.on_non_finite == OnNonFinite::skip;
+  if (!skips || progress_.skips >= config.max_skips) {
+    metrics_->flush();
+    bar_->erase();
+    FOLIO_CHECK(!spike, "train",
+                "at step {} {}, and train.max_skips, {}, steps have been skipped already; raise it "
+                "or train.spike_guard and continue with --resume, or lower optimizer.lr",
+                result.step, result.reason, config.max_skips);
+    stop_with_black_box(run_.directory, run_.config, trainer_, progress_, result);
+  }
+  ++progress_.skips;
+  metrics_->skipped(result.step, result.lr, result.gradient_norm, result.reason);
+  bar_->line(fmt::format("step {}  skipped: {} ({} of at most {} skips)", grouped(result.step),
+                         result.reason, grouped(progress_.skips), grouped(config.max_skips)));
 }
 
 void Training::evaluate() {
@@ -229,9 +248,13 @@ std::unique_ptr<LoadedRun> load_run(const fs::path& run, const std::string& whic
   const fs::path config = run / "config.yaml";
   FOLIO_CHECK(fs::is_regular_file(config), run.string(),
               "this is not a run directory: it has no config.yaml; name the --run of a folio train");
+  return load_model(load_config(config), find_checkpoint(run, which));
+}
+
+std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& checkpoint) {
   auto loaded = std::make_unique<LoadedRun>();
-  loaded->config = load_config(config);
-  loaded->checkpoint = find_checkpoint(run, which);
+  loaded->config = config;
+  loaded->checkpoint = checkpoint;
   loaded->tokenizer = load_tokenizer(loaded->checkpoint);
   loaded->config.model.vocabulary = loaded->tokenizer->vocabulary();
   loaded->model = std::make_unique<Gpt>(Scope(loaded->parameters), loaded->config.model);

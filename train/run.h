@@ -5,6 +5,7 @@
 //   metrics.jsonl    see metrics.h
 //   samples/step_N.txt
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
+//   blackbox/step_N/   of a step that was not finite, see blackbox_bundle.h
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,9 @@ struct LoadedRun {
   ParameterStore parameters;
   std::unique_ptr<Gpt> model;
 };
+
+/// From one checkpoint and its config alone. Throws Error as load_parameters() does.
+std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint);
 
 /// `which` as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
 std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);

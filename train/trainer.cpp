@@ -1,10 +1,11 @@
 #include "folio/train/trainer.h"
 
 #include <chrono>
+#include <cmath>
 
-#include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
+#include "folio/train/output.h"
 
 namespace folio {
 
@@ -18,7 +19,9 @@ std::unique_ptr<Tokenizer> build_tokenizer(const DataConfig& config, std::string
 Trainer::Trainer(const Config& config) : Trainer(config, nullptr) {}
 
 Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer)
-    : config_(config), tokenizer_(std::move(tokenizer)) {
+    : config_(config),
+      tokenizer_(std::move(tokenizer)),
+      spike_guard_(config.train.spike_guard, config.train.spike_window) {
   const TrainConfig& train = config_.train;
   FOLIO_CHECK(train.accumulate >= 1 && train.batch >= 1 && train.batch % train.accumulate == 0,
               "train.accumulate", "{} micro-batches do not divide train.batch, {}",
@@ -40,35 +43,47 @@ Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer)
   loss_ = Tensor({1}, store_.dtype(), store_.device());
 }
 
+StepSettings Trainer::settings_of(int64_t step) const {
+  const TrainConfig& train = config_.train;
+  return {.seed = train.seed,
+          .step = step,
+          .micro_batch = train.batch / train.accumulate,
+          .label_smoothing = train.label_smoothing};
+}
+
 StepResult Trainer::step() {
   const auto start = std::chrono::steady_clock::now();
-  const TrainConfig& train = config_.train;
-  const int64_t micro_batch = train.batch / train.accumulate;
-  const int64_t tokens = train.batch * config_.model.context;  // a step's, all of them targets
-  tape_.set_recording(true);
-  tape_.set_training(true);
-  store_.start_gradients();
-  for (int64_t first = 0; first < train.batch; first += micro_batch) {
-    tape_.set_context({.seed = train.seed,
-                       .step = static_cast<uint32_t>(step_),
-                       .first_sample = first});
-    const Batch batch = sampler_->draw(step_, first, micro_batch);
-    const Variable loss =
-        model_->loss(tape_, batch.inputs, batch.targets, train.label_smoothing, tokens);
-    tape_.kernels().copy({&loss_, first > 0}, loss.value);
-    tape_.backward(loss);
-    tape_.clear();
-  }
+  const Batch batch = batch_of(step_);
+  compute_gradients(*model_, store_, tape_, batch, settings_of(step_), loss_);
   StepResult result;
   result.lr = config_.schedule(step_);
-  optimizer_->step(result.lr);
   result.step = ++step_;
   result.loss = loss_.item();
-  result.gradient_norm = optimizer_->gradient_norm();
-  result.tokens = tokens;
+  result.gradient_norm = optimizer_->measure();
+  result.tokens = batch.targets.numel();
+  judge(result);
+  if (result.refusal == Refusal::none) {
+    optimizer_->update(result.lr);
+    spike_guard_.accept(result.gradient_norm);
+  } else {
+    optimizer_->skip();
+  }
   result.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
+}
+
+void Trainer::judge(StepResult& result) const {
+  const double norm = result.gradient_norm;
+  if (!std::isfinite(result.loss) || !std::isfinite(norm)) {
+    result.refusal = Refusal::not_finite;
+    result.reason = fmt::format("the loss is {} and the gradient norm {}",
+                                short_number(result.loss), short_number(norm));
+  } else if (spike_guard_.is_spike(norm)) {
+    result.refusal = Refusal::spike;
+    result.reason = fmt::format("the gradient norm is {}, a spike of z-score {}", short_number(norm),
+                                short_number(spike_guard_.z_score(norm)));
+  }
 }
 
 Evaluation Trainer::evaluate(int64_t max_batches) {

@@ -18,12 +18,21 @@
 #include "folio/train/checkpoint.h"
 #include "folio/train/config.h"
 #include "folio/train/evaluate.h"
+#include "folio/train/spike_guard.h"
+#include "folio/train/step_gradients.h"
 
 namespace folio {
 
 /// The tokenizer that the config asks for, made from its text. `where` begins messages.
 std::unique_ptr<Tokenizer> build_tokenizer(const DataConfig& config, std::string_view text,
                                            std::string_view where);
+
+/// Why a step's update was not made.
+enum class Refusal : uint8_t {
+  none,        // it was made
+  not_finite,  // the loss or the gradient norm
+  spike,       // of the gradient norm, see SpikeGuard
+};
 
 /// What a step reports.
 struct StepResult {
@@ -33,6 +42,8 @@ struct StepResult {
   double gradient_norm = 0.0;
   double seconds = 0.0;
   int64_t tokens = 0;
+  Refusal refusal = Refusal::none;
+  std::string reason = {};  // of the refusal: "the loss is nan and the gradient norm inf"
 };
 
 /// A model with all that trains it: text, tokenizer, optimizer, schedule. It knows no files but the
@@ -44,11 +55,17 @@ class Trainer {
   /// With the tokenizer of a run that continues: the text must be known to it.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer);
 
-  /// One step: forward and backward of every micro-batch, then the update.
+  /// One step: forward and backward of every micro-batch, then the update. Where that is refused,
+  /// weights and moments keep their bits, and the step counts all the same.
   StepResult step();
   /// Steps done so far.
   int64_t steps_done() const { return step_; }
   void set_steps_done(int64_t step) { step_ = step; }
+
+  /// What the gradients of a step (counted from 0) depend on besides the weights.
+  StepSettings settings_of(int64_t step) const;
+  /// The step's whole batch, (B, T).
+  Batch batch_of(int64_t step) const { return sampler_->draw(step, 0, config_.train.batch); }
 
   /// Over the validation split; max_batches as in folio::evaluate().
   Evaluation evaluate(int64_t max_batches);
@@ -59,8 +76,11 @@ class Trainer {
   const Gpt& model() const { return *model_; }
   ParameterStore& parameters() { return store_; }
   Optimizer& optimizer() { return *optimizer_; }
+  SpikeGuard& spike_guard() { return spike_guard_; }
 
  private:
+  void judge(StepResult& result) const;
+
   Config config_;
   std::unique_ptr<Tokenizer> tokenizer_;
   Corpus corpus_;
@@ -68,6 +88,7 @@ class Trainer {
   std::unique_ptr<Gpt> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<BatchSampler> sampler_;
+  SpikeGuard spike_guard_;
   Tape tape_;
   Tensor loss_;  // of a step, summed over its micro-batches
   int64_t step_ = 0;

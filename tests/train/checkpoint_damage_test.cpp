@@ -66,9 +66,10 @@ TEST_F(CheckpointDamage, FlippedBitsAreNamed) {
 }
 
 TEST_F(CheckpointDamage, EveryBitOfTheStateCounts) {
-  const CheckpointState state{.progress = {.step = 3, .validation_loss = 1e-7},
-                              .tokenizer_hash = "0123456789abcdef",
-                              .files = {{"model.safetensors", {7, 0xFEDCBA}}}};
+  CheckpointState state;
+  state.progress = {.step = 3, .validation_loss = 1e-7, .skips = 2, .accepted_norms = {0.1, 3e-9}};
+  state.tokenizer_hash = "0123456789abcdef";
+  state.files = {{"model.safetensors", {7, 0xFEDCBA}}};
   const std::string whole = to_json(state);
   EXPECT_EQ(to_json(state_from_json(whole, "state.json")), whole);
   for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {

@@ -235,7 +235,7 @@ TEST_F(RunTest, DivergenceEndsTheRun) {
                 train_into("run", {.overrides = {"optimizer.name=sgd", "optimizer.lr=1e6",
                                                  "optimizer.clip=0", "schedule.warmup=0"}});
               }),
-              HasSubstr("training has diverged"));
+              HasSubstr("Training has diverged"));
 }
 
 }  // namespace

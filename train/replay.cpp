@@ -1,0 +1,26 @@
+#include "folio/train/replay.h"
+
+#include "folio/tensor/error.h"
+#include "folio/train/blackbox_bundle.h"
+#include "folio/train/output.h"
+#include "folio/train/run.h"
+
+namespace folio {
+
+void replay(const std::filesystem::path& path) {
+  const Bundle bundle = read_bundle(path);
+  const std::string where = bundle.directory.string();
+  const auto loaded = load_model(load_config(bundle.checkpoint / "config.yaml"), bundle.checkpoint);
+  print(fmt::format("replaying {}\n", where));
+  const Finding finding = examine(*loaded->model, loaded->parameters, bundle.step);
+  const std::string report = report_text(bundle.step, finding, *loaded->tokenizer);
+  print(report);
+  FOLIO_CHECK(finding.where() == bundle.where, where,
+              "{} is found, but {} was recorded: another machine or version may round otherwise; "
+              "replay where the run was made",
+              finding.where(), bundle.where);
+  print(fmt::format("the same as recorded: {}{}\n", bundle.where,
+                    report == bundle.report ? "" : "; some of the numbers differ from report.txt"));
+}
+
+}  // namespace folio

@@ -1,0 +1,31 @@
+// Forward and backward of one step's batch, micro-batch by micro-batch: what training does, and
+// what the black box does again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "folio/autograd/parameters.h"
+#include "folio/autograd/tape.h"
+#include "folio/data/batches.h"
+#include "folio/layers/gpt.h"
+
+namespace folio {
+
+/// All that a step's gradients depend on besides the weights and the batch.
+struct StepSettings {
+  uint64_t seed = 0;
+  int64_t step = 0;         // counted from 0
+  int64_t micro_batch = 1;  // samples; divides the batch's
+  double label_smoothing = 0.0;
+};
+
+/// The parameters collect the gradient of the mean loss over all targets of `batch`, (B, T), none
+/// of them ignored; `loss`, of one element, becomes that mean. The tape is empty before and after.
+/// `begin`, if given, is called before each micro-batch with its first sample; where it returns
+/// false, nothing more is computed.
+void compute_gradients(const Gpt& model, ParameterStore& parameters, Tape& tape, const Batch& batch,
+                       const StepSettings& settings, const Tensor& loss,
+                       const std::function<bool(int64_t first_sample)>& begin = {});
+
+}  // namespace folio
