@@ -136,7 +136,7 @@ TEST_F(RunTest, StartsAgainWhereNoStepWasDone) {
   train_into("whole", {.overrides = keep_});
   fs::copy(path("whole"), path("crashed"), fs::copy_options::recursive);
   fs::remove_all(path("crashed/checkpoints"));
-  write_file(path("crashed/metrics.jsonl"), "{\"step\":0,\"val_loss\":4.1}\n{\"st");
+  write_file(path("crashed/metrics.jsonl"), "{\"st");
   train_into("crashed", {.resume = true});
   EXPECT_EQ(files_in(path("whole/checkpoints")), files_in(path("crashed/checkpoints")));
   EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("crashed")));
