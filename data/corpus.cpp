@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 #include <system_error>
 
 #include "folio/tensor/error.h"
@@ -37,16 +39,31 @@ fs::path cache_directory() {
   return {};
 }
 
+// The two texts of scripts/get_data, the better known first, which also knows their sha256.
+struct KnownText {
+  std::string_view name;
+  uint64_t bytes;
+};
+constexpr std::array<KnownText, 2> shakespeare = {
+    {{"tinyshakespeare.txt", 1'115'394}, {"plays.txt", 4'792'726}}};
+
 // Places looked at, and why each was no text.
 class Search {
  public:
-  bool found(const fs::path& path) {
+  /// With `bytes` the file must have that size: another is a copy that was cut short.
+  bool found(const fs::path& path, std::optional<uint64_t> bytes = std::nullopt) {
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
-    if (fs::exists(status) && !fs::is_directory(status)) return true;
     std::string reason = error.message();
-    if (fs::is_directory(status)) reason = "a directory";
-    if (status.type() == fs::file_type::not_found) reason = "not there";
+    if (fs::is_directory(status)) {
+      reason = "a directory";
+    } else if (status.type() == fs::file_type::not_found) {
+      reason = "not there";
+    } else if (fs::exists(status)) {
+      const uint64_t size = bytes ? fs::file_size(path, error) : 0;
+      if (!bytes || (!error && size == *bytes)) return true;
+      reason = error ? error.message() : fmt::format("damaged: {} bytes, not {}", size, *bytes);
+    }
     note(fmt::format("{} ({})", path.string(), reason));
     return false;
   }
@@ -74,21 +91,27 @@ fs::path find_text(const std::string& text) {
     if (search.found(path)) return path;
     fail("data.text", fmt::format("there is no text file {}; {}", search.tried(), advice));
   }
-  std::vector<std::string> names;
-  if (text == "shakespeare") {  // not a path: scripts/shakespeare is a program
-    names = {"tinyshakespeare.txt", "plays.txt"};
-  } else {
-    if (search.found(path)) return path;
-    names = {path.extension() == ".txt" ? text : text + ".txt"};
-  }
+  const bool is_shakespeare = text == "shakespeare";  // not a path: there is a script of that name
+  if (!is_shakespeare && search.found(path)) return path;
   const fs::path cache = cache_directory();
   const fs::path data = environment("FOLIO_DATA_DIR");
   if (cache.empty()) {
     search.note("the cache (none of $FOLIO_CACHE_DIR, $XDG_CACHE_HOME, $HOME is set)");
   }
+  std::vector<fs::path> folders;
   for (const fs::path& folder : {cache, data}) {
-    if (folder.empty()) continue;
-    for (const std::string& name : names) {
+    if (!folder.empty()) folders.push_back(folder);
+  }
+  if (is_shakespeare) {
+    // Text by text, so that plays.txt made in the cache does not hide tiny Shakespeare elsewhere.
+    for (const auto& [name, bytes] : shakespeare) {
+      for (const fs::path& folder : folders) {
+        if (search.found(folder / name, bytes)) return folder / name;
+      }
+    }
+  } else {
+    const std::string name = path.extension() == ".txt" ? text : text + ".txt";
+    for (const fs::path& folder : folders) {
       if (search.found(folder / name)) return folder / name;
     }
   }

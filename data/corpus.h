@@ -11,10 +11,11 @@
 
 namespace folio {
 
-/// The file that `text` names: a path, or a name in the data cache. `shakespeare` is whichever of
-/// tinyshakespeare.txt and plays.txt is found first; any other name without a slash is looked for
-/// as a path, then as NAME.txt. Looked through: $FOLIO_CACHE_DIR (else $XDG_CACHE_HOME/folio, else
-/// ~/.cache/folio), then $FOLIO_DATA_DIR. Throws Error that lists every place tried.
+/// The file that `text` names: a path, or a name in the data cache. `shakespeare` is
+/// tinyshakespeare.txt or, where that is nowhere, plays.txt; a copy that has not the size it should
+/// have is passed over. Any other name without a slash is looked for as a path, then as NAME.txt.
+/// Looked through: $FOLIO_CACHE_DIR (else $XDG_CACHE_HOME/folio, else ~/.cache/folio), then
+/// $FOLIO_DATA_DIR. Throws Error that lists every place tried.
 std::filesystem::path find_text(const std::string& text);
 
 /// A whole file. Throws Error with the path and the system's reason.

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "folio/data/hash.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -58,11 +59,7 @@ std::unique_ptr<Tokenizer> read_char_tokenizer(const Json& object, std::string_v
 
 }  // namespace
 
-std::string Tokenizer::hash() const {
-  uint64_t hash = 14695981039346656037u;
-  for (char c : to_json()) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  return fmt::format("{:016x}", hash);
-}
+std::string Tokenizer::hash() const { return hash_of(to_json()); }
 
 std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, std::string_view where) {
   Json object;

@@ -27,7 +27,7 @@ class Tokenizer {
   /// Everything needed to make the same tokenizer again, as JSON.
   virtual std::string to_json() const = 0;
 
-  /// 16 hexadecimal digits that differ between different tokenizers (FNV-1a of to_json()).
+  /// 16 hexadecimal digits that differ between different tokenizers: hash_of(to_json()).
   std::string hash() const;
 };
 

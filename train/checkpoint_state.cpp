@@ -12,7 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view folio_version = "0.1.0";
 constexpr std::string_view advice = "use another checkpoint of the run";
 constexpr uint64_t most_bytes = 1 << 20;
 constexpr int most_depth = 3;
@@ -91,7 +90,7 @@ std::string to_json(const CheckpointState& state) {
     files[name] = {{"bytes", stamp.bytes}, {"checksum", hexadecimal(stamp.checksum)}};
   }
   const Json object = {
-      {"folio", folio_version},
+      {"folio", FOLIO_VERSION},
       {"step", state.progress.step},
       {"validation_loss", finite_or_null(state.progress.validation_loss)},
       {"best_validation_loss", finite_or_null(state.progress.best_validation_loss)},

@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <memory>
 
-#include "folio/data/corpus.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
 #include "folio/train/plan.h"
-#include "folio/train/trainer.h"
+#include "folio/train/tokenized_text.h"
 
 namespace folio {
 namespace {
@@ -29,11 +28,7 @@ std::string human_flops(double flops) {
 
 void plan_config(const Options& options) {
   Config config = load_config(options.config, options.overrides);
-  const std::filesystem::path path = find_text(config.data.text);
-  const std::string text = read_file(path);
-  const auto tokenizer = build_tokenizer(config.data, text, path.string());
-  const Corpus corpus = make_corpus(path, text, *tokenizer, config.data.validation_fraction,
-                                    config.model.context);
+  const auto [tokenizer, corpus] = tokenize_text(config);
   config.model.vocabulary = tokenizer->vocabulary();
   const Plan plan = make_plan(config);
 
@@ -58,7 +53,7 @@ void plan_config(const Options& options) {
   const auto tokens = static_cast<double>(plan.tokens_per_step);
   const auto steps = static_cast<double>(config.train.steps);
   const double seen = tokens * steps;
-  print(fmt::format("text            {}: {} tokens, {} different\n", path.string(),
+  print(fmt::format("text            {}: {} tokens, {} different\n", corpus.path.string(),
                     grouped(std::ssize(corpus.tokens)), grouped(config.model.vocabulary)));
   print(fmt::format("a token         {}\n", human_flops(plan.flops_per_token)));
   print(fmt::format("a step          {} ({} tokens: {} x {}{})\n",

@@ -1,5 +1,7 @@
+#include <charconv>
 #include <memory>
 
+#include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
 #include "folio/train/run.h"
@@ -14,7 +16,17 @@ struct Options {
   bool greedy = false;
 };
 
+/// CLI11 alone takes -1 for the largest number, and cuts one that is too long.
+std::string complaint_about_seed(const std::string& text) {
+  uint64_t seed = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (error == std::errc() && stop == text.data() + text.size()) return "";
+  return fmt::format("{} is not a whole number from 0 to {}", text, UINT64_MAX);
+}
+
 void sample(Options& options) {
+  FOLIO_CHECK(options.sampling.top_k >= 0, "--top-k", "is {}; it must be at least 0 (0 allows all)",
+              options.sampling.top_k);
   const auto loaded = load_run(options.run, options.checkpoint);
   if (options.greedy) options.sampling.temperature = 0.0;
   loaded->tokenizer->encode(options.prompt, "--prompt");  // complain before anything is printed
@@ -47,6 +59,7 @@ Verb add_sample(CLI::App& program) {
   verb->add_flag("--greedy", options->greedy, "Always the likeliest token: temperature 0");
   verb->add_option("--seed", sampling.seed, "Of the random numbers")
       ->type_name("S")
+      ->check(CLI::Validator(complaint_about_seed, ""))
       ->capture_default_str();
   verb->add_option("--checkpoint", options->checkpoint, "last, best or a step")
       ->type_name("WHICH")

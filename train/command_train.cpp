@@ -1,6 +1,9 @@
 #include <memory>
+#include <optional>
 
+#include "folio/tensor/error.h"
 #include "folio/train/commands.h"
+#include "folio/train/output.h"
 #include "folio/train/run.h"
 
 namespace folio {
@@ -10,7 +13,7 @@ struct Options {
   std::string config, run;
   std::vector<std::string> overrides;
   bool resume = false;
-  int64_t stop_at = 0;
+  std::optional<int64_t> stop_at;
 };
 
 }  // namespace
@@ -26,17 +29,19 @@ Verb add_train(CLI::App& program) {
   verb->add_flag("--resume", options->resume, "Continues --run from its newest checkpoint");
   verb->add_option("--stop-at", options->stop_at,
                    "Stops after this step, saving a checkpoint; continue with --resume")
-      ->type_name("STEP")
-      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
+      ->type_name("STEP");
   verb->footer("Examples: folio train configs/shakespeare.yaml --run runs/first --set train.seed=7\n"
                "          folio train --resume --run runs/first");
   return {verb, [options] {
             take_config(options->config, options->overrides);
+            FOLIO_CHECK(options->stop_at.value_or(1) >= 1, "--stop-at",
+                        "{} is no step to stop after; it must be at least 1", *options->stop_at);
+            go_on_without_output();  // the result is the run directory
             train({.config = options->config,
                    .overrides = options->overrides,
                    .run = options->run,
                    .resume = options->resume,
-                   .stop_at = options->stop_at});
+                   .stop_at = options->stop_at.value_or(0)});
             return 0;
           }};
 }

@@ -96,7 +96,8 @@ ConfigField text(std::string_view name, Member<Section, std::string> at, bool ma
   return value_field(
       name, at, std::move(comment),
       [may_be_empty](const YAML::Node& node, std::string_view where) {
-        std::string value = read_string(node, where);
+        std::string value =
+            read_string(node, where, may_be_empty ? "text, or \"\" for none" : "text");
         FOLIO_CHECK(may_be_empty || !value.empty(), where, "must not be empty");
         return value;
       },
@@ -210,7 +211,7 @@ std::vector<ConfigField> make_fields() {
       integer("train.checkpoint_every", at(train, &T::checkpoint_every), 0, most_steps,
               "steps between checkpoints; 0: never"),
       value_field(
-          "train.sample_at", at(train, &T::sample_at), "after these steps a sample is written",
+          "train.sample_at", at(train, &T::sample_at), "after these steps and the last a sample is written; []: never",
           [](const YAML::Node& node, std::string_view where) {
             return read_integers(node, where, 0, most_steps);
           },

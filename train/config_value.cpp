@@ -148,10 +148,10 @@ bool read_boolean(const YAML::Node& node, std::string_view where) {
   return text == "true";
 }
 
-std::string read_string(const YAML::Node& node, std::string_view where) {
+std::string read_string(const YAML::Node& node, std::string_view where, std::string_view wanted) {
   FOLIO_CHECK(node.IsScalar() || node.IsNull(), where, "{} is not text; put the text in quotes",
               kind_of(node));
-  return scalar_of(node, where, "text, or \"\" for none");
+  return scalar_of(node, where, wanted);
 }
 
 std::string write_string(std::string_view text) {

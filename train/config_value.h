@@ -35,7 +35,8 @@ std::vector<double> read_number_pair(const YAML::Node& node, std::string_view wh
 /// true or false.
 bool read_boolean(const YAML::Node& node, std::string_view where);
 /// Any scalar, as text.
-std::string read_string(const YAML::Node& node, std::string_view where);
+std::string read_string(const YAML::Node& node, std::string_view where,
+                        std::string_view wanted = "text");
 
 /// As YAML that read_string() reads back: plain where that is safe, else in double quotes.
 std::string write_string(std::string_view text);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <ranges>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -137,6 +138,26 @@ void rename_path(const fs::path& from, const fs::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) {
     fail_system(from, fmt::format("rename to {}", to.filename().string()), errno);
   }
+}
+
+std::vector<fs::path> make_directories(const fs::path& directory) {
+  std::error_code error;
+  std::vector<fs::path> missing;  // the innermost first
+  for (fs::path path = directory; !path.empty() && !fs::is_directory(path, error);) {
+    missing.push_back(path);
+    path = path.parent_path();
+  }
+  std::vector<fs::path> made;
+  for (const fs::path& path : missing | std::views::reverse) {
+    if (::mkdir(path.c_str(), 0777) == 0) {
+      made.push_back(path);
+      sync_directory(path.parent_path());
+    } else if (const int reason = errno; !fs::is_directory(path, error)) {
+      for (const fs::path& level : made | std::views::reverse) fs::remove(level, error);
+      fail_system(path, "make the directory", reason);
+    }
+  }
+  return made;
 }
 
 void sync_directory(const fs::path& directory) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "folio/train/checksum.h"
 
@@ -78,6 +79,10 @@ FileStamp stamp_of(const std::filesystem::path& path);
 
 /// Renames a file or directory.
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// Makes a directory, and those above it that are missing, all of them durable. Returns what it
+/// made, the outermost first. Throws Error as fail_system() does, and leaves none then.
+std::vector<std::filesystem::path> make_directories(const std::filesystem::path& directory);
 
 /// Makes new, removed and renamed entries of a directory durable.
 void sync_directory(const std::filesystem::path& directory);

@@ -32,7 +32,8 @@ namespace {
 
 int complain(std::string_view message, int exit_code) {
   std::fflush(stdout);
-  fmt::print(stderr, "folio: error: {}\n", message);
+  // Not fmt::print, which throws where nothing can be written.
+  std::fputs(fmt::format("folio: error: {}\n", message).c_str(), stderr);
   return exit_code;
 }
 

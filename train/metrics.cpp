@@ -1,5 +1,7 @@
 #include "folio/train/metrics.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
@@ -42,8 +44,19 @@ std::string lines_until(std::string_view text, int64_t last) {
   return kept;
 }
 
+int64_t last_step_in(std::string_view text) {
+  int64_t last = -1;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    last = std::max(last, step_of(line).value_or(-1));
+  }
+  return last;
+}
+
 MetricsWriter::MetricsWriter(const std::filesystem::path& path, int64_t after_step) : path_(path) {
   std::error_code error;
+  const bool is_new = !std::filesystem::exists(path_, error);
   if (std::filesystem::is_regular_file(path_, error)) {
     const std::string text = read_whole(path_, UINT64_MAX);
     const std::string kept = lines_until(text, after_step);
@@ -51,6 +64,7 @@ MetricsWriter::MetricsWriter(const std::filesystem::path& path, int64_t after_st
   }
   file_ = std::fopen(path_.c_str(), "ae");
   if (file_ == nullptr) fail_system(path_, "open", errno);
+  if (is_new) sync_directory(path_.parent_path());
 }
 
 MetricsWriter::~MetricsWriter() { std::fclose(file_); }
@@ -72,15 +86,13 @@ void MetricsWriter::validation(int64_t step, double loss) {
   line(fmt::format("{{\"step\":{},\"val_loss\":{}}}\n", step, number(loss)));
 }
 
-void MetricsWriter::flush() {
-  if (std::fflush(file_) != 0) fail_system(path_, "write", errno);
+void MetricsWriter::sync() {
+  if (::fsync(::fileno(file_)) != 0) fail_system(path_, "flush", errno);
 }
 
 void MetricsWriter::line(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), file_) != text.size()) {
-    fail_system(path_, "write", errno);
-  }
-  flush();
+  const bool written = std::fwrite(text.data(), 1, text.size(), file_) == text.size();
+  if (!written || std::fflush(file_) != 0) fail_system(path_, "write", errno);
 }
 
 }  // namespace folio

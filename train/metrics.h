@@ -14,6 +14,9 @@ namespace folio {
 /// a "step" of at most `last`. Torn and otherwise unreadable lines are left out, for any text.
 std::string lines_until(std::string_view text, int64_t last);
 
+/// The last step that a line of `text` tells of; -1 if none does.
+int64_t last_step_in(std::string_view text);
+
 class MetricsWriter {
  public:
   /// Appends to `path`. When a run resumes after `after_step`, lines of later steps (written after
@@ -30,9 +33,9 @@ class MetricsWriter {
   void skipped(int64_t step, double lr, double gradient_norm, std::string_view reason);
   /// {"step":…,"val_loss":…}
   void validation(int64_t step, double loss);
-  /// Hands everything written so far to the system. Each line does so itself: a killed run loses
-  /// none.
-  void flush();
+  /// Flushes what was written to the disk. Without it a killed run loses no line, but a machine
+  /// that stops may.
+  void sync();
 
  private:
   void line(const std::string& text);

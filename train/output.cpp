@@ -9,11 +9,27 @@
 #include "folio/tensor/error.h"
 
 namespace folio {
+namespace {
+
+enum class Output : uint8_t { needed, welcome, lost };
+Output output = Output::needed;
+
+}  // namespace
+
+void go_on_without_output() { output = Output::welcome; }
 
 void print(std::string_view text) {
+  if (output == Output::lost) return;
   errno = 0;
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
                        std::fflush(stdout) == 0;
+  if (!written && output == Output::welcome) {
+    output = Output::lost;
+    const std::string note = fmt::format(
+        "folio: standard output cannot be written: {}; going on without it\n", std::strerror(errno));
+    std::fputs(note.c_str(), stderr);
+    return;
+  }
   FOLIO_CHECK(written, "standard output", "cannot be written: {}; check where it goes",
               std::strerror(errno));
 }

@@ -11,6 +11,10 @@ namespace folio {
 /// is gone, the disk is full, ...), so that no command succeeds whose result was lost.
 void print(std::string_view text);
 
+/// For a command whose result lies in files: the first print() that fails is told on stderr, and
+/// from then on print() does nothing.
+void go_on_without_output();
+
 /// 1115394 as "1,115,394".
 std::string grouped(int64_t number);
 

@@ -1,5 +1,6 @@
 #include "folio/train/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,12 @@ std::string clock_time(double seconds) {
   const auto whole = static_cast<int64_t>(std::max(seconds, 0.0) + 0.5);
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+/// Of the terminal; 80 where it does not say.
+size_t columns() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 }  // namespace
@@ -66,7 +73,9 @@ void ProgressBar::step(const StepResult& result) {
   }
   constexpr int64_t width = 20;
   const auto filled = static_cast<size_t>(width * result.step / std::max<int64_t>(total_, 1));
-  print(fmt::format("{}[{:.<{}}] {}", erase_line, std::string(filled, '#'), width, text));
+  const std::string bar = fmt::format("[{:.<{}}] {}", std::string(filled, '#'), width, text);
+  // A longer line would wrap, and then only its last part be drawn over.
+  print(fmt::format("{}{}", erase_line, bar.substr(0, columns() - 1)));
   drawn_ = true;
 }
 

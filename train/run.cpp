@@ -26,6 +26,11 @@ Config with_text(Config config, const fs::path& text) {
   return config;
 }
 
+std::string prompt_of(const TrainConfig& config) {
+  // The empty prompt too stands for a line break, and prints none.
+  return config.sample_prompt == "\n" ? "" : config.sample_prompt;
+}
+
 /// One call of train(), once everything is known to be good.
 class Training {
  public:
@@ -60,10 +65,7 @@ Training::Training(OpenedRun run, int64_t last_step)
                run_.checkpoint.empty() ? nullptr : load_tokenizer(run_.checkpoint)),
       last_step_(last_step) {
   // What a sample would stumble over later is better known now.
-  trainer_.tokenizer().encode(run_.config.train.sample_prompt == "\n"
-                                  ? ""
-                                  : run_.config.train.sample_prompt,
-                              "train.sample_prompt");
+  trainer_.tokenizer().encode(prompt_of(run_.config.train), "train.sample_prompt");
   if (!run_.checkpoint.empty()) {
     load_parameters(run_.checkpoint, trainer_.parameters());
     progress_ = load_progress(run_.checkpoint, trainer_.parameters(), trainer_.optimizer());
@@ -104,7 +106,8 @@ void Training::go() {
   announce();
   bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, config.steps);
   const auto sample_if_asked = [&](int64_t step) {
-    if (std::ranges::find(config.sample_at, step) != config.sample_at.end()) sample();
+    const bool asked = std::ranges::find(config.sample_at, step) != config.sample_at.end();
+    if (asked || (step == config.steps && !config.sample_at.empty())) sample();
   };
   if (first_step_ == 0) sample_if_asked(0);
   for (int64_t step = first_step_ + 1; step <= last_step_; ++step) {
@@ -120,7 +123,6 @@ void Training::go() {
       save();
     }
   }
-  metrics_->flush();
   bar_->erase();
   conclude();
 }
@@ -162,7 +164,6 @@ void Training::evaluate() {
   if (trainer_.corpus().validation().empty()) return;
   evaluation_ = trainer_.evaluate(run_.config.train.eval_batches);
   metrics_->validation(progress_.step, evaluation_.loss);
-  metrics_->flush();
   progress_.validation_loss = evaluation_.loss;
   const bool best = evaluation_.loss < progress_.best_validation_loss;
   bar_->line(fmt::format("step {}  validation loss {:.4f}{}", grouped(progress_.step),
@@ -171,6 +172,7 @@ void Training::evaluate() {
   progress_.best_validation_loss = evaluation_.loss;
   progress_.best_step = progress_.step;
   if (keeps_checkpoints()) {
+    metrics_->sync();
     save_checkpoint(run_.directory / "checkpoints" / "best", trainer_.parameters(),
                     trainer_.optimizer(), trainer_.tokenizer(), run_.config, progress_);
   }
@@ -179,7 +181,7 @@ void Training::evaluate() {
 void Training::sample() {
   const TrainConfig& config = run_.config.train;
   bar_->line(fmt::format("--- sample after step {} ---", grouped(trainer_.steps_done())));
-  const std::string prompt = config.sample_prompt == "\n" ? "" : config.sample_prompt;
+  const std::string prompt = prompt_of(config);
   print(prompt);
   const std::string text = generate(trainer_.model(), trainer_.tokenizer(), prompt,
                                     {.max_tokens = config.sample_tokens,
@@ -192,7 +194,7 @@ void Training::sample() {
 }
 
 void Training::save() {
-  metrics_->flush();  // so that no checkpoint is ahead of the metrics
+  metrics_->sync();  // so that no checkpoint is ahead of the metrics
   save_checkpoint(run_.directory / "checkpoints" / fmt::format("step_{}", progress_.step),
                   trainer_.parameters(), trainer_.optimizer(), trainer_.tokenizer(), run_.config,
                   progress_);
@@ -245,16 +247,16 @@ void train(const TrainOptions& options) {
 }
 
 std::unique_ptr<LoadedRun> load_run(const fs::path& run, const std::string& which) {
-  const fs::path config = run / "config.yaml";
-  FOLIO_CHECK(fs::is_regular_file(config), run.string(),
+  FOLIO_CHECK(holds_run(run), run.string(),
               "this is not a run directory: it has no config.yaml; name the --run of a folio train");
-  return load_model(load_config(config), find_checkpoint(run, which));
+  return load_model(load_config(run / "config.yaml"), find_checkpoint(run, which));
 }
 
 std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& checkpoint) {
   auto loaded = std::make_unique<LoadedRun>();
   loaded->config = config;
   loaded->checkpoint = checkpoint;
+  set_threads(static_cast<int>(config.train.threads));
   loaded->tokenizer = load_tokenizer(loaded->checkpoint);
   loaded->config.model.vocabulary = loaded->tokenizer->vocabulary();
   loaded->model = std::make_unique<Gpt>(Scope(loaded->parameters), loaded->config.model);

@@ -2,6 +2,7 @@
 //
 //   config.yaml      resolved, with every default
 //   text.json        which text it learns from, see text_identity.h
+//   lock             empty; held while a process trains, see run_lock.h
 //   metrics.jsonl    see metrics.h
 //   samples/step_N.txt
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
@@ -27,8 +28,8 @@ struct TrainOptions {
 };
 
 /// The `train` verb: everything from reading the config to the last checkpoint, reporting to the
-/// terminal. Throws Error; a run directory that exists (and is not empty) is refused unless
-/// resuming, and nothing in it is touched.
+/// terminal. Throws Error; a directory that holds files is refused unless resuming, and nothing in
+/// it is touched; a run that another process trains is refused.
 void train(const TrainOptions& options);
 
 /// A model loaded from a run, ready to sample from or to evaluate.

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <system_error>
 
 #include "folio/tensor/error.h"
 #include "folio/train/files.h"
+#include "folio/train/metrics.h"
 
 namespace folio {
 namespace {
@@ -26,6 +28,26 @@ std::string joined(const auto& names) {
   return all;
 }
 
+/// What a start leaves behind that was cut short before config.yaml, see write_run_files().
+bool is_of_a_start(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return name == "lock" || name == "text.json" || name.starts_with("text.json.tmp-") ||
+         name.starts_with("config.yaml.tmp-");
+}
+
+/// A file that a new run in `directory` would come to lie beside, or an empty path.
+fs::path file_in_the_way(const fs::path& directory, std::error_code& error) {
+  std::error_code ignored;
+  const bool cut_short = fs::exists(directory / "lock", ignored);
+  fs::recursive_directory_iterator entry(directory, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    if (fs::is_directory(entry->symlink_status(ignored))) continue;
+    const bool of_a_start = cut_short && entry.depth() == 0 && is_of_a_start(entry->path());
+    if (!of_a_start) return entry->path();
+  }
+  return {};
+}
+
 void check_free(const fs::path& directory) {
   std::error_code error;
   const fs::file_status status = fs::status(directory, error);
@@ -34,19 +56,55 @@ void check_free(const fs::path& directory) {
               error.message());
   FOLIO_CHECK(fs::is_directory(status), directory.string(),
               "is a file, not a run directory; choose another --run");
-  const bool empty = fs::is_empty(directory, error);
-  FOLIO_CHECK(!error, directory.string(), "cannot be read: {}; choose another --run",
-              error.message());
-  FOLIO_CHECK(empty, directory.string(),
+  FOLIO_CHECK(!holds_run(directory), directory.string(),
               "the run directory exists and is not empty; choose another --run, or continue it with "
               "--resume");
+  const fs::path file = file_in_the_way(directory, error);
+  FOLIO_CHECK(!error, directory.string(), "cannot be read: {}; choose another --run",
+              error.message());
+  FOLIO_CHECK(file.empty(), directory.string(),
+              "the directory exists and holds no run, but other files, {} among them; choose another "
+              "--run",
+              file.lexically_relative(directory).string());
 }
+
+/// Without a checkpoint a run starts over, which must not destroy what it has on record.
+void check_nothing_is_lost(const fs::path& directory) {
+  const fs::path path = directory / "metrics.jsonl";
+  std::error_code missing;
+  if (!fs::exists(path, missing)) return;
+  const int64_t steps = last_step_in(read_whole(path, UINT64_MAX));
+  FOLIO_CHECK(steps <= 0, directory.string(),
+              "there is no checkpoint to continue from, but metrics.jsonl goes to step {}, which "
+              "starting over would destroy; start a new run with another --run, or remove this one",
+              steps);
+}
+
+/// Removes what was made for a new run, unless it is kept.
+class NewPaths {
+ public:
+  NewPaths() = default;
+  NewPaths(const NewPaths&) = delete;
+  NewPaths& operator=(const NewPaths&) = delete;
+  ~NewPaths() {
+    std::error_code ignored;  // of a directory: others have put something there
+    for (const fs::path& path : paths_ | std::views::reverse) fs::remove(path, ignored);
+  }
+  void add(const fs::path& path) { paths_.push_back(path); }
+  void keep() { paths_.clear(); }
+
+ private:
+  std::vector<fs::path> paths_;
+};
 
 /// runs/NAME-OF-CONFIG, or the first of NAME-2, NAME-3, ... that does not exist.
 fs::path new_directory(const fs::path& config) {
   const fs::path base = fs::path("runs") / config.stem();
   fs::path candidate = base;
-  for (int i = 2; fs::exists(candidate); ++i) candidate = fmt::format("{}-{}", base.string(), i);
+  std::error_code error;  // such a candidate does not pass check_free()
+  for (int i = 2; fs::exists(candidate, error); ++i) {
+    candidate = fmt::format("{}-{}", base.string(), i);
+  }
   return candidate;
 }
 
@@ -67,8 +125,9 @@ OpenedRun open_old_run(const TrainOptions& options) {
   run.directory = options.run;
   const std::string where = run.directory.string();
   const fs::path old_path = run.directory / "config.yaml";
-  FOLIO_CHECK(fs::is_regular_file(old_path), where,
+  FOLIO_CHECK(holds_run(run.directory), where,
               "there is no run to continue here (no config.yaml); start one without --resume");
+  run.lock = RunLock(run.directory);
   const Config old = load_config(old_path);
   run.config = load_config(options.config.empty() ? old_path : options.config, options.overrides);
   run.changed_keys = differing_keys(old, run.config);
@@ -90,24 +149,42 @@ OpenedRun open_old_run(const TrainOptions& options) {
   }
   const auto checkpoints = list_checkpoints(run.directory);
   if (!checkpoints.empty()) run.checkpoint = checkpoints.back().second;
+  if (run.checkpoint.empty()) check_nothing_is_lost(run.directory);
   return run;
 }
 
 }  // namespace
 
+bool holds_run(const fs::path& directory) {
+  std::error_code error;
+  const fs::file_status status = fs::status(directory / "config.yaml", error);
+  const bool known = status.type() != fs::file_type::none;
+  FOLIO_CHECK(known, directory.string(), "cannot be looked at: {}; choose another run directory",
+              error.message());
+  return fs::is_regular_file(status);
+}
+
 OpenedRun open_run(const TrainOptions& options) {
   return options.resume ? open_old_run(options) : open_new_run(options);
 }
 
-void write_run_files(const OpenedRun& run) {
-  for (const char* part : {"checkpoints", "samples"}) {
-    std::error_code error;
-    fs::create_directories(run.directory / part, error);
-    FOLIO_CHECK(!error, (run.directory / part).string(),
-                "the directory cannot be made: {}; choose another --run", error.message());
+void write_run_files(OpenedRun& run) {
+  NewPaths made;
+  const auto make = [&made](const fs::path& directory) {
+    for (const fs::path& path : make_directories(directory)) made.add(path);
+  };
+  if (!run.lock.held()) {
+    make(run.directory);
+    run.lock = RunLock(run.directory);
+    check_free(run.directory);  // still, now that nobody else can start here
+    for (const char* name : {"lock", "text.json", "config.yaml"}) made.add(run.directory / name);
   }
-  replace_durably(run.directory / "config.yaml", to_yaml(run.config));
+  // config.yaml makes it a run, so that comes last.
   replace_durably(run.directory / "text.json", to_json(run.text));
+  replace_durably(run.directory / "config.yaml", to_yaml(run.config));
+  make(run.directory / "checkpoints");
+  make(run.directory / "samples");
+  made.keep();
 }
 
 }  // namespace folio

@@ -7,24 +7,30 @@
 
 #include "folio/train/config.h"
 #include "folio/train/run.h"
+#include "folio/train/run_lock.h"
 #include "folio/train/text_identity.h"
 
 namespace folio {
 
-/// What a call of train() will work on. Finding it out writes nothing.
+/// What a call of train() will work on. Finding it out writes nothing but a continued run's lock.
 struct OpenedRun {
   std::filesystem::path directory;
+  RunLock lock;                            // of a new run: taken by write_run_files()
   Config config;
   TextIdentity text;
   std::filesystem::path checkpoint;        // to continue from; empty: from step 0
   std::vector<std::string> changed_keys;   // in which a continued run's config differs from before
 };
 
-/// Reads the config, finds the text and checks the directory: a new run's must not exist or be
-/// empty; a continued run's keeps its model, data and optimizer. Throws Error.
+/// Whether a directory is a run's: it has a config.yaml. Throws Error if the system does not say.
+bool holds_run(const std::filesystem::path& directory);
+
+/// Reads the config, finds the text and checks the directory: a new run's must not exist or hold no
+/// files; a continued run's keeps its model, data and optimizer. Throws Error.
 OpenedRun open_run(const TrainOptions& options);
 
-/// Makes the directory where needed, and writes config.yaml and text.json.
-void write_run_files(const OpenedRun& run);
+/// Makes the directory where needed, and writes text.json and config.yaml. Throws Error; of a new
+/// run nothing is left then.
+void write_run_files(OpenedRun& run);
 
 }  // namespace folio

@@ -3,21 +3,12 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/data/corpus.h"
+#include "folio/data/hash.h"
 #include "folio/tensor/error.h"
 #include "folio/train/output.h"
 
 namespace folio {
-namespace {
-
 namespace fs = std::filesystem;
-
-std::string hash_of(std::string_view text) {
-  uint64_t hash = 14695981039346656037u;
-  for (char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  return fmt::format("{:016x}", hash);
-}
-
-}  // namespace
 
 TextIdentity identify_text(const std::string& text) {
   const fs::path path = fs::absolute(find_text(text)).lexically_normal();

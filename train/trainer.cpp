@@ -6,34 +6,22 @@
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
 #include "folio/train/output.h"
+#include "folio/train/tokenized_text.h"
 
 namespace folio {
-
-std::unique_ptr<Tokenizer> build_tokenizer(const DataConfig& config, std::string_view text,
-                                           std::string_view where) {
-  FOLIO_CHECK(config.tokenizer == "char", "data.tokenizer", "{} is not known; use char",
-              config.tokenizer);
-  return CharTokenizer::build(text, config.unknown, where);
-}
 
 Trainer::Trainer(const Config& config) : Trainer(config, nullptr) {}
 
 Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer)
-    : config_(config),
-      tokenizer_(std::move(tokenizer)),
-      spike_guard_(config.train.spike_guard, config.train.spike_window) {
+    : config_(config), spike_guard_(config.train.spike_guard, config.train.spike_window) {
   const TrainConfig& train = config_.train;
   FOLIO_CHECK(train.accumulate >= 1 && train.batch >= 1 && train.batch % train.accumulate == 0,
               "train.accumulate", "{} micro-batches do not divide train.batch, {}",
               train.accumulate, train.batch);
   set_threads(static_cast<int>(train.threads));
-  const std::filesystem::path path = find_text(config_.data.text);
-  {
-    const std::string text = read_file(path);
-    if (!tokenizer_) tokenizer_ = build_tokenizer(config_.data, text, path.string());
-    corpus_ = make_corpus(path, text, *tokenizer_, config_.data.validation_fraction,
-                          config_.model.context);
-  }
+  TokenizedText text = tokenize_text(config_, std::move(tokenizer));
+  tokenizer_ = std::move(text.tokenizer);
+  corpus_ = std::move(text.corpus);
   config_.model.vocabulary = tokenizer_->vocabulary();
   model_ = std::make_unique<Gpt>(Scope(store_), config_.model);
   store_.initialize(train.seed);

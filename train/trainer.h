@@ -5,8 +5,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
 
 #include "folio/autograd/parameters.h"
 #include "folio/autograd/tape.h"
@@ -22,10 +20,6 @@
 #include "folio/train/step_gradients.h"
 
 namespace folio {
-
-/// The tokenizer that the config asks for, made from its text. `where` begins messages.
-std::unique_ptr<Tokenizer> build_tokenizer(const DataConfig& config, std::string_view text,
-                                           std::string_view where);
 
 /// Why a step's update was not made.
 enum class Refusal : uint8_t {

@@ -3,14 +3,19 @@
 usage: cli_test.py FOLIO      (or with the program's path in the environment variable FOLIO)
 """
 
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import re
 import resource
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import unittest
 
 FOLIO = os.environ.get("FOLIO", "")
@@ -114,7 +119,14 @@ class HelpTest(CliTest):
         self.assert_error(self.folio("eval", self.trained, "--split", "test"), "test", code=2)
         self.assert_error(self.folio("sample", self.trained, "--top-k", "many"), "many", code=2)
         self.assert_error(self.folio("train", self.config, "--nonsense"), "--nonsense", code=2)
-        self.assert_error(self.folio("train", self.config, "--stop-at", "0"), "stop-at", code=2)
+        for seed in ("-1", "1" * 23, "1.5", "", "0x1"):
+            self.assert_error(self.folio("sample", self.trained, "--seed", seed), "seed", code=2)
+        self.assertEqual(self.folio("sample", self.trained, "--seed", str(2**64 - 1)).returncode, 0)
+        for step in ("0", "-3"):
+            self.assert_error(self.folio("train", self.config, "--stop-at", step),
+                              f"--stop-at: {step} is no step to stop after; it must be at least 1")
+        self.assert_error(self.folio("gradcheck", self.config, "--elements", "-1"),
+                          "--elements: is -1; it must be at least 0")
         self.assert_error(self.folio("train"), "no config is given")
         self.assert_error(self.folio("train", "--resume"), "--resume needs --run")
 
@@ -190,9 +202,13 @@ class TrainTest(CliTest):
         run.mkdir()
         (run / "precious").write_text("mine")
         self.assert_error(self.folio("train", self.config, "--run", run), run,
+                          "holds no run, but other files, precious among them; choose another --run")
+        self.assertEqual(self.tree(run), {pathlib.Path("precious"): b"mine"})
+        before = self.tree(self.trained)
+        self.assert_error(self.folio("train", self.config, "--run", self.trained), self.trained,
                           "the run directory exists and is not empty; choose another --run, or "
                           "continue it with --resume")
-        self.assertEqual(self.tree(run), {pathlib.Path("precious"): b"mine"})
+        self.assertEqual(self.tree(self.trained), before)
 
     def test_resume_of_another_model(self):
         run = self.copy_run()
@@ -231,10 +247,89 @@ class TrainTest(CliTest):
         self.assert_error(result, "checkpoints", "model.safetensors")
         self.assertEqual(self.tree(run / "checkpoints"), before)
 
+    def test_no_space_for_anything(self):
+        def no_files():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+        run = self.folder / "new" / "run"
+        self.assert_error(self.folio("train", self.config, "--run", run, preexec_fn=no_files), run)
+        self.assertEqual(list(self.folder.iterdir()), [])
+        # An empty directory that was there stays.
+        run.mkdir(parents=True)
+        self.assert_error(self.folio("train", self.config, "--run", run, preexec_fn=no_files), run)
+        self.assertEqual(list(run.iterdir()), [])
+        self.assertEqual(self.folio("train", self.config, "--run", run).returncode, 0)
+
     def test_run_directory_that_cannot_be_made(self):
         blocker = self.write("file", "x")
         self.assert_error(self.folio("train", self.config, "--run", blocker / "run"), blocker)
         self.assertEqual(blocker.read_text(), "x")
+        long_name = "x" * 300
+        self.assert_error(self.folio("train", self.config, "--run", self.folder / "new" / long_name),
+                          "File name too long")
+        (self.folder / "loop").symlink_to("loop")
+        for arguments in (("train", self.config, "--run", "loop"), ("sample", "loop"),
+                          ("train", "--resume", "--run", "loop"), ("eval", long_name)):
+            self.assert_error(self.folio(*arguments), "cannot be looked at")
+
+    def test_two_processes_and_one_run(self):
+        run = self.folder / "run"
+        long_run = ("--set", "train.steps=1000000", "train.eval_every=0", "train.sample_at=[]")
+        with subprocess.Popen([FOLIO, "train", self.config, "--run", run, *long_run],
+                              stdout=subprocess.PIPE, text=True) as first:
+            try:
+                while not (line := first.stdout.readline()).startswith("run "):
+                    self.assertTrue(line, "it ended without naming its run")
+                self.assert_error(self.folio("train", "--resume", "--run", run), run,
+                                  "is being trained by another process")
+            finally:
+                first.kill()
+                first.stdout.read()
+        # The killed one holds no lock.
+        result = self.folio("train", "--resume", "--run", run, "--stop-at", "1")
+        self.assertNotIn("another process", result.stderr)
+
+    def test_training_goes_on_without_output(self):
+        for name, close in (("full", False), ("gone", True)):
+            run = self.folder / name
+            if close:
+                reader, writer = os.pipe()
+                os.close(reader)
+            else:
+                writer = os.open("/dev/full", os.O_WRONLY)
+            result = subprocess.run([FOLIO, "train", self.config, "--run", run], stdout=writer,
+                                    stderr=subprocess.PIPE, timeout=120, check=False, text=True)
+            os.close(writer)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertRegex(result.stderr, r"^folio: standard output cannot be written: .+; going "
+                                            r"on without it\n$")
+            self.assertEqual(self.tree(run / "checkpoints"), self.tree(self.trained / "checkpoints"))
+            self.assertEqual(self.tree(run / "samples"), self.tree(self.trained / "samples"))
+
+    def test_errors_that_cannot_be_written(self):
+        for arguments in (("train", "nowhere.yaml"), ("frobnicate",)):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                result = subprocess.run([FOLIO, *arguments], stderr=full, timeout=120, check=False,
+                                        stdout=subprocess.DEVNULL)
+            self.assertIn(result.returncode, (1, 2))
+
+    def test_the_bar_fits_the_terminal(self):
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+        with subprocess.Popen([FOLIO, "train", self.config, "--run", self.folder / "run",
+                               "--set", "train.sample_at=[]"], stdout=its, text=True) as process:
+            os.close(its)
+            shown = b""
+            try:
+                while piece := os.read(ours, 4096):
+                    shown += piece
+            except OSError:  # the end, for a terminal
+                pass
+            os.close(ours)
+        self.assertEqual(process.returncode, 0)
+        bars = re.findall(r"\r\x1b\[K(\[[^\r\n]*)", shown.decode())
+        self.assertTrue(bars and "step 6/6" in bars[-1], shown)
+        self.assertLess(max(map(len, bars)), 40)
 
 
 class UseTest(CliTest):
@@ -281,6 +376,9 @@ class UseTest(CliTest):
     def test_impossible_options(self):
         self.assert_error(self.folio("sample", self.trained, "--temperature", "-1"), "temperature")
         self.assert_error(self.folio("sample", self.trained, "--top-p", "0"), "top_p")
+        result = self.folio("sample", self.trained, "--prompt", "HAM", "--top-k", "-1")
+        self.assert_error(result, "--top-k: is -1")
+        self.assertEqual(result.stdout, "")
 
     def test_checkpoints(self):
         for which in ("last", "best", "3"):

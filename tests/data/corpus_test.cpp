@@ -60,21 +60,47 @@ class FindText : public testing::Test {
   fs::path before_;
 };
 
+// Files of the right size with nothing in them.
+fs::path tiny_in(const fs::path& folder, uint64_t bytes = 1'115'394) {
+  write_file(folder / "tinyshakespeare.txt", "");
+  fs::resize_file(folder / "tinyshakespeare.txt", bytes);
+  return folder / "tinyshakespeare.txt";
+}
+fs::path plays_in(const fs::path& folder) {
+  write_file(folder / "plays.txt", "");
+  fs::resize_file(folder / "plays.txt", 4'792'726);
+  return folder / "plays.txt";
+}
+
 TEST_F(FindText, ShakespeareIsTinyShakespeareOrThePlays) {
-  write_file(data() / "plays.txt", "x");
-  EXPECT_EQ(find_text("shakespeare"), data() / "plays.txt");
-  write_file(data() / "tinyshakespeare.txt", "x");
-  EXPECT_EQ(find_text("shakespeare"), data() / "tinyshakespeare.txt");
-  write_file(cache() / "plays.txt", "x");
-  EXPECT_EQ(find_text("shakespeare"), cache() / "plays.txt");
-  write_file(cache() / "tinyshakespeare.txt", "x");
-  EXPECT_EQ(find_text("shakespeare"), cache() / "tinyshakespeare.txt");
+  const fs::path plays_in_data = plays_in(data());
+  EXPECT_EQ(find_text("shakespeare"), plays_in_data);
+  const fs::path plays_in_cache = plays_in(cache());
+  EXPECT_EQ(find_text("shakespeare"), plays_in_cache);
+  const fs::path tiny_in_data = tiny_in(data());
+  EXPECT_EQ(find_text("shakespeare"), tiny_in_data);
+  const fs::path tiny_in_cache = tiny_in(cache());
+  EXPECT_EQ(find_text("shakespeare"), tiny_in_cache);
+}
+
+TEST_F(FindText, ShakespeareCutShortIsPassedOver) {
+  tiny_in(cache(), 1'115'393);
+  EXPECT_THAT(error_of([] { find_text("shakespeare"); }),
+              HasSubstr("tinyshakespeare.txt (damaged: 1115393 bytes, not 1115394), "));
+  const fs::path whole = tiny_in(data());
+  EXPECT_EQ(find_text("shakespeare"), whole);
 }
 
 TEST_F(FindText, ShakespeareIsNeverAFileOfThatName) {
   write_file(work() / "shakespeare", "#!/bin/sh");
-  write_file(cache() / "plays.txt", "x");
-  EXPECT_EQ(find_text("shakespeare"), cache() / "plays.txt");
+  const fs::path plays = plays_in(cache());
+  EXPECT_EQ(find_text("shakespeare"), plays);
+}
+
+// scripts/get_data chooses before the program does: both must choose alike.
+TEST_F(FindText, TheScriptKnowsTheSameSizes) {
+  const std::string script = read_text(fs::path(FOLIO_SOURCE_DIR) / "scripts/get_data");
+  EXPECT_THAT(script, AllOf(HasSubstr("\ntiny_bytes=1115394\n"), HasSubstr("\nplays_bytes=4792726\n")));
 }
 
 TEST_F(FindText, APathIsTakenAsItIs) {
@@ -112,8 +138,8 @@ TEST_F(FindText, AnErrorListsEveryPlaceTried) {
   EXPECT_EQ(error_of([] { find_text("shakespeare"); }),
             "data.text: no text named shakespeare was found; tried " +
                 (cache() / "tinyshakespeare.txt").string() + " (not there), " +
-                (cache() / "plays.txt").string() + " (a directory), " +
                 (data() / "tinyshakespeare.txt").string() + " (not there), " +
+                (cache() / "plays.txt").string() + " (a directory), " +
                 (data() / "plays.txt").string() +
                 " (not there); run scripts/get_data, which finds or makes a text, or pass a text "
                 "of your own with --set data.text=PATH");

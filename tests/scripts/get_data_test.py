@@ -72,10 +72,11 @@ class GetDataTest(unittest.TestCase):
     def assert_found(self, result, path):
         self.assertEqual((result.stdout, result.returncode), (path + "\n", 0), result.stderr)
 
-    def test_cache_comes_first(self):
-        path = self.put(self.cache, "plays.txt")
-        self.put(self.data, "tinyshakespeare.txt")
-        self.assert_found(self.run_script(), path)
+    def test_tiny_shakespeare_comes_first_and_of_each_the_cache(self):
+        for folder, name in ((self.data, "plays.txt"), (self.cache, "plays.txt"),
+                             (self.data, "tinyshakespeare.txt")):
+            path = self.put(folder, name)
+            self.assert_found(self.run_script(), path)
         path = self.put(self.cache, "tinyshakespeare.txt")
         result = self.run_script()
         self.assert_found(result, path)

@@ -140,6 +140,12 @@ TEST(MetricsLines, ALineNestedWithoutEndIsRemoved) {
             "{\"step\":1}\n");
 }
 
+TEST(MetricsLines, TheLastStepOnRecord) {
+  EXPECT_EQ(last_step_in(""), -1);
+  EXPECT_EQ(last_step_in("no line of ours\n{\"st"), -1);
+  EXPECT_EQ(last_step_in("{\"step\":3,\"val_loss\":1.0}\n{\"step\":2,\"train_loss\":1.0}\n{\"ste"), 3);
+}
+
 TEST_F(Metrics, ErrorsNameThePathAndTheReason) {
   write_file(path, "");
   const fs::path under = path / "metrics.jsonl";

@@ -7,6 +7,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "folio/kernels/threads.h"
+#include "folio/train/run_lock.h"
 #include "folio/train/text_identity.h"
 #include "support/temporary.h"
 #include "train/tiny_run.h"
@@ -121,13 +123,73 @@ TEST_F(RunTest, ContinuesFromTheNewestCheckpointAfterACrash) {
   EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("crashed")));
 }
 
-TEST_F(RunTest, StartsAgainWhereNoCheckpointIsLeft) {
+TEST_F(RunTest, NeverStartsOverWhatItHasOnRecord) {
+  train_into("run", {.overrides = {"train.checkpoint_every=0", "train.sample_at=[20]"}});
+  const auto before = files_in(path("run"));
+  EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
+              AllOf(HasSubstr("there is no checkpoint"), HasSubstr("metrics.jsonl goes to step 20"),
+                    HasSubstr("another --run")));
+  EXPECT_EQ(files_in(path("run")), before);
+}
+
+TEST_F(RunTest, StartsAgainWhereNoStepWasDone) {
   train_into("whole", {.overrides = keep_});
   fs::copy(path("whole"), path("crashed"), fs::copy_options::recursive);
   fs::remove_all(path("crashed/checkpoints"));
+  write_file(path("crashed/metrics.jsonl"), "{\"st");
   train_into("crashed", {.resume = true});
   EXPECT_EQ(files_in(path("whole/checkpoints")), files_in(path("crashed/checkpoints")));
   EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("crashed")));
+}
+
+TEST_F(RunTest, OneProcessTrainsAtATime) {
+  train_into("run", {.overrides = keep_, .stop_at = 10});
+  const auto before = files_in(path("run"));
+  {
+    const RunLock lock(path("run"));
+    EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
+                AllOf(HasSubstr(path("run").string()),
+                      HasSubstr("is being trained by another process")));
+  }
+  EXPECT_EQ(files_in(path("run")), before);
+  train_into("run", {.resume = true});  // the lock is gone with its holder
+  // Another that starts at the same moment has made the directory and taken the lock.
+  fs::create_directories(path("new"));
+  const RunLock lock(path("new"));
+  EXPECT_THAT(error_of([&] { train_into("new"); }), HasSubstr("by another process"));
+  EXPECT_EQ(files_in(path("new")).size(), 1u);
+}
+
+TEST_F(RunTest, AStartThatWasCutShortIsNoObstacle) {
+  fs::create_directories(path("run/checkpoints"));
+  fs::create_directories(path("run/samples"));
+  train_into("run", {.overrides = {"train.steps=2"}});
+  // Killed between text.json and config.yaml, and while config.yaml was written.
+  fs::create_directory(path("killed"));
+  for (const char* name : {"lock", "text.json", "config.yaml.tmp-123"}) {
+    write_file(path("killed") / name, "");
+  }
+  EXPECT_THAT(error_of([&] { train_into("killed", {.resume = true}); }),
+              HasSubstr("start one without --resume"));
+  train_into("killed", {.overrides = {"train.steps=2"}});
+  EXPECT_TRUE(fs::exists(path("killed/config.yaml")));
+  // The same names without the lock are somebody's own.
+  fs::create_directory(path("own"));
+  write_file(path("own/text.json"), "mine");
+  EXPECT_THAT(error_of([&] { train_into("own"); }), HasSubstr("text.json among them"));
+  EXPECT_EQ(read_text(path("own/text.json")), "mine");
+}
+
+TEST_F(RunTest, ADirectoryThatTheSystemRefuses) {
+  fs::create_symlink("loop", path("loop"));
+  const std::string long_name(300, 'x');
+  for (const std::string& name : {std::string("loop"), long_name}) {
+    for (const bool resume : {false, true}) {
+      EXPECT_THAT(error_of([&] { train_into(name, {.resume = resume}); }),
+                  HasSubstr("cannot be looked at"));
+    }
+    EXPECT_THAT(error_of([&] { load_run(path(name), "last"); }), HasSubstr("cannot be looked at"));
+  }
 }
 
 TEST_F(RunTest, TheBestCheckpointHasTheLowestValidationLoss) {
@@ -167,13 +229,18 @@ TEST_F(RunTest, NeverTouchesADirectoryThatIsInUse) {
   write_file(path("run") / "precious.txt", "mine");
   const auto before = files_in(path("run"));
   EXPECT_THAT(error_of([&] { train_into("run"); }),
-              AllOf(HasSubstr(path("run").string()), HasSubstr("exists and is not empty"),
-                    HasSubstr("--resume")));
+              AllOf(HasSubstr(path("run").string()), HasSubstr("precious.txt among them"),
+                    HasSubstr("another --run")));
   EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
               HasSubstr("no run to continue"));
   EXPECT_EQ(files_in(path("run")), before);
   EXPECT_THAT(error_of([&] { train_into("text.txt"); }), HasSubstr("is a file"));
   EXPECT_EQ(read_text(text_), tiny_text());
+  train_into("trained", {.overrides = {"train.steps=2"}});
+  const auto trained = files_in(path("trained"));
+  EXPECT_THAT(error_of([&] { train_into("trained"); }),
+              AllOf(HasSubstr("exists and is not empty"), HasSubstr("--resume")));
+  EXPECT_EQ(files_in(path("trained")), trained);
 }
 
 TEST_F(RunTest, WritesNothingBeforeEverythingIsChecked) {
@@ -223,6 +290,23 @@ TEST_F(RunTest, AnIntervalOfZeroMeansNever) {
   EXPECT_THAT(said, Not(HasSubstr("validation loss")));
   EXPECT_TRUE(fs::is_empty(path("run/checkpoints")));
   for (const nlohmann::json& line : metrics_of(path("run"))) EXPECT_FALSE(line.contains("val_loss"));
+}
+
+TEST_F(RunTest, SamplesAtTheEndWhereItSamplesAtAll) {
+  train_into("some", {.overrides = {"train.steps=3", "train.sample_at=[1]"}});
+  EXPECT_TRUE(fs::exists(path("some/samples/step_1.txt")));
+  EXPECT_TRUE(fs::exists(path("some/samples/step_3.txt")));
+  train_into("none", {.overrides = {"train.steps=3"}});
+  EXPECT_TRUE(fs::is_empty(path("none/samples")));
+}
+
+TEST_F(RunTest, ThreadsAreThoseOfTheConfig) {
+  const int before = threads();
+  train_into("run", {.overrides = {"train.steps=2", "train.checkpoint_every=2", "train.threads=3"}});
+  set_threads(1);
+  load_run(path("run"), "last");
+  EXPECT_EQ(threads(), 3);
+  set_threads(before);
 }
 
 TEST_F(RunTest, NamesADirectoryThatIsNoRun) {

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 
+#include "folio/tensor/error.h"
 #include "support/temporary.h"
 #include "train/tiny_run.h"
 
@@ -110,20 +112,30 @@ TEST_F(TrainerTest, RefusesATextThatItsTokenizerDoesNotKnow) {
 }
 
 TEST_F(TrainerTest, LearnsTheRealText) {
-  // A uniform guess has 4.17, the frequencies of single letters 3.3; after 200 steps 2 layers of
-  // width 64 know which letters follow which.
-  const Config config = parse_config(
-      "data: {text: shakespeare}\n"
+  // What a model can know of the next letter from the letter before it alone ends at 2.48: this one
+  // with attention dead (context 1) has 2.50 on tiny Shakespeare and 2.52 on plays.txt. Whole, it
+  // has 2.09 to 2.10 and 2.10 to 2.13 (seeds 1, 2, 3).
+#ifdef __SANITIZE_ADDRESS__
+  // Ten times slower, so only 200 steps: 2.3 to 2.4, still with attention or not at all.
+  constexpr int64_t steps = 200;
+  constexpr double bound = 2.44;
+#else
+  constexpr int64_t steps = 800;
+  constexpr double bound = 2.25;
+#endif
+  const char* handed = std::getenv("FOLIO_TEST_TEXT");  // by scripts/test
+  Config config = parse_config(
       "model: {layers: 2, heads: 4, width: 64, context: 32}\n"
-      "train: {steps: 200, batch: 16}\n"
-      "optimizer: {lr: 3.0e-3}\n"
+      "train: {batch: 16}\n"
+      "optimizer: {lr: 5.0e-3}\n"
       "schedule: {warmup: 20, final_lr: 3.0e-4}\n",
-      "test");
+      "test", {fmt::format("train.steps={}", steps)});
+  config.data.text = handed == nullptr ? "shakespeare" : handed;
   Trainer trainer(config);
   const double before = trainer.evaluate(10).loss;
   EXPECT_NEAR(before, std::log(static_cast<double>(trainer.tokenizer().vocabulary())), 0.1);
-  while (trainer.steps_done() < 200) trainer.step();
-  EXPECT_LT(trainer.evaluate(40).loss, 2.55);
+  while (trainer.steps_done() < steps) trainer.step();
+  EXPECT_LT(trainer.evaluate(40).loss, bound);
 }
 
 }  // namespace
