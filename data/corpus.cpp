@@ -143,16 +143,22 @@ std::string read_file(const fs::path& path) {
 
 Corpus make_corpus(const fs::path& path, std::string_view text, const Tokenizer& tokenizer,
                    double validation_fraction, int64_t context) {
+  FOLIO_CHECK(!text.empty(), path.string(),
+              "the text is empty; set data.text to a file with text to learn from");
+  return split_corpus(path, static_cast<int64_t>(text.size()),
+                      tokenizer.encode(text, path.string()), validation_fraction, context);
+}
+
+Corpus split_corpus(const fs::path& path, int64_t bytes, std::vector<int32_t> tokens,
+                    double validation_fraction, int64_t context) {
   const std::string where = path.string();
   FOLIO_CHECK(context >= 1, "model.context", "is {}; a window has at least 1 token", context);
   FOLIO_CHECK(validation_fraction >= 0.0 && validation_fraction < 1.0, "data.validation_fraction",
               "is {}; it must be at least 0 and below 1", validation_fraction);
-  FOLIO_CHECK(!text.empty(), where,
-              "the text is empty; set data.text to a file with text to learn from");
   Corpus corpus;
   corpus.path = path;
-  corpus.bytes = static_cast<int64_t>(text.size());
-  corpus.tokens = tokenizer.encode(text, where);
+  corpus.bytes = bytes;
+  corpus.tokens = std::move(tokens);
   const auto total = static_cast<int64_t>(corpus.tokens.size());
   corpus.train_tokens =
       static_cast<int64_t>((1.0 - validation_fraction) * static_cast<double>(total));

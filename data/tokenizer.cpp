@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/data/hash.h"
+#include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -57,6 +58,15 @@ std::unique_ptr<Tokenizer> read_char_tokenizer(const Json& object, std::string_v
       unknown == "replace" ? UnknownCharacter::replace : UnknownCharacter::error);
 }
 
+std::unique_ptr<Tokenizer> read_synthetic_tokenizer(const Json& object, std::string_view where) {
+  const Json& vocabulary = member(object, "vocabulary", where);
+  FOLIO_CHECK(vocabulary.is_number_unsigned() && vocabulary.get<uint64_t>() >= 1 &&
+                  vocabulary.get<uint64_t>() <= INT32_MAX,
+              where, "\"vocabulary\" of the tokenizer is not a whole number of at least 1; {}",
+              advice);
+  return std::make_unique<SyntheticTokenizer>(vocabulary.get<int64_t>());
+}
+
 }  // namespace
 
 std::string Tokenizer::hash() const { return hash_of(to_json()); }
@@ -73,8 +83,9 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, std::strin
   FOLIO_CHECK(object.is_object(), where, "not a tokenizer: the JSON is no object; {}", advice);
   const std::string& kind = string_member(object, "kind", where);
   if (kind == "char") return read_char_tokenizer(object, where);
+  if (kind == synthetic_name) return read_synthetic_tokenizer(object, where);
   fail(where,
-       fmt::format("the tokenizer is of an unknown kind; this build knows: char; {}", advice));
+       fmt::format("the tokenizer is of an unknown kind; this build knows: char, synthetic; {}", advice));
 }
 
 }  // namespace folio

@@ -1,13 +1,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "folio/data/corpus.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/evaluate.h"
 #include "folio/train/output.h"
 #include "folio/train/run.h"
 #include "folio/train/text_identity.h"
+#include "folio/train/tokenized_text.h"
 
 namespace folio {
 namespace {
@@ -18,10 +18,9 @@ struct Options {
 
 void evaluate_run(const Options& options) {
   const auto loaded = load_run(options.run, options.checkpoint);
-  const Config& config = loaded->config;
-  const std::filesystem::path path = find_run_text(options.run, config).path;
-  const Corpus corpus = make_corpus(path, read_file(path), *loaded->tokenizer,
-                                    config.data.validation_fraction, config.model.context);
+  Config& config = loaded->config;
+  config.data.text = find_run_text(options.run, config).path.string();
+  const Corpus corpus = tokenize_text(config, std::move(loaded->tokenizer)).corpus;
   const bool validation = options.split == "val";
   FOLIO_CHECK(!validation || !corpus.validation().empty(), "eval",
               "this run has no validation split (data.validation_fraction is 0); use --split train");

@@ -15,8 +15,9 @@
 namespace folio {
 
 struct DataConfig {
-  std::string text = "shakespeare";   // a path, or a name in the data cache: see find_text()
+  std::string text = "shakespeare";   // a path, a name in the data cache (see find_text()), or synthetic
   std::string tokenizer = "char";
+  int64_t vocabulary = 50304;         // of synthetic tokens
   UnknownCharacter unknown = UnknownCharacter::error;
   double validation_fraction = 0.1;
   Sampling sampling = Sampling::random;

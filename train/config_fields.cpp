@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "folio/train/config_value.h"
@@ -28,6 +29,7 @@ constexpr std::string_view model_heads = "model.heads", model_width = "model.wid
 constexpr std::string_view train_steps = "train.steps", train_batch = "train.batch";
 constexpr std::string_view train_accumulate = "train.accumulate";
 constexpr std::string_view schedule_warmup = "schedule.warmup";
+constexpr std::string_view data_text = "data.text", data_tokenizer = "data.tokenizer";
 
 // A member of a section of the config.
 template <class Section, class T>
@@ -147,9 +149,11 @@ std::vector<ConfigField> make_fields() {
   const auto optimizer = &Config::optimizer;
   const auto schedule = &Config::schedule;
   return {
-      text("data.text", at(data, &D::text), false, "a path, or a name in the data cache"),
-      choice<D, std::string>("data.tokenizer", at(data, &D::tokenizer), {{"char", "char"}}, "",
+      text(data_text, at(data, &D::text), false, "a path, a name in the data cache, or synthetic: random tokens"),
+      choice<D, std::string>(data_tokenizer, at(data, &D::tokenizer), {{"char", "char"}, {"synthetic", "synthetic"}}, "",
                              {{"bpe", "this build has no bpe tokenizer; use tokenizer: char"}}),
+      integer("data.vocabulary", at(data, &D::vocabulary), 1, 10'000'000,
+              "different tokens, of synthetic ones alone"),
       choice<D, UnknownCharacter>(
           "data.unknown_character", at(data, &D::unknown),
           {{"error", UnknownCharacter::error}, {"replace", UnknownCharacter::replace}},
@@ -263,6 +267,13 @@ std::string heads_complaint(const Config& config) {
                      model_width, width);
 }
 
+std::string synthetic_complaint(const Config& config) {
+  const bool tokens = config.data.text == synthetic_name;
+  if (tokens == (config.data.tokenizer == synthetic_name)) return "";
+  return fmt::format("is {} but {} is {}; random tokens need synthetic in both, a text in neither",
+                     config.data.tokenizer, data_text, shown(config.data.text));
+}
+
 std::string accumulate_complaint(const Config& config) {
   const auto& [accumulate, batch] = std::pair(config.train.accumulate, config.train.batch);
   if (batch % accumulate == 0) return "";
@@ -292,6 +303,7 @@ std::span<const ConfigRule> config_rules() {
   static const std::vector<ConfigRule> rules = {
       {model_heads, model_width, heads_complaint},
       {train_accumulate, train_batch, accumulate_complaint},
+      {data_tokenizer, data_text, synthetic_complaint},
   };
   return rules;
 }

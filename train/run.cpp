@@ -82,7 +82,7 @@ Training::Training(OpenedRun run, int64_t last_step)
 void Training::announce() {
   const Config& config = run_.config;
   const Corpus& corpus = trainer_.corpus();
-  print(fmt::format("reading {}: {} characters, {} different; {} train, {} validation\n",
+  print(fmt::format("reading {}: {} tokens, {} different; {} train, {} validation\n",
                     corpus.path.string(), grouped(std::ssize(corpus.tokens)),
                     grouped(trainer_.tokenizer().vocabulary()), grouped(std::ssize(corpus.train())),
                     grouped(std::ssize(corpus.validation()))));
@@ -146,7 +146,7 @@ void Training::refuse(const StepResult& result) {
   const bool spike = result.refusal == Refusal::spike;
   const bool skips = spike || config.on_non_finite == OnNonFinite::skip;
   if (!skips || progress_.skips >= config.max_skips) {
-    metrics_->flush();
+    metrics_->sync();
     bar_->erase();
     FOLIO_CHECK(!spike, "train",
                 "at step {} {}, and train.max_skips, {}, steps have been skipped already; raise it "

@@ -4,6 +4,7 @@
 
 #include "folio/data/corpus.h"
 #include "folio/data/hash.h"
+#include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
 #include "folio/train/output.h"
 
@@ -11,6 +12,7 @@ namespace folio {
 namespace fs = std::filesystem;
 
 TextIdentity identify_text(const std::string& text) {
+  if (text == synthetic_name) return {text, 0, hash_of(text)};
   const fs::path path = fs::absolute(find_text(text)).lexically_normal();
   const std::string content = read_file(path);
   return {path, static_cast<int64_t>(content.size()), hash_of(content)};

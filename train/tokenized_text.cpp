@@ -1,10 +1,17 @@
 #include "folio/train/tokenized_text.h"
 
+#include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
 
 TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer) {
+  if (config.data.text == synthetic_name) {
+    if (!tokenizer) tokenizer = std::make_unique<SyntheticTokenizer>(config.data.vocabulary);
+    return {std::move(tokenizer),
+            synthetic_corpus(config.data.vocabulary, config.data.validation_fraction,
+                             config.model.context)};
+  }
   const std::filesystem::path path = find_text(config.data.text);
   const std::string text = read_file(path);
   if (!tokenizer) {

@@ -12,6 +12,7 @@ namespace folio {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
@@ -278,6 +279,14 @@ TEST(ConfigErrors, DamagedYamlGivesAnErrorOrAConfig) {
     }
   }
   EXPECT_GT(refused, 1000);
+}
+
+TEST(ConfigErrors, SyntheticTokensNeedBothKeys) {
+  EXPECT_THAT(error_of([] { parse_config("data: {text: synthetic}", "a.yaml"); }),
+              AllOf(HasSubstr("a.yaml:1"), HasSubstr("data.tokenizer"), HasSubstr("synthetic in both")));
+  EXPECT_THAT(error_of([] { parse_config("data: {tokenizer: synthetic}", "a.yaml"); }),
+              HasSubstr("random tokens need synthetic in both"));
+  EXPECT_EQ(parse_config("data: {text: synthetic, tokenizer: synthetic}", "a.yaml").data.vocabulary, 50304);
 }
 
 }  // namespace
