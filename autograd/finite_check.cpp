@@ -129,7 +129,13 @@ void FiniteCheck::after_forward(const char* op, std::span<const Variable> inputs
   SeenOp seen;
   seen.op = op;
   find_layer(seen, inputs);
-  for (const Variable& x : inputs) seen.inputs.push_back(observed(name_of(x.slot), x.value));
+  for (const Variable& x : inputs) {
+    // As its maker left it: this op may have worked in place.
+    const SeenOp* maker = maker_of(x.slot);
+    seen.inputs.push_back(maker == nullptr ? observed(name_of(x.slot), x.value)
+                                           : maker->outputs[origins_.at(x.slot).output]);
+    seen.inputs.back().name = name_of(x.slot);
+  }
   for (size_t i = 0; i < outputs.size(); ++i) {
     const std::string name = outputs.size() == 1 ? "output" : fmt::format("output {}", i + 1);
     seen.outputs.push_back(observed(name, outputs[i].value));

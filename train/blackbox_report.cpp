@@ -104,6 +104,9 @@ std::string shown_samples(const RefusedStep& step, const Finding& finding,
     text = fmt::format("samples  {} of the micro-batch's {} hold bad values: {}\n",
                        finding.samples.size(), step.settings.micro_batch, joined(finding.samples));
   }
+  if (texts.size() < finding.samples.size()) {
+    text += fmt::format("  the text of the first {}:\n", texts.size());
+  }
   for (const SampleText& sample : texts) {
     text += fmt::format("  sample {}\n", sample.sample);
     std::istringstream lines(sample.text);

@@ -192,6 +192,19 @@ TEST(FiniteCheck, OpsWithTwoOutputsAndWithSeveralLayers) {
   EXPECT_EQ(both->where(), "embedding in tokens, positions");
 }
 
+TEST(FiniteCheck, ShowsAnInputAsItsMakerLeftIt) {
+  const ParameterStore parameters;
+  FiniteCheck check(parameters);
+  Tape tape;
+  tape.set_observer(&check);
+  const Variable made = exp(tape, tape.leaf(Tensor::from<float>({2}, {0, 0})));
+  made.value.data<float>()[1] = 0;  // as an op that works in place would
+  log(tape, made);
+  ASSERT_TRUE(check.found());
+  EXPECT_THAT(names_of(check.found()->read), ElementsAre("output of exp"));
+  EXPECT_EQ(check.found()->read[0].range.min, 1);
+}
+
 TEST(FiniteCheck, WatchesWhatIsNotRecorded) {
   const ParameterStore parameters;
   FiniteCheck check(parameters);
