@@ -14,10 +14,10 @@ namespace fs = std::filesystem;
 
 /// What a continued run may change: how long it goes on, what it reports, where it computes. The
 /// text may lie elsewhere, but must be the same.
-constexpr std::array<std::string_view, 11> changeable = {
+constexpr auto changeable = std::to_array<std::string_view>({
     "data.text",          "train.steps",          "train.threads",   "train.device",
     "train.log_every",    "train.eval_every",     "train.sample_at", "train.checkpoint_every",
-    "train.sample_prompt", "train.sample_tokens", "train.sample_temperature"};
+    "train.sample_prompt", "train.sample_tokens", "train.sample_temperature", "train.keep_last"});
 
 std::string joined(const auto& names) {
   std::string all;
@@ -70,12 +70,16 @@ OpenedRun open_old_run(const TrainOptions& options) {
               "there is no run to continue here (no config.yaml); start one without --resume");
   const Config old = load_config(old_path);
   run.config = load_config(options.config.empty() ? old_path : options.config, options.overrides);
-  run.changed_keys = differing_keys(old, run.config);
+  run.from = find_resume_point(run.directory);
+  // What the weights were trained with counts, whatever happened to the run's own file since.
+  const fs::path trained_path =
+      run.from.checkpoint.empty() ? old_path : run.from.checkpoint / "config.yaml";
+  run.changed_keys = differing_keys(load_config(trained_path), run.config);
   std::vector<std::string> refused;
   for (const std::string& key : run.changed_keys) {
     if (std::ranges::find(changeable, key) == changeable.end()) refused.push_back(key);
   }
-  FOLIO_CHECK(refused.empty(), where,
+  FOLIO_CHECK(refused.empty(), trained_path.string(),
               "a continued run cannot change {}; it can change {}. Leave the others as they were, "
               "or start a new run with another --run",
               joined(refused), joined(changeable));
@@ -87,8 +91,6 @@ OpenedRun open_old_run(const TrainOptions& options) {
                 "{} is not the text that this run learns from; leave data.text as it was",
                 run.text.path.string());
   }
-  const auto checkpoints = list_checkpoints(run.directory);
-  if (!checkpoints.empty()) run.checkpoint = checkpoints.back().second;
   return run;
 }
 
@@ -105,8 +107,8 @@ void write_run_files(const OpenedRun& run) {
     FOLIO_CHECK(!error, (run.directory / part).string(),
                 "the directory cannot be made: {}; choose another --run", error.message());
   }
-  replace_durably(run.directory / "config.yaml", to_yaml(run.config));
   replace_durably(run.directory / "text.json", to_json(run.text));
+  replace_durably(run.directory / "config.yaml", to_yaml(run.config));  // last: now it is a run
 }
 
 }  // namespace folio
