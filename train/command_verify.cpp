@@ -37,16 +37,18 @@ void verify(const fs::path& run) {
     print(fmt::format("{:<{}}  {}\n", path.filename().string(), width,
                       fault.empty() ? whole_line(path, step < 0) : "damaged: " + fault));
   }
-  FOLIO_CHECK(damaged == 0, run.string(),
-              "{} of {} checkpoints {} damaged; folio train --resume continues from the newest that "
-              "is whole",
-              damaged, checkpoints.size(), damaged == 1 ? "is" : "are");
+  FOLIO_CHECK(
+      damaged == 0, run.string(),
+      "{} of {} checkpoints {} damaged; folio train --resume continues from the newest that "
+      "is whole",
+      damaged, checkpoints.size(), damaged == 1 ? "is" : "are");
 }
 
 }  // namespace
 
 Verb add_verify(CLI::App& program) {
-  CLI::App* verb = program.add_subcommand("verify", "Checks that every checkpoint of a run is whole");
+  CLI::App* verb =
+      program.add_subcommand("verify", "Checks that every checkpoint of a run is whole");
   auto run = std::make_shared<std::string>();
   verb->add_option("run", *run, "The run directory")->type_name("RUN")->required();
   verb->footer("Example: folio verify runs/first");

@@ -81,9 +81,12 @@ Translation from_there(std::string_view name) {
 
 std::string_view activation_name(FeedForwardActivation activation) {
   switch (activation) {
-    case FeedForwardActivation::relu: return "relu";
-    case FeedForwardActivation::gelu: return "gelu";
-    case FeedForwardActivation::gelu_tanh: return "gelu_new";
+    case FeedForwardActivation::relu:
+      return "relu";
+    case FeedForwardActivation::gelu:
+      return "gelu";
+    case FeedForwardActivation::gelu_tanh:
+      return "gelu_new";
   }
   return "";
 }

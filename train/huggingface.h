@@ -27,7 +27,7 @@ void from_huggingface(std::vector<NamedTensor>& tensors);
 
 /// What GPT-2 has and a model without biases lacks, under the names there: zeros.
 struct Gpt2Export {
-  std::string config;                 // the text of config.json
+  std::string config;  // the text of config.json
   std::vector<NamedTensor> zero_biases;
 };
 

@@ -18,7 +18,8 @@ std::string fault_of(const fs::path& checkpoint) {
     const std::string directory = (checkpoint / "").string();
     if (fault.starts_with(directory)) fault.erase(0, directory.size());
     constexpr std::string_view known = ": damaged: ";
-    if (const size_t at = fault.find(known); at != fault.npos) fault.replace(at, known.size(), ": ");
+    if (const size_t at = fault.find(known); at != fault.npos)
+      fault.replace(at, known.size(), ": ");
     return fault.substr(0, fault.rfind("; "));
   }
 }

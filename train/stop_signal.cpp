@@ -16,7 +16,8 @@ extern "C" void note_signal(int) {
   const int error = errno;
   if (!stop_requested.exchange(true)) {
     constexpr std::string_view text =
-        "\nstopping: the step is finished and saved first; a second SIGINT (Ctrl-C) does not wait\n";
+        "\nstopping: the step is finished and saved first; a second SIGINT (Ctrl-C) does not "
+        "wait\n";
     [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
   }
   errno = error;

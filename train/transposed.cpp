@@ -31,9 +31,15 @@ Tensor transposed(const Tensor& matrix) {
   FOLIO_CHECK(matrix.shape().rank() == 2, "transposed", "{} is not a matrix", matrix.describe());
   Tensor result({matrix.dim(1), matrix.dim(0)}, matrix.dtype());
   switch (size_of(matrix.dtype())) {
-    case 2: transpose<uint16_t>(result, matrix); break;
-    case 4: transpose<uint32_t>(result, matrix); break;
-    default: transpose<uint64_t>(result, matrix); break;
+    case 2:
+      transpose<uint16_t>(result, matrix);
+      break;
+    case 4:
+      transpose<uint32_t>(result, matrix);
+      break;
+    default:
+      transpose<uint64_t>(result, matrix);
+      break;
   }
   return result;
 }
