@@ -34,9 +34,12 @@ void verify(const fs::path& run) {
   for (const auto& [step, path] : checkpoints) {
     const std::string fault = fault_of(path);
     if (!fault.empty()) ++damaged;
-    print(fmt::format("{:<{}}  {}\n", path.filename().string(), width,
-                      fault.empty() ? whole_line(path, step < 0) : "damaged: " + fault));
+    print(fmt::format(
+        "{:<{}}  {}\n", path.filename().string(), width,
+        fault.empty() ? whole_line(path, step < 0) : fmt::format("damaged: {}", fault)));
   }
+  FOLIO_CHECK(damaged < std::ssize(checkpoints), run.string(),
+              "no checkpoint is whole; bring one back from a copy, or start a new run");
   FOLIO_CHECK(
       damaged == 0, run.string(),
       "{} of {} checkpoints {} damaged; folio train --resume continues from the newest that "

@@ -25,10 +25,10 @@ std::vector<NamedTensor> to_huggingface(const ParameterStore& parameters);
 /// Renames and transposes what was read back.
 void from_huggingface(std::vector<NamedTensor>& tensors);
 
-/// What GPT-2 has and a model without biases lacks, under the names there: zeros.
+/// What makes a model's weights a GPT-2 there.
 struct Gpt2Export {
-  std::string config;  // the text of config.json
-  std::vector<NamedTensor> zero_biases;
+  std::string config;                    // the text of config.json
+  std::vector<NamedTensor> zero_biases;  // those that the model lacks, under the names there
 };
 
 /// Nothing unless the model is a GPT-2: normalised before its sub-layers, positions learned, and

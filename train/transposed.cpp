@@ -1,20 +1,19 @@
 #include "folio/train/transposed.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "folio/tensor/error.h"
 
 namespace folio {
 namespace {
 
-// Bit for bit, in columns of tiles: each line of the source is read while the cache still has it.
-template <class Word>
+// In columns of tiles: each line of the source is read while the cache still has it.
+template <class T>
 void transpose(const Tensor& to, const Tensor& from) {
   constexpr int64_t tile = 16;
   const int64_t rows = from.dim(0), columns = from.dim(1);
-  const auto* source = static_cast<const Word*>(from.raw());
-  auto* target = static_cast<Word*>(to.raw());
+  const auto* source = static_cast<const T*>(from.raw());
+  auto* target = static_cast<T*>(to.raw());
   for (int64_t first = 0; first < columns; first += tile) {
     const int64_t end = std::min(first + tile, columns);
     for (int64_t row = 0; row < rows; ++row) {
@@ -30,15 +29,18 @@ void transpose(const Tensor& to, const Tensor& from) {
 Tensor transposed(const Tensor& matrix) {
   FOLIO_CHECK(matrix.shape().rank() == 2, "transposed", "{} is not a matrix", matrix.describe());
   Tensor result({matrix.dim(1), matrix.dim(0)}, matrix.dtype());
-  switch (size_of(matrix.dtype())) {
-    case 2:
+  switch (matrix.dtype()) {
+    case DType::f32:
+      transpose<float>(result, matrix);
+      break;
+    case DType::f64:
+      transpose<double>(result, matrix);
+      break;
+    case DType::i32:
+      transpose<int32_t>(result, matrix);
+      break;
+    case DType::bf16:
       transpose<uint16_t>(result, matrix);
-      break;
-    case 4:
-      transpose<uint32_t>(result, matrix);
-      break;
-    default:
-      transpose<uint64_t>(result, matrix);
       break;
   }
   return result;

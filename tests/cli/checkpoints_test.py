@@ -48,6 +48,8 @@ class VerifyTest(cli_test.CliTest):
         self.assertEqual(lines[2], "best    damaged: state.json: cannot read: No such file or "
                                    "directory")
         self.assertEqual(self.tree(run), before)
+        damage(run / "checkpoints" / "step_6")
+        self.assert_error(self.folio("verify", run), run, "no checkpoint is whole")
 
     def test_nothing_to_verify(self):
         self.assert_error(self.folio("verify", self.folder / "no"), "there is no such run")
@@ -154,6 +156,15 @@ class SignalTest(cli_test.CliTest):
             self.assertLess(time.monotonic(), deadline, f"{path} never held {text!r}")
             time.sleep(0.01)
 
+    def wait_until_taken(self, process, number):
+        """Until the signal's handler, good for one, is gone."""
+        status = pathlib.Path(f"/proc/{process.pid}/status")
+        deadline = time.monotonic() + DEADLINE
+        while int(re.search(r"^SigCgt:\s*(\w+)", status.read_text(), re.MULTILINE)[1], 16) & (
+                1 << (number - 1)):
+            self.assertLess(time.monotonic(), deadline, "the signal was never taken")
+            time.sleep(0.01)
+
     def test_first_signal_finishes_the_step_and_saves(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             process = self.start()
@@ -186,9 +197,9 @@ class SignalTest(cli_test.CliTest):
         self.wait_for(self.said, "--- sample after step 2 ---")
         process.send_signal(signal.SIGTERM)
         self.wait_for(self.said, "stopping: ")
-        process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)  # were one of these to stop it
+        process.send_signal(signal.SIGINT)
+        self.wait_until_taken(process, signal.SIGINT)
         self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=DEADLINE)

@@ -265,7 +265,7 @@ TEST_F(CheckpointDamage, ADirectoryThatMayNotBeWritten) {
     GTEST_SKIP() << "cannot become another user: " << ::strerror(errno);
   }
   const std::string message = failed_saves(run, other);
-  if (is_root) ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_EQ(is_root ? ::seteuid(0) : 0, 0);
   fs::permissions(checkpoints, fs::perms(0755));
   EXPECT_EQ(message, step(2).string() + ": cannot create: Permission denied" + promise);
 }
