@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <system_error>
 
@@ -13,22 +14,29 @@
 #include "folio/tensor/nearest.h"
 #include "folio/train/checkpoint_state.h"
 #include "folio/train/files.h"
+#include "folio/train/huggingface.h"
 #include "folio/train/safetensors.h"
 
 namespace folio {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* state_file = "state.json";
 constexpr const char* model_file = "model.safetensors";
 constexpr const char* optimizer_file = "optimizer.safetensors";
 constexpr const char* tokenizer_file = "tokenizer.json";
 constexpr const char* config_file = "config.yaml";
+constexpr const char* huggingface_file = "config.json";
 constexpr uint64_t most_tokenizer_bytes = uint64_t{1} << 28;
 
 // --- names of directories -----------------------------------------------------------------------
 
 constexpr std::string_view temporary_mark = ".tmp-";
 constexpr std::string_view aside_mark = ".old";
+
+fs::path temporary_of(const fs::path& directory) {
+  return fmt::format("{}{}{}", directory.string(), temporary_mark, ::getpid());
+}
 
 fs::path aside_of(const fs::path& directory) { return directory.string().append(aside_mark); }
 
@@ -136,12 +144,14 @@ void make_parents(const fs::path& parent) {
   if (created) sync_directory(parent.parent_path());
 }
 
-std::vector<NamedTensor> tensors_of(const ParameterStore& parameters) {
-  std::vector<NamedTensor> tensors;
-  for (const Parameter& parameter : parameters.parameters()) {
-    tensors.push_back({parameter.name, parameter.value});
+/// A directory that a checkpoint may replace: one of which damage has left something, or nothing.
+bool may_be_replaced(const fs::path& directory) {
+  if (!directory_exists(directory)) return false;
+  std::error_code error;
+  for (const char* name : {state_file, model_file, optimizer_file}) {
+    if (fs::exists(directory / name, error)) return true;
   }
-  return tensors;
+  return fs::is_empty(directory, error);
 }
 
 /// The optimizer's state in pieces, so that the order of the slabs does not matter.
@@ -173,16 +183,16 @@ void copy_into(const Tensor& to, const Tensor& from) {
   }
 }
 
-/// Fills every wanted tensor from the file's tensor of its name. Everything is checked before
-/// anything is changed. `question` ends the message where the file is of something else.
-void fill_from(const fs::path& path, const std::vector<NamedTensor>& wanted,
-               std::string_view question) {
-  const SafetensorsFile file = read_safetensors(path);
+/// Fills every wanted tensor from the one of its name among `tensors`, which are those of the file
+/// `path`. Everything is checked before anything is changed. `question` ends the message where the
+/// file is of something else.
+void fill(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
+          const fs::path& path, std::string_view question) {
   const std::string where = path.string();
   std::map<std::string_view, const Tensor*> found;
-  for (const NamedTensor& entry : file.tensors) found[entry.name] = &entry.tensor;
+  for (const NamedTensor& entry : tensors) found[entry.name] = &entry.tensor;
   std::vector<std::string> names;
-  for (const auto& [name, tensor] : wanted) {
+  for (const auto& [name, tensor, transposed] : wanted) {
     names.push_back(name);
     const auto entry = found.find(name);
     FOLIO_CHECK(entry != found.end(), where, "{} is in the model but not in the checkpoint; {}",
@@ -197,12 +207,12 @@ void fill_from(const fs::path& path, const std::vector<NamedTensor>& wanted,
   }
   if (found.size() > wanted.size()) {
     std::ranges::sort(names);
-    for (const auto& [name, tensor] : found) {
-      FOLIO_CHECK(std::ranges::binary_search(names, name), where,
-                  "{} is in the checkpoint but not in the model; {}", name, question);
+    for (const NamedTensor& entry : tensors) {
+      FOLIO_CHECK(std::ranges::binary_search(names, entry.name) || is_zero_bias(entry), where,
+                  "{} is in the checkpoint but not in the model; {}", entry.name, question);
     }
   }
-  for (const auto& [name, tensor] : wanted) {
+  for (const auto& [name, tensor, transposed] : wanted) {
     const Tensor& source = *found.at(name);
     if (tensor.dtype() == DType::f64) {
       copy_into<double>(tensor, source);
@@ -218,11 +228,10 @@ void save_checkpoint(const fs::path& directory, const ParameterStore& parameters
                      Optimizer& optimizer, const Tokenizer& tokenizer, const Config& config,
                      const Progress& progress) {
   std::error_code unreadable;
-  FOLIO_CHECK(!fs::exists(fs::symlink_status(directory, unreadable)) ||
-                  fs::exists(directory / "state.json", unreadable),
+  FOLIO_CHECK(!fs::exists(fs::symlink_status(directory, unreadable)) || may_be_replaced(directory),
               directory.string(),
               "exists but is no checkpoint, so it is not replaced; move it away");
-  const fs::path temporary = fmt::format("{}{}{}", directory.string(), temporary_mark, ::getpid());
+  const fs::path temporary = temporary_of(directory);
   try {
     make_parents(directory.parent_path());
     remove_leftovers(directory.parent_path());
@@ -230,13 +239,19 @@ void save_checkpoint(const fs::path& directory, const ParameterStore& parameters
     const std::map<std::string, std::string> about = {{"format", "pt"},
                                                       {"step", std::to_string(progress.step)}};
     CheckpointState state{.progress = progress, .tokenizer_hash = tokenizer.hash(), .files = {}};
-    state.files[model_file] =
-        write_safetensors(temporary / model_file, tensors_of(parameters), about);
+    GptConfig model = config.model;
+    model.vocabulary = tokenizer.vocabulary();
+    std::vector<NamedTensor> weights = to_huggingface(parameters);
+    if (const auto gpt2 = export_gpt2(model, parameters)) {
+      std::ranges::copy(gpt2->zero_biases, std::back_inserter(weights));
+      state.files[huggingface_file] = write_durably(temporary / huggingface_file, gpt2->config);
+    }
+    state.files[model_file] = write_safetensors(temporary / model_file, weights, about);
     state.files[optimizer_file] =
         write_safetensors(temporary / optimizer_file, tensors_of(parameters, optimizer), about);
     state.files[tokenizer_file] = write_durably(temporary / tokenizer_file, tokenizer.to_json());
     state.files[config_file] = write_durably(temporary / config_file, to_yaml(config));
-    write_durably(temporary / "state.json", to_json(state));
+    write_durably(temporary / state_file, to_json(state));
     sync_directory(temporary);
     pending.move_to(directory);
   } catch (const Error& error) {
@@ -252,15 +267,23 @@ void save_checkpoint(const fs::path& directory, const ParameterStore& parameters
 void load_parameters(const fs::path& directory, ParameterStore& parameters) {
   FOLIO_CHECK(parameters.values(), directory.string(), "the parameters must be initialized first");
   verify_file(directory, read_state(directory), model_file);
-  fill_from(directory / model_file, tensors_of(parameters), "is this another config's run?");
+  const fs::path path = directory / model_file;
+  SafetensorsFile file = read_safetensors(path);
+  from_huggingface(file.tensors);
+  std::vector<NamedTensor> wanted;
+  for (const Parameter& parameter : parameters.parameters()) {
+    wanted.push_back({parameter.name, parameter.value});
+  }
+  fill(wanted, file.tensors, path, "is this another config's run?");
 }
 
 Progress load_progress(const fs::path& directory, const ParameterStore& parameters,
                        Optimizer& optimizer) {
   const CheckpointState state = read_state(directory);
   verify_file(directory, state, optimizer_file);
-  fill_from(directory / optimizer_file, tensors_of(parameters, optimizer),
-            "is this another config's run, or another optimizer's?");
+  const fs::path path = directory / optimizer_file;
+  fill(tensors_of(parameters, optimizer), read_safetensors(path).tensors, path,
+       "is this another config's run, or another optimizer's?");
   optimizer.set_steps(state.progress.step);
   return state.progress;
 }
@@ -277,6 +300,15 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& directory) {
               "was trained with; use another checkpoint of the run",
               tokenizer->hash(), state.tokenizer_hash);
   return tokenizer;
+}
+
+void remove_checkpoint(const fs::path& directory) {
+  const fs::path temporary = temporary_of(directory);
+  std::error_code ignored;  // what is left of it, the next save removes
+  fs::remove_all(temporary, ignored);
+  rename_path(directory, temporary);
+  sync_directory(directory.parent_path());
+  fs::remove_all(temporary, ignored);
 }
 
 void verify_checkpoint(const fs::path& directory) {

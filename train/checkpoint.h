@@ -1,12 +1,14 @@
 // Checkpoints: everything needed to continue a run, in a directory that is whole or absent.
 //
 //   checkpoints/step_500/
-//     model.safetensors      the weights, by parameter name
+//     model.safetensors      the weights, under Hugging Face's names: see huggingface.h
+//     config.json            what Hugging Face calls the model; only of models that are a GPT-2
 //     optimizer.safetensors  the moments, by parameter name: "NAME.first_moment", ...
-//     tokenizer.json
-//     config.yaml
-//     state.json             step, best validation loss, tokenizer's hash, size and checksum of
-//                            each other file, and a checksum of itself
+//     tokenizer.json         Folio's own format
+//     config.yaml            the run's, with every default
+//     state.json             step, samples drawn (the data cursor), best validation loss,
+//                            tokenizer's hash, size and checksum of each other file, and a
+//                            checksum of itself
 //
 // The directory is written under a temporary name (step_500.tmp-PID), flushed to the disk and
 // renamed: a crash at any instant leaves earlier checkpoints whole. One that is there already is
@@ -32,7 +34,8 @@ namespace folio {
 
 /// How far a run has come. The step determines the data that follows and all random numbers.
 struct Progress {
-  int64_t step = 0;  // steps done
+  int64_t step = 0;     // steps done
+  int64_t samples = 0;  // drawn from the training text so far: the data cursor
   double validation_loss =
       std::numeric_limits<double>::quiet_NaN();  // of this checkpoint, if known
   double best_validation_loss = std::numeric_limits<double>::infinity();
@@ -62,6 +65,10 @@ Progress read_progress(const std::filesystem::path& directory);
 
 /// The tokenizer that the model was trained with. Throws Error naming the file.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory);
+
+/// Removes a checkpoint: a crash at any instant leaves it whole or absent. Throws Error with the
+/// path and the reason.
+void remove_checkpoint(const std::filesystem::path& directory);
 
 /// Checks sizes and checksums of all files against state.json; throws Error that names the first
 /// damaged one.

@@ -12,7 +12,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view advice = "use another checkpoint of the run";
+constexpr std::string_view advice =
+    "use another of the run with --checkpoint N (folio verify RUN says which are whole)";
 constexpr uint64_t most_bytes = 1 << 20;
 constexpr int most_depth = 3;
 
@@ -92,6 +93,7 @@ std::string to_json(const CheckpointState& state) {
   const Json object = {
       {"folio", FOLIO_VERSION},
       {"step", state.progress.step},
+      {"samples_drawn", state.progress.samples},
       {"validation_loss", finite_or_null(state.progress.validation_loss)},
       {"best_validation_loss", finite_or_null(state.progress.best_validation_loss)},
       {"best_step", state.progress.best_step},
@@ -111,13 +113,14 @@ CheckpointState state_from_json(std::string_view json, std::string_view where) {
   const std::string_view covered =
       json.substr(0, json.size() - std::min(json.size(), closing_bytes));
   FOLIO_CHECK(json.substr(covered.size()) == closing(covered), where,
-              "damaged or truncated: its checksum does not fit its content; {}", advice);
+              "damaged: its checksum does not fit its content (is it truncated?); {}", advice);
 
   const Json object = parse(json, where);
   const Members members(object, where);
   CheckpointState state;
   Progress& progress = state.progress;
   progress.step = members.integer("step");
+  progress.samples = members.integer("samples_drawn");
   progress.validation_loss = members.number_or("validation_loss", progress.validation_loss);
   progress.best_validation_loss =
       members.number_or("best_validation_loss", progress.best_validation_loss);
@@ -127,6 +130,8 @@ CheckpointState state_from_json(std::string_view json, std::string_view where) {
   if (object.contains("skips")) progress.skips = members.integer("skips");
   if (object.contains("accepted_norms")) progress.accepted_norms = members.numbers("accepted_norms");
   FOLIO_CHECK(progress.skips >= 0, where, "\"skips\" is {}; {}", progress.skips, advice);
+  FOLIO_CHECK(progress.samples >= 0, where, "\"samples_drawn\" is {}; {}", progress.samples,
+              advice);
   state.tokenizer_hash = members.text("tokenizer_hash");
   const Json& files = members.get("files");
   FOLIO_CHECK(files.is_object(), where, "\"files\" is not an object; {}", advice);

@@ -26,7 +26,7 @@ Verb add_train(CLI::App& program) {
   add_overrides(*verb, options->overrides);
   verb->add_option("--run", options->run, "The run directory; by default runs/NAME-OF-CONFIG")
       ->type_name("DIR");
-  verb->add_flag("--resume", options->resume, "Continues --run from its newest checkpoint");
+  verb->add_flag("--resume", options->resume, "Continues --run from its newest whole checkpoint");
   verb->add_option("--stop-at", options->stop_at,
                    "Stops after this step, saving a checkpoint; continue with --resume")
       ->type_name("STEP");

@@ -43,6 +43,7 @@ struct TrainConfig {
   int64_t eval_every = 250;        // an interval of 0 means never
   int64_t eval_batches = 20;       // validation batches an evaluation reads; 0: the whole split
   int64_t checkpoint_every = 500;
+  int64_t keep_last = 3;           // step checkpoints; 0: all
   std::vector<int64_t> sample_at = {0, 250, 2000};
   std::string sample_prompt = "\n";
   int64_t sample_tokens = 200;

@@ -214,6 +214,8 @@ std::vector<ConfigField> make_fields() {
               "batches a validation reads; 0: the whole split"),
       integer("train.checkpoint_every", at(train, &T::checkpoint_every), 0, most_steps,
               "steps between checkpoints; 0: never"),
+      integer("train.keep_last", at(train, &T::keep_last), 0, most_steps,
+              "checkpoints that are kept besides the best; 0: all"),
       value_field(
           "train.sample_at", at(train, &T::sample_at), "after these steps and the last a sample is written; []: never",
           [](const YAML::Node& node, std::string_view where) {

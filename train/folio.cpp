@@ -72,7 +72,7 @@ int run(int argc, char** argv) {
                  "         folio sample runs/first --prompt ROMEO:");
   const std::vector<Verb> verbs = {add_train(program), add_sample(program), add_eval(program),
                                    add_gradcheck(program), add_plan(program),
-                                   add_replay(program)};
+                                   add_replay(program), add_verify(program)};
   try {
     check_verb(verbs, argc, argv);
     program.parse(argc, argv);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
@@ -12,6 +13,7 @@
 #include "folio/train/progress.h"
 #include "folio/train/run_directory.h"
 #include "folio/train/sampling.h"
+#include "folio/train/stop_signal.h"
 
 namespace folio {
 namespace {
@@ -31,6 +33,16 @@ std::string prompt_of(const TrainConfig& config) {
   return config.sample_prompt == "\n" ? "" : config.sample_prompt;
 }
 
+fs::path checkpoint_path(const fs::path& run, int64_t step) {
+  return run / "checkpoints" / fmt::format("step_{}", step);
+}
+
+void announce_damage(const ResumePoint& from) {
+  for (const auto& [path, fault] : from.damaged) {
+    print(fmt::format("damaged {}: {}\n", path.filename().string(), fault));
+  }
+}
+
 /// One call of train(), once everything is known to be good.
 class Training {
  public:
@@ -39,11 +51,13 @@ class Training {
 
  private:
   void announce();
+  void take_steps();
   void record(const StepResult& result);
   void refuse(const StepResult& result);
   void evaluate();
   void sample();
-  void save();
+  void keep();
+  void save(const fs::path& checkpoint);
   void conclude();
   bool keeps_checkpoints() const { return run_.config.train.checkpoint_every > 0; }
 
@@ -51,6 +65,7 @@ class Training {
   Clock::time_point start_ = Clock::now();
   Trainer trainer_;
   Progress progress_;
+  bool best_is_due_ = false;  // to be saved, when the step is done
   int64_t first_step_ = 0, last_step_;
   std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<ProgressBar> bar_;
@@ -62,18 +77,23 @@ class Training {
 Training::Training(OpenedRun run, int64_t last_step)
     : run_(std::move(run)),
       trainer_(with_text(run_.config, run_.text.path),
-               run_.checkpoint.empty() ? nullptr : load_tokenizer(run_.checkpoint)),
+               run_.from.checkpoint.empty() ? nullptr : load_tokenizer(run_.from.checkpoint)),
       last_step_(last_step) {
   // What a sample would stumble over later is better known now.
   trainer_.tokenizer().encode(prompt_of(run_.config.train), "train.sample_prompt");
-  if (!run_.checkpoint.empty()) {
-    load_parameters(run_.checkpoint, trainer_.parameters());
-    progress_ = load_progress(run_.checkpoint, trainer_.parameters(), trainer_.optimizer());
+  if (const fs::path& from = run_.from.checkpoint; !from.empty()) {
+    load_parameters(from, trainer_.parameters());
+    progress_ = load_progress(from, trainer_.parameters(), trainer_.optimizer());
     trainer_.set_steps_done(progress_.step);
     trainer_.spike_guard().set_norms(progress_.accepted_norms);
     first_step_ = progress_.step;
+    FOLIO_CHECK(progress_.samples == trainer_.samples_drawn(), (from / "state.json").string(),
+                "{} samples were drawn in {} steps, but {} steps of train.batch {} draw {}: this is "
+                "another run's checkpoint",
+                progress_.samples, first_step_, first_step_, run_.config.train.batch,
+                trainer_.samples_drawn());
   }
-  if (!best_checkpoint(run_.directory)) {  // removed by hand: the next evaluation makes a new one
+  if (!run_.from.best_is_whole) {  // removed or damaged: the next evaluation makes a new one
     progress_.best_step = -1;
     progress_.best_validation_loss = std::numeric_limits<double>::infinity();
   }
@@ -95,36 +115,47 @@ void Training::announce() {
                     first_step_ > 0 ? fmt::format("{} to ", grouped(first_step_ + 1)) : "",
                     grouped(config.train.steps), config.train.batch, config.model.context));
   print(fmt::format("run     {}\n", run_.directory.string()));
+  announce_damage(run_.from);
+  if (first_step_ > 0) {
+    print(fmt::format("resume  {}, after step {}\n", run_.from.checkpoint.filename().string(),
+                      grouped(first_step_)));
+  }
   for (const std::string& key : run_.changed_keys) print(fmt::format("changed {}\n", key));
   if (!keeps_checkpoints()) print("note    no checkpoint is kept: train.checkpoint_every is 0\n");
 }
 
 void Training::go() {
-  const TrainConfig& config = run_.config.train;
   write_run_files(run_);
   metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
   announce();
-  bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, config.steps);
+  bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, run_.config.train.steps);
+  take_steps();
+  bar_->erase();
+  conclude();
+}
+
+void Training::take_steps() {
+  const StopSignal stop;
+  const TrainConfig& config = run_.config.train;
   const auto sample_if_asked = [&](int64_t step) {
     const bool asked = std::ranges::find(config.sample_at, step) != config.sample_at.end();
     if (asked || (step == config.steps && !config.sample_at.empty())) sample();
   };
   if (first_step_ == 0) sample_if_asked(0);
+  // A run that was killed right after saving the best has that one only, which is never removed.
+  if (first_step_ > 0 && run_.from.checkpoint != checkpoint_path(run_.directory, first_step_)) keep();
   for (int64_t step = first_step_ + 1; step <= last_step_; ++step) {
     record(trainer_.step());
     progress_.step = step;
     progress_.accepted_norms = trainer_.spike_guard().norms();
+    progress_.samples = trainer_.samples_drawn();
     progress_.validation_loss = std::numeric_limits<double>::quiet_NaN();
     const bool finished = step == config.steps;
     if (is_due(step, config.eval_every) || (finished && config.eval_every > 0)) evaluate();
     sample_if_asked(step);
-    if (is_due(step, config.checkpoint_every) || (finished && keeps_checkpoints()) ||
-        (step == last_step_ && !finished)) {
-      save();
-    }
+    if (stop.requested()) last_step_ = step;
+    keep();
   }
-  bar_->erase();
-  conclude();
 }
 
 void Training::record(const StepResult& result) {
@@ -171,11 +202,7 @@ void Training::evaluate() {
   if (!best) return;
   progress_.best_validation_loss = evaluation_.loss;
   progress_.best_step = progress_.step;
-  if (keeps_checkpoints()) {
-    metrics_->sync();
-    save_checkpoint(run_.directory / "checkpoints" / "best", trainer_.parameters(),
-                    trainer_.optimizer(), trainer_.tokenizer(), run_.config, progress_);
-  }
+  best_is_due_ = keeps_checkpoints();
 }
 
 void Training::sample() {
@@ -193,11 +220,28 @@ void Training::sample() {
   replace_durably(run_.directory / "samples" / name, prompt + text + "\n");
 }
 
-void Training::save() {
+/// Saves what is due now that all else of the step is done, and removes what is not kept.
+void Training::keep() {
+  const TrainConfig& config = run_.config.train;
+  const int64_t step = progress_.step;
+  const bool finished = step == config.steps;
+  if (std::exchange(best_is_due_, false)) save(run_.directory / "checkpoints" / "best");
+  if (!is_due(step, config.checkpoint_every) && !(finished && keeps_checkpoints()) &&
+      !(step == last_step_ && !finished)) {
+    return;
+  }
+  save(checkpoint_path(run_.directory, step));
+  try {
+    remove_old_checkpoints(run_.directory, step, config.keep_last);
+  } catch (const Error& error) {  // no reason to end a run whose new checkpoint is whole
+    bar_->line(fmt::format("note    {}", error.what()));
+  }
+}
+
+void Training::save(const fs::path& checkpoint) {
   metrics_->sync();  // so that no checkpoint is ahead of the metrics
-  save_checkpoint(run_.directory / "checkpoints" / fmt::format("step_{}", progress_.step),
-                  trainer_.parameters(), trainer_.optimizer(), trainer_.tokenizer(), run_.config,
-                  progress_);
+  save_checkpoint(checkpoint, trainer_.parameters(), trainer_.optimizer(), trainer_.tokenizer(),
+                  run_.config, progress_);
 }
 
 void Training::conclude() {
@@ -214,7 +258,7 @@ void Training::conclude() {
     print(fmt::format("validation loss {:.4f} over the whole split ({} tokens)\n",
                       evaluation_.loss, grouped(all)));
     const auto best = best_checkpoint(run_.directory);
-    if (best && progress_.best_step != progress_.step) {
+    if (best && progress_.best_step >= 0 && progress_.best_step != progress_.step) {
       load_parameters(*best, trainer_.parameters());
       print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
                         grouped(progress_.best_step), trainer_.evaluate(0).loss));
@@ -233,15 +277,17 @@ void train(const TrainOptions& options) {
               options.stop_at);
   OpenedRun run = open_run(options);
   const int64_t steps = run.config.train.steps;
-  const int64_t last_step = options.stop_at > 0 ? std::min(options.stop_at, steps) : steps;
-  if (!run.checkpoint.empty()) {
-    const int64_t done = read_progress(run.checkpoint).step;
-    if (done >= last_step) {
+  int64_t last_step = options.stop_at > 0 ? std::min(options.stop_at, steps) : steps;
+  if (!run.from.checkpoint.empty()) {
+    const int64_t done = read_progress(run.from.checkpoint).step;
+    if (done >= last_step && run.from.checkpoint == checkpoint_path(run.directory, done)) {
+      announce_damage(run.from);
       print(fmt::format("{}: {} steps are done, as many as asked for; nothing is left to do{}\n",
                         run.directory.string(), grouped(done),
                         last_step == steps ? " (more with --set train.steps=N)" : ""));
       return;
     }
+    last_step = std::max(last_step, done);
   }
   Training(std::move(run), last_step).go();
 }

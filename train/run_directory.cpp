@@ -14,13 +14,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What a continued run may change: how long it goes on, what it reports, where it computes, and
-/// which steps it refuses. The text may lie elsewhere, but must be the same.
-constexpr std::array<std::string_view, 15> changeable = {
-    "data.text",          "train.steps",          "train.threads",   "train.device",
-    "train.log_every",    "train.eval_every",     "train.sample_at", "train.checkpoint_every",
+/// What a continued run may change: how long it goes on, what it reports and keeps, where it
+/// computes, and which steps it refuses. The text may lie elsewhere, but must be the same.
+constexpr auto changeable = std::to_array<std::string_view>({
+    "data.text",           "train.steps",         "train.threads",     "train.device",
+    "train.log_every",     "train.eval_every",    "train.sample_at",   "train.checkpoint_every",
     "train.sample_prompt", "train.sample_tokens", "train.sample_temperature",
-    "train.on_non_finite", "train.max_skips",     "train.spike_guard", "train.spike_window"};
+    "train.on_non_finite", "train.max_skips",     "train.spike_guard", "train.spike_window",
+    "train.keep_last"});
 
 std::string joined(const auto& names) {
   std::string all;
@@ -68,13 +69,14 @@ void check_free(const fs::path& directory) {
               file.lexically_relative(directory).string());
 }
 
-/// Without a checkpoint a run starts over, which must not destroy what it has on record.
-void check_nothing_is_lost(const fs::path& directory) {
+/// Without a checkpoint a run starts over. Up to its first checkpoint that loses nothing, since it
+/// takes the same steps again; beyond it, it must not destroy what is on record.
+void check_nothing_is_lost(const fs::path& directory, int64_t checkpoint_every) {
   const fs::path path = directory / "metrics.jsonl";
   std::error_code missing;
   if (!fs::exists(path, missing)) return;
   const int64_t steps = last_step_in(read_whole(path, UINT64_MAX));
-  FOLIO_CHECK(steps <= 0, directory.string(),
+  FOLIO_CHECK(steps <= checkpoint_every, directory.string(),
               "there is no checkpoint to continue from, but metrics.jsonl goes to step {}, which "
               "starting over would destroy; start a new run with another --run, or remove this one",
               steps);
@@ -130,12 +132,16 @@ OpenedRun open_old_run(const TrainOptions& options) {
   run.lock = RunLock(run.directory);
   const Config old = load_config(old_path);
   run.config = load_config(options.config.empty() ? old_path : options.config, options.overrides);
-  run.changed_keys = differing_keys(old, run.config);
+  run.from = find_resume_point(run.directory);
+  // What the weights were trained with counts, whatever happened to the run's own file since.
+  const fs::path trained_path =
+      run.from.checkpoint.empty() ? old_path : run.from.checkpoint / "config.yaml";
+  run.changed_keys = differing_keys(load_config(trained_path), run.config);
   std::vector<std::string> refused;
   for (const std::string& key : run.changed_keys) {
     if (std::ranges::find(changeable, key) == changeable.end()) refused.push_back(key);
   }
-  FOLIO_CHECK(refused.empty(), where,
+  FOLIO_CHECK(refused.empty(), trained_path.string(),
               "a continued run cannot change {}; it can change {}. Leave the others as they were, "
               "or start a new run with another --run",
               joined(refused), joined(changeable));
@@ -147,9 +153,9 @@ OpenedRun open_old_run(const TrainOptions& options) {
                 "{} is not the text that this run learns from; leave data.text as it was",
                 run.text.path.string());
   }
-  const auto checkpoints = list_checkpoints(run.directory);
-  if (!checkpoints.empty()) run.checkpoint = checkpoints.back().second;
-  if (run.checkpoint.empty()) check_nothing_is_lost(run.directory);
+  if (run.from.checkpoint.empty()) {
+    check_nothing_is_lost(run.directory, old.train.checkpoint_every);
+  }
   return run;
 }
 

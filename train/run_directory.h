@@ -7,6 +7,7 @@
 
 #include "folio/train/config.h"
 #include "folio/train/run.h"
+#include "folio/train/run_checkpoints.h"
 #include "folio/train/run_lock.h"
 #include "folio/train/text_identity.h"
 
@@ -18,7 +19,7 @@ struct OpenedRun {
   RunLock lock;                            // of a new run: taken by write_run_files()
   Config config;
   TextIdentity text;
-  std::filesystem::path checkpoint;        // to continue from; empty: from step 0
+  ResumePoint from;                        // its checkpoint is empty: from step 0
   std::vector<std::string> changed_keys;   // in which a continued run's config differs from before
 };
 

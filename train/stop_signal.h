@@ -1,0 +1,25 @@
+// SIGINT and SIGTERM as a wish to stop, which training hears between two steps.
+#pragma once
+
+#include <signal.h>
+
+namespace folio {
+
+/// While it lives, SIGINT and SIGTERM are only noted. The second SIGINT ends the process, as if
+/// there were no such object. A signal that was ignored before (nohup, a job in the background)
+/// stays ignored. At most one at a time.
+class StopSignal {
+ public:
+  StopSignal();
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+
+  /// Whether one of them came.
+  bool requested() const;
+
+ private:
+  struct sigaction old_interrupt_, old_terminate_;
+};
+
+}  // namespace folio

@@ -1,0 +1,49 @@
+#include "folio/train/transposed.h"
+
+#include <algorithm>
+
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+// In columns of tiles: each line of the source is read while the cache still has it.
+template <class T>
+void transpose(const Tensor& to, const Tensor& from) {
+  constexpr int64_t tile = 16;
+  const int64_t rows = from.dim(0), columns = from.dim(1);
+  const auto* source = static_cast<const T*>(from.raw());
+  auto* target = static_cast<T*>(to.raw());
+  for (int64_t first = 0; first < columns; first += tile) {
+    const int64_t end = std::min(first + tile, columns);
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t column = first; column < end; ++column) {
+        target[column * rows + row] = source[row * columns + column];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Tensor transposed(const Tensor& matrix) {
+  FOLIO_CHECK(matrix.shape().rank() == 2, "transposed", "{} is not a matrix", matrix.describe());
+  Tensor result({matrix.dim(1), matrix.dim(0)}, matrix.dtype());
+  switch (matrix.dtype()) {
+    case DType::f32:
+      transpose<float>(result, matrix);
+      break;
+    case DType::f64:
+      transpose<double>(result, matrix);
+      break;
+    case DType::i32:
+      transpose<int32_t>(result, matrix);
+      break;
+    case DType::bf16:
+      transpose<uint16_t>(result, matrix);
+      break;
+  }
+  return result;
+}
+
+}  // namespace folio
