@@ -4,12 +4,12 @@
 //
 // The inputs run in a child process. Each is a function of target, seed and index, so that the
 // parent can write down the one that the child died of, whatever it died of.
-#include <CLI/CLI.hpp>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -38,7 +38,7 @@ struct Options {
 struct Progress {
   uint64_t index;  // being worked on
   uint64_t accepted, refused;
-  double memory;  // the largest part of a bound that was used
+  double memory;   // the largest part of a bound that was used
   double seconds;  // the longest that an input took
   char fault[512];
 };
@@ -127,16 +127,17 @@ void report_fault(const FuzzTarget& target, const Options& options, const Progre
         std::filesystem::path(options.save) /
         fmt::format("fuzz-{}-{}-{}", target.name, options.seed, progress.index);
     std::ofstream(path, std::ios::binary) << fuzz_input(target, options.seed, progress.index);
-    fmt::print("{0}: FAILED: {1}\n  input   {2}\n  repeat  folio_fuzz {0} --seed {3} --first {4} "
-               "--inputs 1\n  or      folio_fuzz {0} --file {2}\n",
-               target.name, fault, path.string(), options.seed, progress.index);
+    fmt::print(
+        "{0}: FAILED: {1}\n  input   {2}\n  repeat  folio_fuzz {0} --seed {3} --first {4} "
+        "--inputs 1\n  or      folio_fuzz {0} --file {2}\n",
+        target.name, fault, path.string(), options.seed, progress.index);
   }
 }
 
 // Whether all went well.
 bool fuzz(const FuzzTarget& target, const Options& options) {
-  void* shared = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* shared =
+      ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) fail("mmap", std::strerror(errno));
   Progress& progress = *new (shared) Progress{};
   progress.index = options.first;
@@ -155,11 +156,12 @@ bool fuzz(const FuzzTarget& target, const Options& options) {
   if (!fault.empty()) {
     report_fault(target, options, progress, fault);
   } else {
-    fmt::print("{}: {} accepted, {} refused (seed {}, {:.1f} s, longest {:.3f} s); memory at most "
-               "{:.0f}% of {} bytes an input byte + {} KiB\n",
-               target.name, progress.accepted, progress.refused, options.seed, taken.count(),
-               progress.seconds, 100 * progress.memory, target.memory.per_byte,
-               target.memory.fixed / 1024);
+    fmt::print(
+        "{}: {} accepted, {} refused (seed {}, {:.1f} s, longest {:.3f} s); memory at most "
+        "{:.0f}% of {} bytes an input byte + {} KiB\n",
+        target.name, progress.accepted, progress.refused, options.seed, taken.count(),
+        progress.seconds, 100 * progress.memory, target.memory.per_byte,
+        target.memory.fixed / 1024);
   }
   ::munmap(shared, sizeof(Progress));
   return fault.empty();
@@ -184,8 +186,8 @@ int run(int argc, char** argv) {
   bool found = false, good = true;
   for (const auto* targets : {&fuzz_targets(), &faulty_targets()}) {
     for (const FuzzTarget& target : *targets) {
-      const bool wanted = options.target == "all" ? targets == &fuzz_targets()
-                                                  : options.target == target.name;
+      const bool wanted =
+          options.target == "all" ? targets == &fuzz_targets() : options.target == target.name;
       if (!wanted) continue;
       found = true;
       good = fuzz(target, options) && good;

@@ -19,7 +19,8 @@ void* take(size_t bytes, size_t alignment) {
   peak = std::max(peak, alive + wanted);
   if (alive + wanted > most) throw std::bad_alloc();
   void* memory = nullptr;
-  if (posix_memalign(&memory, std::max(alignment, sizeof(void*)), std::max<size_t>(bytes, 1)) != 0) {
+  if (posix_memalign(&memory, std::max(alignment, sizeof(void*)), std::max<size_t>(bytes, 1)) !=
+      0) {
     throw std::bad_alloc();
   }
   alive += static_cast<int64_t>(malloc_usable_size(memory));

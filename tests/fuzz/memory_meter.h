@@ -1,5 +1,6 @@
-// What `new` takes from the system, counted byte by byte: linking memory_meter.cpp replaces operator
-// new and delete of the whole program. Tensors have an allocator of their own, which is added.
+// What `new` takes from the system, counted byte by byte: linking memory_meter.cpp replaces
+// operator new and delete of the whole program. Tensors have an allocator of their own, which is
+// added.
 #pragma once
 
 #include <cstddef>

@@ -10,13 +10,28 @@ namespace folio {
 namespace {
 
 // Where parsers and their callers change their minds.
-constexpr std::array<std::string_view, 22> numbers = {
-    "0",          "-0",         "-1",         "1",
-    "127",        "256",        "65536",      "2147483647",
-    "2147483648", "4294967296", "-2147483649", "9223372036854775807",
-    "9223372036854775808",      "-9223372036854775809",      "18446744073709551615",
-    "18446744073709551616",     "0.1",        "1e308",
-    "1e309",      "-1e-400",    "1E+2",       "00012"};
+constexpr std::array<std::string_view, 22> numbers = {"0",
+                                                      "-0",
+                                                      "-1",
+                                                      "1",
+                                                      "127",
+                                                      "256",
+                                                      "65536",
+                                                      "2147483647",
+                                                      "2147483648",
+                                                      "4294967296",
+                                                      "-2147483649",
+                                                      "9223372036854775807",
+                                                      "9223372036854775808",
+                                                      "-9223372036854775809",
+                                                      "18446744073709551615",
+                                                      "18446744073709551616",
+                                                      "0.1",
+                                                      "1e308",
+                                                      "1e309",
+                                                      "-1e-400",
+                                                      "1E+2",
+                                                      "00012"};
 constexpr std::array<uint64_t, 12> words = {0,
                                             1,
                                             7,
@@ -30,9 +45,16 @@ constexpr std::array<uint64_t, 12> words = {0,
                                             uint64_t{1} << 63,
                                             UINT64_MAX - 7};
 // What opens a level of nesting, and what closes it.
-constexpr std::array<std::array<std::string_view, 2>, 8> brackets = {
-    {{"[", "]"}, {"{\"a\":", "}"}, {"{", "}"}, {"[[],", "]"}, {"- ", ""}, {"? ", ""}, {"a: {", "}"}, {"\"", ""}}};
-constexpr std::string_view letters = "[]{}\"':,&*!|>%@`#-?~ \t\n\r.0123456789eE_xa\\/\x00\x7f\x80\xbf\xc3\xe2\xed\xf0\xff";
+constexpr std::array<std::array<std::string_view, 2>, 8> brackets = {{{"[", "]"},
+                                                                      {"{\"a\":", "}"},
+                                                                      {"{", "}"},
+                                                                      {"[[],", "]"},
+                                                                      {"- ", ""},
+                                                                      {"? ", ""},
+                                                                      {"a: {", "}"},
+                                                                      {"\"", ""}}};
+constexpr std::string_view letters =
+    "[]{}\"':,&*!|>%@`#-?~ \t\n\r.0123456789eE_xa\\/\x00\x7f\x80\xbf\xc3\xe2\xed\xf0\xff";
 
 class Mutator {
  public:
@@ -156,8 +178,8 @@ class Mutator {
     if (from == std::string::npos) from = text_.find_first_of(digits);
     if (from == std::string::npos) return put(std::string(any(numbers)), false);
     const size_t end = std::min(text_.find_first_not_of("0123456789.eE+-", from), text_.size());
-    const std::string number =
-        below(16) == 0 ? repeated(any(digits) == '0' ? "0" : "9", times()) : std::string(any(numbers));
+    const std::string number = below(16) == 0 ? repeated(any(digits) == '0' ? "0" : "9", times())
+                                              : std::string(any(numbers));
     text_.replace(from, end - from, number);
   }
 

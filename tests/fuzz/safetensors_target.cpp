@@ -27,9 +27,8 @@ class MemoryFile {
 
   const std::string& path() const { return path_; }
   void write(std::string_view content) {
-    if (::ftruncate(descriptor_, 0) != 0 ||
-        ::pwrite(descriptor_, content.data(), content.size(), 0) !=
-            static_cast<ssize_t>(content.size())) {
+    if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, content.data(), content.size(),
+                                                     0) != static_cast<ssize_t>(content.size())) {
       throw std::runtime_error("cannot write the file in memory");
     }
   }
@@ -67,7 +66,10 @@ std::vector<std::string> example_files() {
   const std::vector<std::vector<NamedTensor>> lists = {
       {},
       {{"scalar", Tensor::from<float>({}, {2.5f})}},
-      {{"h.0.weight", weight}, {"exact", exact}, {"tokens", tokens}, {"none", Tensor({0, 4}, DType::bf16)}},
+      {{"h.0.weight", weight},
+       {"exact", exact},
+       {"tokens", tokens},
+       {"none", Tensor({0, 4}, DType::bf16)}},
   };
   std::vector<std::string> files;
   for (const std::vector<NamedTensor>& tensors : lists) {
@@ -83,11 +85,29 @@ std::vector<std::string> example_files() {
 
 FuzzTarget common() {
   FuzzTarget target;
-  target.dictionary = {"__metadata__", "\"dtype\":",    "\"shape\":", "\"data_offsets\":", "\"F32\"",
-                       "\"F64\"",      "\"I32\"",       "\"BF16\"",   "[0,24]",  "[]",
-                       "[4294967296,4294967296]",       "{",          "}",       "[",
-                       "]",            ",",             ":",          "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},",
-                       "null",         "true",          "\"",         "\\u0000", "\\ud800"};
+  target.dictionary = {"__metadata__",
+                       "\"dtype\":",
+                       "\"shape\":",
+                       "\"data_offsets\":",
+                       "\"F32\"",
+                       "\"F64\"",
+                       "\"I32\"",
+                       "\"BF16\"",
+                       "[0,24]",
+                       "[]",
+                       "[4294967296,4294967296]",
+                       "{",
+                       "}",
+                       "[",
+                       "]",
+                       ",",
+                       ":",
+                       "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},",
+                       "null",
+                       "true",
+                       "\"",
+                       "\\u0000",
+                       "\\ud800"};
   return target;
 }
 

@@ -1,9 +1,9 @@
 // state.json of a checkpoint. What is accepted must come back the same from to_json().
+#include <fmt/format.h>
+
 #include "folio/train/checkpoint_state.h"
 #include "folio/train/checksum.h"
 #include "fuzz/target.h"
-
-#include <fmt/format.h>
 
 namespace folio {
 namespace {
@@ -41,9 +41,27 @@ FuzzTarget state_target() {
   state.tokenizer_hash = "0123456789abcdef";
   state.files = {{"model.safetensors", {1234, 77}}, {"tokenizer.json", {99, UINT64_MAX}}};
   target.corpus.push_back(to_json(state));
-  target.dictionary = {"\"step\":",  "\"files\":", "\"bytes\":", "\"checksum\":", "\"best_step\":",
-                       "\"tokenizer_hash\":", "\"validation_loss\":", "null", "{", "}", "[", "]",
-                       ",", ":", "\"", "\"..\"", "\"a/b\"", "\\u0000", "\\ud800", "1e5", "true"};
+  target.dictionary = {"\"step\":",
+                       "\"files\":",
+                       "\"bytes\":",
+                       "\"checksum\":",
+                       "\"best_step\":",
+                       "\"tokenizer_hash\":",
+                       "\"validation_loss\":",
+                       "null",
+                       "{",
+                       "}",
+                       "[",
+                       "]",
+                       ",",
+                       ":",
+                       "\"",
+                       "\"..\"",
+                       "\"a/b\"",
+                       "\\u0000",
+                       "\\ud800",
+                       "1e5",
+                       "true"};
   return target;
 }
 

@@ -6,9 +6,8 @@ namespace folio {
 
 const std::vector<FuzzTarget>& fuzz_targets() {
   static const std::vector<FuzzTarget> targets = {
-      config_target(),      metrics_target(), safetensors_header_target(),
-      safetensors_target(), state_target(),   text_target(),
-      tokenizer_target(),
+      config_target(), metrics_target(), safetensors_header_target(), safetensors_target(),
+      state_target(),  text_target(),    tokenizer_target(),
   };
   return targets;
 }

@@ -28,12 +28,28 @@ FuzzTarget text_target() {
   target.name = "text";
   target.memory = {32, 1 << 20};
   target.run = run;
-  target.corpus = {"", "To be, or not to be: that is the question.\n", "\xEF\xBB\xBF" "bom\r\n",
+  target.corpus = {"", "To be, or not to be: that is the question.\n",
+                   "\xEF\xBB\xBF"
+                   "bom\r\n",
                    "\xC3\xA9t\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 \xF4\x8F\xBF\xBF \xED\x9F\xBF",
                    std::string("\0\x7F\xC2\x80\xDF\xBF\xE0\xA0\x80\xF0\x90\x80\x80", 14)};
-  target.dictionary = {"\xC0\x80", "\xC1\xBF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5", "\xFF",
-                       "\xE2\x82", "\xF0\x9F\x98", "\xC3", "\x80", "\xEF\xBF\xBD", "\xEF\xBB\xBF",
-                       "\xE2\x80\xA8", "\xCC\x81", "\r\n", "\n", "\xF0\x9F\x98\x80"};
+  target.dictionary = {"\xC0\x80",
+                       "\xC1\xBF",
+                       "\xED\xA0\x80",
+                       "\xF4\x90\x80\x80",
+                       "\xF5",
+                       "\xFF",
+                       "\xE2\x82",
+                       "\xF0\x9F\x98",
+                       "\xC3",
+                       "\x80",
+                       "\xEF\xBF\xBD",
+                       "\xEF\xBB\xBF",
+                       "\xE2\x80\xA8",
+                       "\xCC\x81",
+                       "\r\n",
+                       "\n",
+                       "\xF0\x9F\x98\x80"};
   return target;
 }
 

@@ -28,9 +28,30 @@ FuzzTarget tokenizer_target() {
       CharTokenizer::build("To be, or not to be", UnknownCharacter::error, "x")->to_json(),
       CharTokenizer::build("\xC3\xA9\xF0\x9F\x98\x80\n", UnknownCharacter::replace, "x")->to_json(),
       R"({"kind": "char", "unknown_character": "error", "characters": [0, 55295, 57344, 1114111]})"};
-  target.dictionary = {"\"kind\":", "\"char\"", "\"bpe\"", "\"unknown_character\":", "\"replace\"",
-                       "\"error\"", "\"characters\":", "[", "]", "{", "}", ",", ":", "\"", "55296",
-                       "1114112", "-1", "1.0", "1e2", "null", "true", "\\u0000", "\\ud800", "[]"};
+  target.dictionary = {"\"kind\":",
+                       "\"char\"",
+                       "\"bpe\"",
+                       "\"unknown_character\":",
+                       "\"replace\"",
+                       "\"error\"",
+                       "\"characters\":",
+                       "[",
+                       "]",
+                       "{",
+                       "}",
+                       ",",
+                       ":",
+                       "\"",
+                       "55296",
+                       "1114112",
+                       "-1",
+                       "1.0",
+                       "1e2",
+                       "null",
+                       "true",
+                       "\\u0000",
+                       "\\ud800",
+                       "[]"};
   return target;
 }
 
