@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <nlohmann/json.hpp>
 
 #include "folio/data/tokenizer.h"
@@ -46,11 +47,15 @@ std::unique_ptr<CharTokenizer> CharTokenizer::build(std::string_view text, Unkno
                                                     std::string_view where) {
   FOLIO_CHECK(!text.empty(), where,
               "the text is empty; set data.text to a file with text to learn from");
-  std::vector<bool> present(0x110000);
-  for (char32_t code_point : decode_utf8(text, where)) present[code_point] = true;
+  std::vector<uint64_t> present(0x110000 / 64);  // a bit for each code point
+  for (char32_t code_point : decode_utf8(text, where)) {
+    present[code_point / 64] |= uint64_t{1} << code_point % 64;
+  }
   std::vector<char32_t> characters;
-  for (size_t i = 0; i < present.size(); ++i) {
-    if (present[i]) characters.push_back(static_cast<char32_t>(i));
+  for (size_t word = 0; word < present.size(); ++word) {
+    for (uint64_t bits = present[word]; bits != 0; bits &= bits - 1) {
+      characters.push_back(static_cast<char32_t>(64 * word + std::countr_zero(bits)));
+    }
   }
   return std::make_unique<CharTokenizer>(std::move(characters), unknown);
 }

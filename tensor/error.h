@@ -17,7 +17,7 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws Error("where: message").
+/// Throws Error("where: message"), one line: control characters become \x0a and the like.
 [[noreturn]] void fail(std::string_view where, std::string_view message);
 
 }  // namespace folio

@@ -80,9 +80,9 @@ TEST(Reshape, SharesMemoryAndPassesTheGradient) {
   for (const auto& [from, to] : pairs) {
     SCOPED_TRACE(fmt::format("{} to {}", from.to_string(), to.to_string()));
     expect_gradients({random_tensor(from, 5)},
-                     [&](Tape& t, const auto& v) { return reshape(t, v[0], to); });
+                     [to = to](Tape& t, const auto& v) { return reshape(t, v[0], to); });
     // Between ops, and beside another use of the same value.
-    expect_gradients({random_tensor(from, 6)}, [&](Tape& t, const auto& v) {
+    expect_gradients({random_tensor(from, 6)}, [to = to](Tape& t, const auto& v) {
       const Variable squared = multiply(t, v[0], v[0]);
       const Variable other = reshape(t, exp(t, squared), to);
       return multiply(t, reshape(t, squared, to), other);

@@ -125,7 +125,8 @@ TEST(Tokenizer, MalformedJsonIsRefused) {
       {json_with("[97, 97]"), "entry 1 of \"characters\" is 97, not above the entry before it, 97"},
   };
   for (const auto& [json, complaint] : cases) {
-    const std::string error = error_of([&] { tokenizer_from_json(json, "tokenizer.json"); });
+    const std::string error =
+        error_of([&json = json] { tokenizer_from_json(json, "tokenizer.json"); });
     EXPECT_THAT(error, StartsWith("tokenizer.json: ")) << json.substr(0, 80);
     EXPECT_THAT(error, HasSubstr(complaint)) << json.substr(0, 80);
   }

@@ -132,6 +132,11 @@ TEST(Tensor, ErrorsNameWhatWasSeen) {
   EXPECT_EQ(Tensor().describe(), "an empty tensor");
 }
 
+TEST(Error, IsOneLineWhateverIsInIt) {
+  EXPECT_EQ(error_of([] { fail("a\nb", "c\x1b[2J\x7f \xC3\xA9\t\\"); }),
+            "a\\x0ab: c\\x1b[2J\\x7f \xC3\xA9\\x09\\");
+}
+
 TEST(Allocator, ASecondRoundAsksTheSystemForNothing) {
   const auto round = [] {
     std::vector<Tensor> tensors;

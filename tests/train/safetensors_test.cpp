@@ -90,7 +90,7 @@ TEST(Safetensors, Layout) {
   const std::string data = bytes.substr(8 + header_bytes);
   const auto header = nlohmann::ordered_json::parse(bytes.substr(8, header_bytes));
   EXPECT_EQ(header.begin().key(), "__metadata__");
-  EXPECT_EQ(header["__metadata__"], (nlohmann::json{{"format", "pt"}, {"step", "500"}}));
+  EXPECT_EQ(header["__metadata__"], (nlohmann::ordered_json{{"format", "pt"}, {"step", "500"}}));
   EXPECT_EQ(header.size(), example.size() + 1);
   const std::map<DType, std::string> types = {
       {DType::f32, "F32"}, {DType::f64, "F64"}, {DType::i32, "I32"}};
