@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "folio/data/corpus.h"
+#include "folio/kernels/instruction_set.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
@@ -60,6 +61,7 @@ void plan_config(const Options& options) {
   const double seen = tokens * steps;
   print(fmt::format("text            {}: {} tokens, {} different\n", path.string(),
                     grouped(std::ssize(corpus.tokens)), grouped(config.model.vocabulary)));
+  print(fmt::format("instructions    {}\n", instruction_set().describe()));
   print(fmt::format("a token         {}\n", human_flops(plan.flops_per_token)));
   print(fmt::format("a step          {} ({} tokens: {} x {}{})\n",
                     human_flops(plan.flops_per_token * tokens), grouped(plan.tokens_per_step),
