@@ -70,7 +70,7 @@ int run(int argc, char** argv) {
                  "         folio sample runs/first --prompt ROMEO:\n"
                  "FOLIO_ISA=sse2|avx2|avx512 in the environment forces that instruction set.");
   const std::vector<Verb> verbs = {add_train(program), add_sample(program), add_eval(program),
-                                   add_gradcheck(program), add_plan(program)};
+                                   add_gradcheck(program), add_plan(program), add_profile(program)};
   try {
     check_verb(verbs, argc, argv);
     program.parse(argc, argv);

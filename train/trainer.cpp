@@ -7,6 +7,15 @@
 #include "folio/tensor/error.h"
 
 namespace folio {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
 
 std::unique_ptr<Tokenizer> build_tokenizer(const DataConfig& config, std::string_view text,
                                            std::string_view where) {
@@ -41,7 +50,8 @@ Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer)
 }
 
 StepResult Trainer::step() {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
+  StepResult result;
   const TrainConfig& train = config_.train;
   const int64_t micro_batch = train.batch / train.accumulate;
   const int64_t tokens = train.batch * config_.model.context;  // a step's, all of them targets
@@ -52,22 +62,24 @@ StepResult Trainer::step() {
     tape_.set_context({.seed = train.seed,
                        .step = static_cast<uint32_t>(step_),
                        .first_sample = first});
+    const auto draw = Clock::now();
     const Batch batch = sampler_->draw(step_, first, micro_batch);
+    result.batch_seconds += seconds_since(draw);
     const Variable loss =
         model_->loss(tape_, batch.inputs, batch.targets, train.label_smoothing, tokens);
     tape_.kernels().copy({&loss_, first > 0}, loss.value);
     tape_.backward(loss);
     tape_.clear();
   }
-  StepResult result;
   result.lr = config_.schedule(step_);
+  const auto update = Clock::now();
   optimizer_->step(result.lr);
+  result.optimizer_seconds = seconds_since(update);
   result.step = ++step_;
   result.loss = loss_.item();
   result.gradient_norm = optimizer_->gradient_norm();
   result.tokens = tokens;
-  result.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = seconds_since(start);
   return result;
 }
 

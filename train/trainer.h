@@ -32,6 +32,7 @@ struct StepResult {
   double lr = 0.0;
   double gradient_norm = 0.0;
   double seconds = 0.0;
+  double batch_seconds = 0.0, optimizer_seconds = 0.0;  // of these, drawing the batch; the update
   int64_t tokens = 0;
 };
 
@@ -59,6 +60,7 @@ class Trainer {
   const Gpt& model() const { return *model_; }
   ParameterStore& parameters() { return store_; }
   Optimizer& optimizer() { return *optimizer_; }
+  Tape& tape() { return tape_; }
 
  private:
   Config config_;

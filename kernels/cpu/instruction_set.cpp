@@ -93,7 +93,9 @@ std::string name_of_products() {
 #ifdef FOLIO_HAVE_ONEDNN
   // One set of instructions contains another where it has all its bits; the same in oneDNN 2 and 3.
   const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
-  const auto has = [isa](dnnl_cpu_isa_t part) { return (isa & part) == static_cast<unsigned>(part); };
+  const auto has = [isa](dnnl_cpu_isa_t part) {
+    return (isa & part) == static_cast<unsigned>(part);
+  };
   const char* name = has(dnnl_cpu_isa_avx512_core_amx)    ? "AMX"
                      : has(dnnl_cpu_isa_avx512_core_bf16) ? "AVX-512 with bf16"
                      : has(dnnl_cpu_isa_avx512_core)      ? "AVX-512"

@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 FOLIO = os.environ.get("FOLIO", "")
-VERBS = ("train", "sample", "eval", "gradcheck", "plan")
+VERBS = ("train", "sample", "eval", "gradcheck", "plan", "profile")
 
 TEXT = "".join(f"{speaker}:\nSpeak, my lord, of night {i} and day.\n\n"
                for i in range(60) for speaker in ("HAMLET", "GHOST"))
