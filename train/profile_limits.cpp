@@ -13,12 +13,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// The shortest of at least five runs over a twentieth of a second, after one to warm up.
+/// The shortest of at least five runs that together take at least a fiftieth of a second, after one
+/// to warm up.
 template <class Run>
 double best_seconds(const Run& run) {
   run();
   double best = std::numeric_limits<double>::infinity(), sum = 0.0;
-  for (int i = 0; i < 5 || sum < 0.05; ++i) {
+  for (int i = 0; i < 5 || sum < 0.02; ++i) {
     const auto start = Clock::now();
     run();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -1,5 +1,6 @@
 #include "folio/train/profile.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,8 +36,8 @@ ProfileRow row_of(const Profile& profile, std::string_view name, std::string_vie
 // 2 layers, 2 heads, width 16, context 12, batch 8: N = 96 tokens. The blocks' matrices have
 // 2 * 12 * 16 * 16 = 6,144 elements, the output's 16 V. A multiplication and an addition for each
 // element and token: 2 N (6,144 + 16 V); backward twice that. Attention: of each of 2 * 8 * 2 heads
-// 12 * 13 / 2 = 78 pairs are seen, in two products of 2 * 8 operations a pair: 32 * 78 * 32 = 79,872;
-// backward in four.
+// 12 * 13 / 2 = 78 pairs are seen, in two products of 2 * 8 operations a pair: 32 * 78 * 32 =
+// 79,872; backward in four.
 TEST_F(ProfileTest, CountsWhatPencilAndPaperGive) {
   Trainer trainer(config());
   const auto vocabulary = static_cast<double>(trainer.tokenizer().vocabulary());
