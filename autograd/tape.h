@@ -43,6 +43,8 @@ class Tape {
 
   Device device() const { return device_; }
   const Kernels& kernels() const { return *kernels_; }
+  /// Computes with another table of the same device (a profiler's), which must outlive its use.
+  void set_kernels(const Kernels& kernels) { kernels_ = &kernels; }
 
   // --- modes ------------------------------------------------------------------------------------
   /// Off (sampling, evaluation): record() does nothing and nothing is kept. On at first.

@@ -166,7 +166,7 @@ struct Kernels {
               const Tensor& norm_and_scale, const SgdOptions& options);
 };
 
-/// The device's table.
+/// The device's table. Throws Error for a bad FOLIO_ISA, see instruction_set().
 const Kernels& kernels_for(Device device);
 
 }  // namespace folio

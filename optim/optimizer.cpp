@@ -21,18 +21,17 @@ void check_options(const OptimizerConfig& config) {
 }  // namespace
 
 Optimizer::Optimizer(ParameterStore& store, const OptimizerConfig& config)
-    : store_(store), config_(config) {
+    : store_(store), kernels_(&kernels_for(store.device())), config_(config) {
   FOLIO_CHECK(store.values(), "optimizer", "the parameters must be initialized first");
   check_options(config);
   std::vector<std::string> names = {"first_moment", "second_moment"};
   if (config.kind == OptimizerKind::sgd) names = {"velocity"};
-  const Kernels& kernels = kernels_for(store.device());
   for (std::string& name : names) {
     state_.push_back({std::move(name), Tensor({store.numel()}, store.dtype(), store.device())});
-    kernels.fill(state_.back().slab, 0.0);
+    kernels_->fill(state_.back().slab, 0.0);
   }
   norm_and_scale_ = Tensor({2}, store.dtype(), store.device());
-  kernels.fill(norm_and_scale_, 1.0);
+  kernels_->fill(norm_and_scale_, 1.0);
   store.start_gradients();
 }
 
@@ -44,7 +43,7 @@ void Optimizer::step(double lr) {
 double Optimizer::measure() {
   store_.finish_gradients();
   measured_ = true;
-  kernels_for(store_.device()).gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
+  kernels_->gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
   return gradient_norm();
 }
 
@@ -57,7 +56,6 @@ void Optimizer::skip() {
 void Optimizer::update(double lr) {
   FOLIO_CHECK(measured_, "optimizer", "update() was called without measure() before it");
   measured_ = false;
-  const Kernels& kernels = kernels_for(store_.device());
   ++steps_;
   // The slabs begin with the parameters that decay.
   const int64_t decayed = store_.decayed_numel();
@@ -65,19 +63,19 @@ void Optimizer::update(double lr) {
     if (begin == end) return;
     const auto part = [&](const Tensor& slab) { return slab.view(begin, {end - begin}); };
     if (config_.kind == OptimizerKind::sgd) {
-      kernels.sgd(part(store_.values()), part(state_[0].slab), part(store_.gradients()),
-                  norm_and_scale_,
-                  {.lr = lr, .momentum = config_.beta1, .weight_decay = weight_decay, .step = steps_});
+      kernels_->sgd(
+          part(store_.values()), part(state_[0].slab), part(store_.gradients()), norm_and_scale_,
+          {.lr = lr, .momentum = config_.beta1, .weight_decay = weight_decay, .step = steps_});
     } else {
-      kernels.adam(part(store_.values()), part(state_[0].slab), part(state_[1].slab),
-                   part(store_.gradients()), norm_and_scale_,
-                   {.lr = lr,
-                    .beta1 = config_.beta1,
-                    .beta2 = config_.beta2,
-                    .eps = config_.eps,
-                    .weight_decay = weight_decay,
-                    .decoupled = config_.kind == OptimizerKind::adamw,
-                    .step = steps_});
+      kernels_->adam(part(store_.values()), part(state_[0].slab), part(state_[1].slab),
+                     part(store_.gradients()), norm_and_scale_,
+                     {.lr = lr,
+                      .beta1 = config_.beta1,
+                      .beta2 = config_.beta2,
+                      .eps = config_.eps,
+                      .weight_decay = weight_decay,
+                      .decoupled = config_.kind == OptimizerKind::adamw,
+                      .step = steps_});
     }
   };
   update(0, decayed, config_.weight_decay);

@@ -10,6 +10,8 @@
 
 namespace folio {
 
+struct Kernels;
+
 enum class OptimizerKind : uint8_t {
   sgd,    // with momentum betas[0]
   adam,   // decay, if any, is added to the gradient
@@ -53,9 +55,12 @@ class Optimizer {
   int64_t steps() const { return steps_; }
   void set_steps(int64_t steps) { steps_ = steps; }
   std::vector<OptimizerState>& state() { return state_; }
+  /// Computes with another table of the same device (a profiler's), which must outlive its use.
+  void set_kernels(const Kernels& kernels) { kernels_ = &kernels; }
 
  private:
   ParameterStore& store_;
+  const Kernels* kernels_;
   OptimizerConfig config_;
   std::vector<OptimizerState> state_;
   Tensor norm_and_scale_;

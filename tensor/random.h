@@ -59,8 +59,7 @@ struct RandomStream {
   /// Uniform in [0, 1) with 53 bits, from numbers 2 * index and 2 * index + 1.
   constexpr double uniform(uint64_t index) const {
     const auto b = block(index / 2);
-    const uint32_t high = b[index % 2 * 2], low = b[index % 2 * 2 + 1];
-    return static_cast<double>(((uint64_t{high} << 32) | low) >> 11) * 0x1p-53;
+    return uniform_of(b[index % 2 * 2], b[index % 2 * 2 + 1]);
   }
   /// An integer in [0, limit), limit >= 1, by the high half of a 128-bit product (Lemire 2019
   /// without rejection: the bias is below limit / 2^64).
@@ -69,11 +68,18 @@ struct RandomStream {
     const uint64_t bits64 = (uint64_t{b[index % 2 * 2]} << 32) | b[index % 2 * 2 + 1];
     return multiply_high(bits64, limit);
   }
-  /// Standard normal (Box-Muller): numbers 2 * pair and 2 * pair + 1 share one pair of uniforms.
-  double normal(uint64_t index) const {
-    const double radius = std::sqrt(-2.0 * std::log1p(-uniform(index / 2 * 2)));
-    const double angle = 6.283185307179586477 * uniform(index / 2 * 2 + 1);
-    return index % 2 == 0 ? radius * std::cos(angle) : radius * std::sin(angle);
+  /// Standard normals 2 * pair and 2 * pair + 1, from the uniforms of these numbers (Box-Muller).
+  std::array<double, 2> normals(uint64_t pair) const {
+    const auto b = block(pair);
+    const double radius = std::sqrt(-2.0 * std::log1p(-uniform_of(b[0], b[1])));
+    const double angle = 6.283185307179586477 * uniform_of(b[2], b[3]);
+    return {radius * std::cos(angle), radius * std::sin(angle)};
+  }
+  double normal(uint64_t index) const { return normals(index / 2)[index % 2]; }
+
+  /// 64 random bits as a number in [0, 1).
+  static constexpr double uniform_of(uint32_t high, uint32_t low) {
+    return static_cast<double>(((uint64_t{high} << 32) | low) >> 11) * 0x1p-53;
   }
 };
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "folio/kernels/instruction_set.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
@@ -55,6 +56,7 @@ void plan_config(const Options& options) {
   const double seen = tokens * steps;
   print(fmt::format("text            {}: {} tokens, {} different\n", corpus.path.string(),
                     grouped(std::ssize(corpus.tokens)), grouped(config.model.vocabulary)));
+  print(fmt::format("instructions    {}\n", instruction_set().describe()));
   print(fmt::format("a token         {}\n", human_flops(plan.flops_per_token)));
   print(fmt::format("a step          {} ({} tokens: {} x {}{})\n",
                     human_flops(plan.flops_per_token * tokens), grouped(plan.tokens_per_step),

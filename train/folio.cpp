@@ -69,9 +69,10 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.get_formatter()->column_width(34);
   program.footer("Example: folio train configs/shakespeare.yaml --run runs/first\n"
-                 "         folio sample runs/first --prompt ROMEO:");
+                 "         folio sample runs/first --prompt ROMEO:\n"
+                 "FOLIO_ISA=sse2|avx2|avx512 in the environment forces that instruction set.");
   const std::vector<Verb> verbs = {add_train(program), add_sample(program), add_eval(program),
-                                   add_gradcheck(program), add_plan(program),
+                                   add_gradcheck(program), add_plan(program), add_profile(program),
                                    add_replay(program), add_verify(program)};
   try {
     check_verb(verbs, argc, argv);

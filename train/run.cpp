@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "folio/kernels/instruction_set.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
@@ -109,8 +110,9 @@ void Training::announce() {
   print(fmt::format("model   {} layers, {} heads, width {}, context {}: {} parameters\n",
                     config.model.layers, config.model.heads, config.model.width,
                     config.model.context, grouped(trainer_.parameters().numel())));
-  print(fmt::format("device  {}, {}, {} threads\n", name_of(trainer_.parameters().device()),
-                    name_of(trainer_.parameters().dtype()), threads()));
+  print(fmt::format("device  {}, {}, {} threads, {}\n", name_of(trainer_.parameters().device()),
+                    name_of(trainer_.parameters().dtype()), threads(),
+                    instruction_set().describe()));
   print(fmt::format("steps   {}{} of {} x {} tokens\n",
                     first_step_ > 0 ? fmt::format("{} to ", grouped(first_step_ + 1)) : "",
                     grouped(config.train.steps), config.train.batch, config.model.context));

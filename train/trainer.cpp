@@ -9,6 +9,15 @@
 #include "folio/train/tokenized_text.h"
 
 namespace folio {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
 
 Trainer::Trainer(const Config& config) : Trainer(config, nullptr) {}
 
@@ -40,15 +49,17 @@ StepSettings Trainer::settings_of(int64_t step) const {
 }
 
 StepResult Trainer::step() {
-  const auto start = std::chrono::steady_clock::now();
-  const Batch batch = batch_of(step_);
-  compute_gradients(*model_, store_, tape_, batch, settings_of(step_), loss_);
+  const auto start = Clock::now();
   StepResult result;
+  const Batch batch = batch_of(step_);
+  result.batch_seconds = seconds_since(start);
+  compute_gradients(*model_, store_, tape_, batch, settings_of(step_), loss_);
   result.lr = config_.schedule(step_);
   result.step = ++step_;
   result.loss = loss_.item();
-  result.gradient_norm = optimizer_->measure();
   result.tokens = batch.targets.numel();
+  const auto update = Clock::now();
+  result.gradient_norm = optimizer_->measure();
   judge(result);
   if (result.refusal == Refusal::none) {
     optimizer_->update(result.lr);
@@ -56,8 +67,8 @@ StepResult Trainer::step() {
   } else {
     optimizer_->skip();
   }
-  result.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.optimizer_seconds = seconds_since(update);
+  result.seconds = seconds_since(start);
   return result;
 }
 

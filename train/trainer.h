@@ -35,6 +35,7 @@ struct StepResult {
   double lr = 0.0;
   double gradient_norm = 0.0;
   double seconds = 0.0;
+  double batch_seconds = 0.0, optimizer_seconds = 0.0;  // of these, drawing the batch; the update
   int64_t tokens = 0;
   Refusal refusal = Refusal::none;
   std::string reason = {};  // of the refusal: "the loss is nan and the gradient norm inf"
@@ -73,6 +74,7 @@ class Trainer {
   ParameterStore& parameters() { return store_; }
   Optimizer& optimizer() { return *optimizer_; }
   SpikeGuard& spike_guard() { return spike_guard_; }
+  Tape& tape() { return tape_; }
 
  private:
   void judge(StepResult& result) const;

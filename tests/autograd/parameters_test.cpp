@@ -149,6 +149,8 @@ TEST(ParameterStore, ValuesDependOnSeedAndNameOnly) {
   EXPECT_EQ(values(1, {"a", "z"}, DType::f64), a);
   EXPECT_NE(values(2, {"a"}, DType::f64), a);
   expect_close(values(1, {"a"}, DType::f32), a, 1e-7, "in f32");
+  const RandomStream stream{.seed = 1, .purpose = purpose_of("a"), .step = 0};
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i], stream.normal(i)) << "element " << i;
   ParameterStore store(DType::f64);
   store.create("other", {3, 5}, Init::normal(1.0));
   store.initialize(1);

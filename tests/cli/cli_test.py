@@ -19,7 +19,7 @@ import termios
 import unittest
 
 FOLIO = os.environ.get("FOLIO", "")
-VERBS = ("train", "sample", "eval", "gradcheck", "plan", "replay", "verify")
+VERBS = ("train", "sample", "eval", "gradcheck", "plan", "profile", "replay", "verify")
 
 TEXT = "".join(f"{speaker}:\nSpeak, my lord, of night {i} and day.\n\n"
                for i in range(60) for speaker in ("HAMLET", "GHOST"))

@@ -1,0 +1,44 @@
+#include <memory>
+
+#include "folio/tensor/error.h"
+#include "folio/train/commands.h"
+#include "folio/train/files.h"
+#include "folio/train/output.h"
+#include "folio/train/profile.h"
+
+namespace folio {
+namespace {
+
+struct Options {
+  std::string config, json;
+  std::vector<std::string> overrides;
+  int64_t steps = 20;
+};
+
+}  // namespace
+
+Verb add_profile(CLI::App& program) {
+  CLI::App* verb = program.add_subcommand(
+      "profile", "Where a training step's time goes, beside what this machine can do");
+  auto options = std::make_shared<Options>();
+  verb->add_option("config", options->config, "The config, a YAML file")->type_name("CONFIG");
+  add_overrides(*verb, options->overrides);
+  verb->add_option("--steps", options->steps, "Steps that are timed")
+      ->type_name("N")
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->capture_default_str();
+  verb->add_option("--json", options->json, "Also writes everything to this file")
+      ->type_name("FILE");
+  verb->footer("Example: folio profile configs/nanogpt_cpu.yaml");
+  return {verb, [options] {
+            take_config(options->config, options->overrides);
+            FOLIO_CHECK(!options->config.empty(), "profile", "no config is given; name one");
+            const Profile result =
+                profile(load_config(options->config, options->overrides), options->steps);
+            print(fmt::format("{}: {}", options->config, to_table(result)));
+            if (!options->json.empty()) replace_durably(options->json, to_json(result));
+            return 0;
+          }};
+}
+
+}  // namespace folio
