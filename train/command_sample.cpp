@@ -1,6 +1,8 @@
 #include <memory>
 
+#include "folio/tensor/error.h"
 #include "folio/train/commands.h"
+#include "folio/train/novelty.h"
 #include "folio/train/output.h"
 #include "folio/train/run.h"
 #include "folio/train/sampling.h"
@@ -11,16 +13,22 @@ namespace {
 struct Options {
   std::string run, prompt, checkpoint = "last";
   SamplingOptions sampling;
-  bool greedy = false;
+  bool greedy = false, novelty = false;
 };
 
 void sample(Options& options) {
   const auto loaded = load_run(options.run, options.checkpoint);
   if (options.greedy) options.sampling.temperature = 0.0;
   loaded->tokenizer->encode(options.prompt, "--prompt");  // complain before anything is printed
+  const std::string learned =
+      options.novelty ? read_training_text(options.run, loaded->config, *loaded->tokenizer) : "";
   print(options.prompt);
-  generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print);
+  const std::string text =
+      generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print);
   print("\n");
+  if (options.novelty) {
+    print(fmt::format("novelty {}\n", describe(longest_verbatim_span(learned, text), text)));
+  }
 }
 
 }  // namespace
@@ -44,6 +52,8 @@ Verb add_sample(CLI::App& program) {
                    "Choose among the likeliest tokens that together reach P")
       ->type_name("P")
       ->capture_default_str();
+  verb->add_flag("--novelty", options->novelty,
+                 "Show the longest span of what was written that stands in the training text");
   verb->add_flag("--greedy", options->greedy, "Always the likeliest token: temperature 0");
   verb->add_option("--seed", sampling.seed, "Of the random numbers")
       ->type_name("S")

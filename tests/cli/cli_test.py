@@ -6,6 +6,7 @@ usage: cli_test.py FOLIO      (or with the program's path in the environment var
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -267,6 +268,18 @@ class UseTest(CliTest):
                            "--seed", "2")
         self.assertEqual(first.stdout, again.stdout)
         self.assertNotEqual(first.stdout, other.stdout)
+
+    def test_novelty_quotes_the_training_text(self):
+        result = self.folio("sample", self.trained, "--max-tokens", "30", "--novelty")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        line = result.stdout.splitlines()[-1]
+        place = re.fullmatch(r'novelty .*: (\d+) of 30 bytes, at byte ([\d,]+): (".*")', line)
+        self.assertTrue(place, line)
+        span, offset = json.loads(place[3]), int(place[2].replace(",", ""))
+        self.assertEqual(len(span), int(place[1]))
+        self.assertIn(span, result.stdout[:30])
+        self.assertEqual(TEXT[offset:offset + len(span)], span)
+        self.assertLessEqual(offset + len(span), 0.9 * len(TEXT))
 
     def test_greedy_is_temperature_zero(self):
         outputs = {self.folio("sample", self.trained, "--max-tokens", "20", *how).stdout
