@@ -42,14 +42,18 @@ Block::Block(const Scope& scope, const GptConfig& config)
       feed_forward_dropout(scope / "feed_forward_residual", config.dropout),
       order(config.norm) {}
 
-void Block::operator()(Tape& tape, ResidualStream& x) const {
+void Block::operator()(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache) const {
+  const auto attend = [&](const Variable& input) {
+    return cache != nullptr ? attention(tape, input, *cache)
+                            : attention(tape, input, /*causal=*/true);
+  };
   if (order == Norm::pre) {
-    x.update = attention(tape, x.normalize(tape, attention_norm), /*causal=*/true);
+    x.update = attend(x.normalize(tape, attention_norm));
     x.dropout = &attention_dropout;
     x.update = feed_forward(tape, x.normalize(tape, feed_forward_norm));
     x.dropout = &feed_forward_dropout;
   } else {
-    x.update = attention(tape, x.stream, /*causal=*/true);
+    x.update = attend(x.stream);
     x.dropout = &attention_dropout;
     x.stream = x.normalize(tape, attention_norm);
     x.update = feed_forward(tape, x.stream);

@@ -32,7 +32,8 @@ struct Block {
   Block(const Scope& scope, const GptConfig& config);
 
   /// Pre-norm (GPT-2): x + f(norm(x)) for each sub-layer f. Post-norm (Vaswani): norm(x + f(x)).
-  void operator()(Tape& tape, ResidualStream& x) const;
+  /// With a cache, x are positions that follow the cache's.
+  void operator()(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache = nullptr) const;
 };
 
 }  // namespace folio

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <memory>
 
 #include "folio/tensor/error.h"
@@ -13,8 +14,22 @@ namespace {
 struct Options {
   std::string run, prompt, checkpoint = "last";
   SamplingOptions sampling;
-  bool greedy = false, novelty = false;
+  int64_t samples = 1;
+  bool greedy = false, novelty = false, speed = false;
 };
+
+/// One after the other; of several each under a heading. The first of them stands there already if
+/// `shown`.
+void show(const Options& options, const std::vector<std::string>& texts, bool shown,
+          std::string_view learned) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (options.samples > 1) print(fmt::format("--- sample {} of {} ---\n", i + 1, options.samples));
+    if (!shown) print(options.prompt + texts[i]);
+    print("\n");
+    if (!options.novelty) continue;
+    print(fmt::format("novelty {}\n", describe(longest_verbatim_span(learned, texts[i]), texts[i])));
+  }
+}
 
 void sample(Options& options) {
   const auto loaded = load_run(options.run, options.checkpoint);
@@ -22,12 +37,22 @@ void sample(Options& options) {
   loaded->tokenizer->encode(options.prompt, "--prompt");  // complain before anything is printed
   const std::string learned =
       options.novelty ? read_training_text(options.run, loaded->config, *loaded->tokenizer) : "";
-  print(options.prompt);
-  const std::string text =
-      generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print);
-  print("\n");
-  if (options.novelty) {
-    print(fmt::format("novelty {}\n", describe(longest_verbatim_span(learned, text), text)));
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<std::string> texts;
+  const bool streams = options.samples == 1;  // as it is written
+  if (streams) {
+    print(options.prompt);
+    texts = {generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print)};
+  } else {
+    texts = generate_samples(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling,
+                             options.samples);
+  }
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  show(options, texts, streams, learned);
+  if (options.speed) {
+    const int64_t tokens = options.sampling.max_tokens * options.samples;
+    fmt::print(stderr, "speed   {} tokens in {:.3f} s: {:.1f} tokens/s\n", grouped(tokens),
+               time.count(), static_cast<double>(tokens) / time.count());
   }
 }
 
@@ -52,6 +77,10 @@ Verb add_sample(CLI::App& program) {
                    "Choose among the likeliest tokens that together reach P")
       ->type_name("P")
       ->capture_default_str();
+  verb->add_option("--num-samples", options->samples, "How many texts to write, side by side")
+      ->type_name("N")
+      ->capture_default_str();
+  verb->add_flag("--speed", options->speed, "Say how many tokens a second that was, on stderr");
   verb->add_flag("--novelty", options->novelty,
                  "Show the longest span of what was written that stands in the training text");
   verb->add_flag("--greedy", options->greedy, "Always the likeliest token: temperature 0");

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <utility>
 
+#include "folio/kernels/cpu/few_rows.h"
 #include "folio/tensor/error.h"
 
 namespace folio::cpu {
@@ -146,6 +147,20 @@ Tiles choose_tiles(int64_t m, int64_t n, int64_t k) {
   return {rows, columns, row_tiles, column_tiles};
 }
 
+/// Whether the product is one of a few rows with a matrix whose rows lie in memory as they are read.
+template <class T>
+bool has_few_rows(const Product<T>& p) {
+  return p.m <= most_few_rows && !p.transpose_a && p.transpose_b;
+}
+
+/// Tiles for those: all rows each, and as many columns as are worth a second thread.
+Tiles choose_column_tiles(int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t worth_sharing = 128 * 1024;  // multiplications: about 5 us
+  const int64_t count = std::max<int64_t>(1, m * n * k / worth_sharing);
+  const auto [columns, column_tiles] = equal_parts(n, count, 8);
+  return {m, columns, 1, column_tiles};
+}
+
 template <class T>
 void clear_or_scale(const Product<T>& p) {
   for (int64_t i = 0; i < p.m; ++i) {
@@ -158,7 +173,9 @@ template <class T>
 void multiply_tiles(const Product<T>& p) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) return clear_or_scale(p);
-  const Tiles tiles = choose_tiles(p.m, p.n, p.k);
+  const bool few_rows = has_few_rows(p);
+  const Tiles tiles =
+      few_rows ? choose_column_tiles(p.m, p.n, p.k) : choose_tiles(p.m, p.n, p.k);
   const int64_t count = tiles.count_rows * tiles.count_columns;
   std::atomic<bool> good = true;
 #ifdef _OPENMP
@@ -170,7 +187,12 @@ void multiply_tiles(const Product<T>& p) {
     const int64_t column = tile % tiles.count_columns * tiles.columns;
     const Product<T> part = p.part(row, std::min(tiles.rows, p.m - row), column,
                                    std::min(tiles.columns, p.n - column));
-    if (!multiply(part)) good = false;
+    if (few_rows) {
+      few_rows_gemm(part.m, part.n, part.k, part.alpha, part.a, part.lda, part.b, part.ldb,
+                    part.beta, part.c, part.ldc);
+    } else if (!multiply(part)) {
+      good = false;
+    }
   }
   FOLIO_CHECK(good, "gemm", "oneDNN failed at m = {}, n = {}, k = {}; is memory exhausted?", p.m,
               p.n, p.k);

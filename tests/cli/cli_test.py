@@ -269,6 +269,18 @@ class UseTest(CliTest):
         self.assertEqual(first.stdout, again.stdout)
         self.assertNotEqual(first.stdout, other.stdout)
 
+    def test_several_samples(self):
+        one = self.folio("sample", self.trained, "--prompt", "HAM", "--max-tokens", "30")
+        many = self.folio("sample", self.trained, "--prompt", "HAM", "--max-tokens", "30",
+                          "--num-samples", "3", "--speed")
+        self.assertEqual(many.returncode, 0)
+        self.assertRegex(many.stderr, r"^speed   90 tokens in [\d.]+ s: [\d.]+ tokens/s\n$")
+        samples = re.split(r"--- sample \d of 3 ---\n", many.stdout)
+        self.assertEqual(samples[0], "")
+        self.assertEqual(samples[1], one.stdout)
+        self.assertEqual(len(set(samples)), 4)
+        self.assert_error(self.folio("sample", self.trained, "--num-samples", "0"), "0 samples")
+
     def test_novelty_quotes_the_training_text(self):
         result = self.folio("sample", self.trained, "--max-tokens", "30", "--novelty")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
