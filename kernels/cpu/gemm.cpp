@@ -178,11 +178,7 @@ void multiply_tiles(const Product<T>& p) {
       few_rows ? choose_column_tiles(p.m, p.n, p.k) : choose_tiles(p.m, p.n, p.k);
   const int64_t count = tiles.count_rows * tiles.count_columns;
   std::atomic<bool> good = true;
-#ifdef _OPENMP
-  const bool share = count > 1 && !omp_in_parallel();
-#pragma omp parallel for schedule(dynamic, 1) if (share)
-#endif
-  for (int64_t tile = 0; tile < count; ++tile) {
+  const auto multiply_tile = [&](int64_t tile) {
     const int64_t row = tile / tiles.count_columns * tiles.rows;
     const int64_t column = tile % tiles.count_columns * tiles.columns;
     const Product<T> part = p.part(row, std::min(tiles.rows, p.m - row), column,
@@ -193,6 +189,14 @@ void multiply_tiles(const Product<T>& p) {
     } else if (!multiply(part)) {
       good = false;
     }
+  };
+  if (count == 1) {  // no team of threads, not even of one
+    multiply_tile(0);
+  } else {
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, 1) if (!omp_in_parallel())
+#endif
+    for (int64_t tile = 0; tile < count; ++tile) multiply_tile(tile);
   }
   FOLIO_CHECK(good, "gemm", "oneDNN failed at m = {}, n = {}, k = {}; is memory exhausted?", p.m,
               p.n, p.k);

@@ -85,6 +85,7 @@ const std::vector<std::pair<std::string, std::string>> other_values = {
     {"train.precision", "f32"},
     {"train.threads", "2"},
     {"train.label_smoothing", "0.1"},
+    {"train.recompute", "mlp"},
     {"train.log_every", "0"},
     {"train.eval_every", "0"},
     {"train.eval_batches", "0"},
