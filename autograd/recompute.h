@@ -42,8 +42,8 @@ class ReplayMode {
 /// what the function captures) stays alive for the backward pass. There it runs again, recording,
 /// with the same dropout masks. What it records then is run back next, so every gradient, that of a
 /// parameter too, collects in the order in which it would have without: the bits are the same.
-/// Inputs and outputs may be empty. function must outlive its captures' referents by the backward
-/// pass and compute the same each time.
+/// Inputs and outputs may be empty. The function must compute the same each time; what it refers to
+/// must live until the backward pass.
 template <size_t count, class Function>
 auto recompute(Tape& tape, const std::array<Variable, count>& inputs, Function function) {
   using Outputs = std::invoke_result_t<Function&, Tape&, const std::array<Variable, count>&>;

@@ -30,8 +30,6 @@ void check_finite(std::span<const float> logits) {
                                bad - logits.begin(), *bad));
 }
 
-}  // namespace
-
 void check_options(const SamplingOptions& options) {
   FOLIO_CHECK(options.max_tokens >= 0, "sampling", "max_tokens is {}; it must be at least 0",
               options.max_tokens);
@@ -43,6 +41,8 @@ void check_options(const SamplingOptions& options) {
   FOLIO_CHECK(options.top_p > 0.0 && options.top_p <= 1.0, "sampling",
               "top_p is {}; it must be above 0 and at most 1 (1 allows all)", options.top_p);
 }
+
+}  // namespace
 
 TokenChooser::TokenChooser(const SamplingOptions& options) : options_(options) {
   check_options(options);

@@ -15,9 +15,6 @@ struct SamplingOptions {
   uint64_t seed = 1;
 };
 
-/// Throws Error for impossible options.
-void check_options(const SamplingOptions& options);
-
 /// Draws tokens, in memory that it keeps.
 class TokenChooser {
  public:
