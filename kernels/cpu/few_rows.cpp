@@ -88,6 +88,8 @@ HWY_INLINE void multiply_columns(int64_t m, const Rows<T>& task) {
     for (; row + tile_rows <= m; row += tile_rows) {
       multiply_tile<tile_rows, columns>(task.at(row, 0));
     }
+  }
+  if constexpr (2 * columns <= 4 * tile_rows) {
     if (m - row >= 2) {
       multiply_tile<2, columns>(task.at(row, 0));
       row += 2;
@@ -99,7 +101,7 @@ HWY_INLINE void multiply_columns(int64_t m, const Rows<T>& task) {
 template <class T>
 HWY_INLINE void multiply(int64_t m, int64_t n, const Rows<T>& task) {
   int64_t column = 0;
-  if (m == 1) {
+  if (m < tile_rows) {
     for (; column + 8 <= n; column += 8) multiply_columns<8>(m, task.at(0, column));
   }
   for (; column + 4 <= n; column += 4) multiply_columns<4>(m, task.at(0, column));
