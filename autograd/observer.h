@@ -17,7 +17,8 @@ class TapeObserver {
                              std::span<const Variable> outputs) = 0;
 
   /// Before an op's closure runs: the slots of its outputs (null where one has none); at least one
-  /// of them holds a gradient.
+  /// of them holds a gradient. The closure of "recompute" computes ops again: after_forward() is
+  /// then called for each before after_backward().
   virtual void before_backward(const char* op, std::span<GradSlot* const> outputs) = 0;
   /// After it ran: the same, their gradients still alive, and the slots that it wrote to.
   virtual void after_backward(const char* op, std::span<GradSlot* const> outputs,

@@ -111,6 +111,12 @@ Variable attention(Tape& tape, const Variable& q, const Variable& k, const Varia
                    const AttentionOptions& options);
 /// The same with q, k and v side by side in one tensor (B, T, 3 C).
 Variable attention(Tape& tape, const Variable& qkv, const AttentionOptions& options);
+/// Causal attention of new positions to all so far, for generating text: qkv (B, T, 3 C) follow
+/// `length` positions, whose keys and values lie side by side in cache (B, at least length + T,
+/// 2 C); those of the new ones are added there. Result (B, T, C). There is no backward: throws
+/// Error while the tape records.
+Variable cached_attention(Tape& tape, const Variable& qkv, const Tensor& cache, int64_t length,
+                          int64_t heads);
 
 struct LossOptions {
   double label_smoothing = 0.0;  // epsilon (Szegedy et al. 2016, section 7)

@@ -138,6 +138,13 @@ Variable Tape::output_sharing(Tensor value, const Variable& x) {
   return new_output(std::move(value), x.slot != nullptr);
 }
 
+Variable Tape::output_of(Tensor value, std::span<const Variable> inputs) {
+  if (observer_ != nullptr) {
+    for (const Variable& input : inputs) observe_input(input);
+  }
+  return new_output(std::move(value), true);
+}
+
 Variable Tape::new_output(Tensor value, bool needs_grad) {
   Variable y{std::move(value)};
   if (recording_ && needs_grad) y.slot = new_slot(y.value);

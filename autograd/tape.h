@@ -14,6 +14,7 @@
 #include <initializer_list>
 #include <memory>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -57,6 +58,7 @@ class Tape {
   void set_observer(TapeObserver* observer);
   /// Seed, step and place in the batch for the random numbers of the ops that follow.
   void set_context(const StepContext& context) { context_ = context; }
+  const StepContext& context() const { return context_; }
   /// The mask of one dropout over a tensor of `shape`, whose first dimension counts samples.
   /// probability is taken as 0 unless training. `site` names the place, see purpose_of().
   DropoutMask dropout_mask(double probability, uint32_t site, const Shape& shape) const;
@@ -83,11 +85,14 @@ class Tape {
   Variable output_like(const Variable& x);
   /// An output that shares memory with its input (reshape).
   Variable output_sharing(Tensor value, const Variable& x);
+  /// An output that was computed by other means: its value, with a slot if recording.
+  Variable output_of(Tensor value, std::span<const Variable> inputs);
   /// Scratch memory of an op, from the pool.
   Tensor scratch(const Shape& shape, DType dtype) const { return Tensor(shape, dtype, device_); }
 
   /// Keeps `closure`, void(Tape&), as the backward of the op that made `output`. Does nothing if
   /// the output has no slot. It runs only if a gradient reached the output; `name` is a literal.
+  /// What a closure records runs back right after it.
   template <class Closure>
   void record(const char* name, const Variable& output, Closure closure) {
     record(name, output, Variable{}, std::move(closure));

@@ -23,7 +23,7 @@ enum class UnaryOp : uint8_t { exp, log, sqrt, tanh, sigmoid, relu, gelu, gelu_t
 enum class BinaryOp : uint8_t { add, subtract, multiply, divide };
 
 /// Columns [first, first + heads * head_dim) of the rows of a (B, T, W) tensor: queries, keys or
-/// values, alone or packed.
+/// values, alone or packed. Of keys and values T may be more than counts: later rows are not read.
 struct HeadColumns {
   const Tensor* tensor = nullptr;
   int64_t first = 0;

@@ -45,4 +45,9 @@ Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x, const Var
   return projection(tape, attention(tape, q, k, v, options));
 }
 
+Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x,
+                                        const KeyValueCache::Layer& cache) const {
+  return projection(tape, cached_attention(tape, qkv(tape, x), cache.keys_values, cache.length, heads));
+}
+
 }  // namespace folio

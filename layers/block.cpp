@@ -1,7 +1,10 @@
 #include "folio/layers/block.h"
 
+#include <array>
 #include <cmath>
+#include <utility>
 
+#include "folio/autograd/recompute.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -9,9 +12,12 @@ namespace {
 
 Activation activation_of(FeedForwardActivation activation) {
   switch (activation) {
-    case FeedForwardActivation::relu: return Activation::relu;
-    case FeedForwardActivation::gelu: return Activation::gelu;
-    case FeedForwardActivation::gelu_tanh: return Activation::gelu_tanh;
+    case FeedForwardActivation::relu:
+      return Activation::relu;
+    case FeedForwardActivation::gelu:
+      return Activation::gelu;
+    case FeedForwardActivation::gelu_tanh:
+      return Activation::gelu_tanh;
   }
   return Activation::none;
 }
@@ -19,6 +25,20 @@ Activation activation_of(FeedForwardActivation activation) {
 /// Each of the 2 layers residual projections adds its variance to the stream.
 Init residual_init(const GptConfig& config) {
   return Init::normal(0.02 / std::sqrt(2.0 * static_cast<double>(config.layers)));
+}
+
+/// part(tape, x), of which only x as it is now stays alive for the backward pass.
+template <class Part>
+void keep_only(Tape& tape, ResidualStream& x, const Part& part) {
+  const auto run = [part, dropout = x.dropout](Tape& tape, const std::array<Variable, 2>& inputs) {
+    ResidualStream inner{inputs[0], inputs[1], dropout};
+    part(tape, inner);
+    return std::array<Variable, 2>{std::move(inner.stream), std::move(inner.update)};
+  };
+  auto outputs =
+      recompute(tape, std::array<Variable, 2>{std::move(x.stream), std::move(x.update)}, run);
+  x.stream = std::move(outputs[0]);
+  x.update = std::move(outputs[1]);
 }
 
 }  // namespace
@@ -40,22 +60,44 @@ Block::Block(const Scope& scope, const GptConfig& config)
       feed_forward(scope / "feed_forward", config.width, 4 * config.width, config.bias,
                    activation_of(config.activation), residual_init(config)),
       feed_forward_dropout(scope / "feed_forward_residual", config.dropout),
-      order(config.norm) {}
+      order(config.norm),
+      again(config.recompute) {}
 
-void Block::operator()(Tape& tape, ResidualStream& x) const {
-  if (order == Norm::pre) {
-    x.update = attention(tape, x.normalize(tape, attention_norm), /*causal=*/true);
-    x.dropout = &attention_dropout;
-    x.update = feed_forward(tape, x.normalize(tape, feed_forward_norm));
-    x.dropout = &feed_forward_dropout;
-  } else {
-    x.update = attention(tape, x.stream, /*causal=*/true);
-    x.dropout = &attention_dropout;
-    x.stream = x.normalize(tape, attention_norm);
-    x.update = feed_forward(tape, x.stream);
-    x.dropout = &feed_forward_dropout;
-    x.stream = x.normalize(tape, feed_forward_norm);
+void Block::operator()(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache) const {
+  switch (again) {
+    case Recompute::none:
+      attention_half(tape, x, cache);
+      feed_forward_half(tape, x);
+      break;
+    case Recompute::mlp:
+      attention_half(tape, x, cache);
+      keep_only(tape, x, [this](Tape& tape, ResidualStream& x) { feed_forward_half(tape, x); });
+      break;
+    case Recompute::block:
+      keep_only(tape, x, [this, cache](Tape& tape, ResidualStream& x) {
+        attention_half(tape, x, cache);
+        feed_forward_half(tape, x);
+      });
+      break;
   }
+  x.dropout = &feed_forward_dropout;
+}
+
+void Block::attention_half(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache) const {
+  const auto attend = [&](const Variable& input) {
+    return cache != nullptr ? attention(tape, input, *cache)
+                            : attention(tape, input, /*causal=*/true);
+  };
+  x.update = attend(order == Norm::pre ? x.normalize(tape, attention_norm) : x.stream);
+  x.dropout = &attention_dropout;
+  if (order == Norm::post) x.stream = x.normalize(tape, attention_norm);
+}
+
+void Block::feed_forward_half(Tape& tape, ResidualStream& x) const {
+  x.update =
+      feed_forward(tape, order == Norm::pre ? x.normalize(tape, feed_forward_norm) : x.stream);
+  x.dropout = &feed_forward_dropout;
+  if (order == Norm::post) x.stream = x.normalize(tape, feed_forward_norm);
 }
 
 }  // namespace folio

@@ -28,11 +28,17 @@ struct Block {
   FeedForward feed_forward;
   Dropout feed_forward_dropout;
   Norm order;
+  Recompute again;  // what the backward pass computes again
 
   Block(const Scope& scope, const GptConfig& config);
 
   /// Pre-norm (GPT-2): x + f(norm(x)) for each sub-layer f. Post-norm (Vaswani): norm(x + f(x)).
-  void operator()(Tape& tape, ResidualStream& x) const;
+  /// With a cache, x are positions that follow the cache's.
+  void operator()(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache = nullptr) const;
+
+ private:
+  void attention_half(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache) const;
+  void feed_forward_half(Tape& tape, ResidualStream& x) const;
 };
 
 }  // namespace folio

@@ -34,14 +34,27 @@ Gpt::Gpt(Scope scope, const GptConfig& config)
   }
 }
 
-Variable Gpt::hidden(Tape& tape, const Tensor& tokens) const {
-  FOLIO_CHECK(tokens.shape().rank() == 2 && tokens.dim(1) <= config_.context, "gpt",
-              "tokens are {}; wanted (B, T) with T at most the context, {}", tokens.describe(),
-              config_.context);
+Variable Gpt::hidden(Tape& tape, const Tensor& tokens, const KeyValueCache* cache) const {
+  const int64_t start = cache != nullptr ? cache->length : 0;
+  FOLIO_CHECK(tokens.shape().rank() == 2 && start + tokens.dim(1) <= config_.context, "gpt",
+              "tokens are {}; wanted (B, T) with T at most the context, {}, less {} cached",
+              tokens.describe(), config_.context, start);
   const Variable table = token_embedding_.weight->variable();
+  Variable positions = (*positions_)(table.value);
+  if (start > 0) {
+    const int64_t width = config_.width;
+    positions = {positions.value.view(start * width, {config_.context - start, width})};
+  }
   ResidualStream x;
-  x.stream = embedding_dropout_(tape, embedding(tape, tokens, table, (*positions_)(table.value)));
-  for (const Block& block : blocks_) block(tape, x);
+  x.stream = embedding_dropout_(tape, embedding(tape, tokens, table, positions));
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    if (cache == nullptr) {
+      blocks_[i](tape, x);
+    } else {
+      const KeyValueCache::Layer layer = cache->layer(i);
+      blocks_[i](tape, x, &layer);
+    }
+  }
   return final_norm_ ? x.normalize(tape, *final_norm_) : x.stream;
 }
 
@@ -54,9 +67,15 @@ Variable Gpt::logits(Tape& tape, const Tensor& tokens) const {
   return project(tape, hidden(tape, tokens));
 }
 
-Variable Gpt::last_logits(Tape& tape, const Tensor& tokens, int64_t length) const {
-  const int64_t position = (length > 0 ? length : tokens.dim(1)) - 1;
-  return project(tape, slice(tape, hidden(tape, tokens), 1, position, 1));
+KeyValueCache Gpt::new_cache(int64_t batch) const {
+  const Tensor& weight = token_embedding_.weight->value;
+  return {config_, batch, weight.dtype(), weight.device()};
+}
+
+Variable Gpt::next_logits(Tape& tape, const Tensor& tokens, KeyValueCache& cache) const {
+  const Variable all = hidden(tape, tokens, &cache);
+  cache.length += tokens.dim(1);
+  return project(tape, slice(tape, all, 1, tokens.dim(1) - 1, 1));
 }
 
 Variable Gpt::loss(Tape& tape, const Tensor& tokens, const Tensor& targets, double label_smoothing,

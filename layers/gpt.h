@@ -9,6 +9,7 @@
 #include "folio/layers/block.h"
 #include "folio/layers/embedding.h"
 #include "folio/layers/gpt_config.h"
+#include "folio/layers/key_value_cache.h"
 #include "folio/layers/layer_norm.h"
 #include "folio/layers/linear.h"
 #include "folio/layers/positions.h"
@@ -25,17 +26,20 @@ class Gpt {
   const GptConfig& config() const { return config_; }
   /// tokens i32 (B, T), T <= context, each in [0, vocabulary). Result (B, T, V).
   Variable logits(Tape& tape, const Tensor& tokens) const;
-  /// The logits of one position only, (B, 1, V): of the last, or of position `length` - 1 where
-  /// tokens are padded on the right.
-  Variable last_logits(Tape& tape, const Tensor& tokens, int64_t length = 0) const;
+  /// An empty cache for next_logits().
+  KeyValueCache new_cache(int64_t batch) const;
+  /// Reads tokens i32 (B, T) that follow the cache's positions, and adds them to the cache; computes
+  /// nothing again. Result: the logits of the last, (B, 1, V). Throws Error if the context has no
+  /// room for them, or while the tape records.
+  Variable next_logits(Tape& tape, const Tensor& tokens, KeyValueCache& cache) const;
   /// Cross-entropy of the next token, one element. targets i32 (B, T), -1 where ignored; the sum
   /// over targets is divided by valid_targets (0: by the number not ignored here).
   Variable loss(Tape& tape, const Tensor& tokens, const Tensor& targets,
                 double label_smoothing = 0.0, int64_t valid_targets = 0) const;
 
  private:
-  /// The last block's output, normalised: (B, T, C).
-  Variable hidden(Tape& tape, const Tensor& tokens) const;
+  /// The last block's output, normalised: (B, T, C). With a cache, of positions that follow its.
+  Variable hidden(Tape& tape, const Tensor& tokens, const KeyValueCache* cache = nullptr) const;
   Variable project(Tape& tape, const Variable& hidden) const;
 
   GptConfig config_;

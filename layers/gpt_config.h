@@ -8,6 +8,9 @@ namespace folio {
 enum class Norm : uint8_t { pre, post };                   // GPT-2's order; Vaswani et al. 2017's
 enum class Positions : uint8_t { learned, sinusoidal };    // sinusoidal: Vaswani 2017, section 3.5
 enum class FeedForwardActivation : uint8_t { relu, gelu, gelu_tanh };
+/// What of a block the backward pass computes again rather than finds kept: nothing, the half with
+/// the feed-forward network, or all of it. The results are the same bits.
+enum class Recompute : uint8_t { none, mlp, block };
 
 struct GptConfig {
   int64_t vocabulary = 0;  // known once the tokenizer is
@@ -21,6 +24,7 @@ struct GptConfig {
   Positions positions = Positions::learned;
   FeedForwardActivation activation = FeedForwardActivation::gelu;
   bool tied = true;        // the output embedding is the token embedding
+  Recompute recompute = Recompute::none;
 };
 
 }  // namespace folio

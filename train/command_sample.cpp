@@ -1,8 +1,10 @@
 #include <charconv>
+#include <chrono>
 #include <memory>
 
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
+#include "folio/train/novelty.h"
 #include "folio/train/output.h"
 #include "folio/train/run.h"
 #include "folio/train/sampling.h"
@@ -13,7 +15,8 @@ namespace {
 struct Options {
   std::string run, prompt, checkpoint = "last";
   SamplingOptions sampling;
-  bool greedy = false;
+  int64_t samples = 1;
+  bool greedy = false, novelty = false, speed = false;
 };
 
 /// CLI11 alone takes -1 for the largest number, and cuts one that is too long.
@@ -24,15 +27,44 @@ std::string complaint_about_seed(const std::string& text) {
   return fmt::format("{} is not a whole number from 0 to {}", text, UINT64_MAX);
 }
 
+/// One after the other; of several each under a heading. The first of them stands there already if
+/// `shown`.
+void show(const Options& options, const std::vector<std::string>& texts, bool shown,
+          std::string_view learned) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (options.samples > 1) print(fmt::format("--- sample {} of {} ---\n", i + 1, options.samples));
+    if (!shown) print(options.prompt + texts[i]);
+    print("\n");
+    if (!options.novelty) continue;
+    print(fmt::format("novelty {}\n", describe(longest_verbatim_span(learned, texts[i]), texts[i])));
+  }
+}
+
 void sample(Options& options) {
   FOLIO_CHECK(options.sampling.top_k >= 0, "--top-k", "is {}; it must be at least 0 (0 allows all)",
               options.sampling.top_k);
   const auto loaded = load_run(options.run, options.checkpoint);
   if (options.greedy) options.sampling.temperature = 0.0;
   loaded->tokenizer->encode(options.prompt, "--prompt");  // complain before anything is printed
-  print(options.prompt);
-  generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print);
-  print("\n");
+  const std::string learned =
+      options.novelty ? read_training_text(options.run, loaded->config, *loaded->tokenizer) : "";
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<std::string> texts;
+  const bool streams = options.samples == 1;  // as it is written
+  if (streams) {
+    print(options.prompt);
+    texts = {generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print)};
+  } else {
+    texts = generate_samples(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling,
+                             options.samples);
+  }
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  show(options, texts, streams, learned);
+  if (options.speed) {
+    const int64_t tokens = options.sampling.max_tokens * options.samples;
+    fmt::print(stderr, "speed   {} tokens in {:.3f} s: {:.1f} tokens/s\n", grouped(tokens),
+               time.count(), static_cast<double>(tokens) / time.count());
+  }
 }
 
 }  // namespace
@@ -56,6 +88,12 @@ Verb add_sample(CLI::App& program) {
                    "Choose among the likeliest tokens that together reach P")
       ->type_name("P")
       ->capture_default_str();
+  verb->add_option("--num-samples", options->samples, "How many texts to write, side by side")
+      ->type_name("N")
+      ->capture_default_str();
+  verb->add_flag("--speed", options->speed, "Say how many tokens a second that was, on stderr");
+  verb->add_flag("--novelty", options->novelty,
+                 "Show the longest span of what was written that stands in the training text");
   verb->add_flag("--greedy", options->greedy, "Always the likeliest token: temperature 0");
   verb->add_option("--seed", sampling.seed, "Of the random numbers")
       ->type_name("S")

@@ -39,6 +39,8 @@ double flops_per_token(const GptConfig& model) {
 ///   two sums (the stream before each norm) 2 C, two normalised inputs of linear layers 2 C,
 ///   qkv 3 C, attention's output C, the hidden layer before and after its activation 8 C;
 ///   mean and 1 / deviation of two norms 4, attention's log-sums one a head.
+/// Where a half or a whole block is computed again, it keeps its inputs instead: the stream, and
+/// pre-norm the update that is yet to be added.
 /// Before the output layer pre-norm keeps one more sum and its normalised form, post-norm the
 /// stream that its first block began with. The dropout masks are drawn again, not kept.
 struct Activations {
@@ -50,7 +52,18 @@ struct Activations {
 Activations activations(const Config& config) {
   const GptConfig& model = config.model;
   const int64_t tokens = config.train.batch / config.train.accumulate * model.context;
-  const int64_t blocks = tokens * model.layers * (16 * model.width + 4 + model.heads);
+  const int64_t width = model.width, inputs = (model.norm == Norm::pre ? 2 : 1) * width;
+  const int64_t attention = 6 * width + 2 + model.heads;  // of the 16 C, what its half keeps
+  const int64_t feed_forward = 10 * width + 2;
+  int64_t block = attention + feed_forward, again = 0;    // again: while a block goes back
+  if (model.recompute == Recompute::mlp) {
+    block = attention + width;  // the half's other input is kept already
+    again = feed_forward - width;
+  } else if (model.recompute == Recompute::block) {
+    block = inputs;
+    again = attention + feed_forward - inputs;
+  }
+  const int64_t blocks = tokens * model.layers * block;
   const int64_t end = tokens * (model.norm == Norm::pre ? 2 * model.width + 2 : model.width);
   Activations result;
   result.kept = blocks + end + 2 * tokens;
@@ -58,7 +71,7 @@ Activations activations(const Config& config) {
   // Going back through the last block's hidden layer, when logits and final norm are gone: the
   // gradients of the stream (C), of the hidden layer after (4 C) and before (4 C) its activation
   // and of its input (C), while the hidden layer itself (4 C) is gone too.
-  const int64_t in_hidden_layer = tokens * 6 * model.width;
+  const int64_t in_hidden_layer = tokens * (6 * width + again);
   result.gradients = std::max<int64_t>(0, in_hidden_layer - end - result.logits);
   return result;
 }

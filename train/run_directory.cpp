@@ -21,7 +21,7 @@ constexpr auto changeable = std::to_array<std::string_view>({
     "train.log_every",     "train.eval_every",    "train.sample_at",   "train.checkpoint_every",
     "train.sample_prompt", "train.sample_tokens", "train.sample_temperature",
     "train.on_non_finite", "train.max_skips",     "train.spike_guard", "train.spike_window",
-    "train.keep_last"});
+    "train.keep_last",     "train.recompute"});
 
 std::string joined(const auto& names) {
   std::string all;

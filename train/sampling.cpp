@@ -1,27 +1,17 @@
 #include "folio/train/sampling.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <numeric>
 
+#include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/random.h"
 
 namespace folio {
 namespace {
 
-void check_options(const SamplingOptions& options) {
-  FOLIO_CHECK(options.max_tokens >= 0, "sampling", "max_tokens is {}; it must be at least 0",
-              options.max_tokens);
-  FOLIO_CHECK(std::isfinite(options.temperature) && options.temperature >= 0.0, "sampling",
-              "the temperature is {}; it must be at least 0 (0 takes the most likely token)",
-              options.temperature);
-  FOLIO_CHECK(options.top_k >= 0, "sampling", "top_k is {}; it must be at least 0 (0 allows all)",
-              options.top_k);
-  FOLIO_CHECK(options.top_p > 0.0 && options.top_p <= 1.0, "sampling",
-              "top_p is {}; it must be above 0 and at most 1 (1 allows all)", options.top_p);
-}
+/// Side by side at most: as many rows as a kernel multiplies in the same way as a single one
+/// (kernels/cpu/few_rows.h), so that company changes no sample.
+constexpr int64_t most_samples = 16;
 
 /// How many bytes at the end of `text` begin a UTF-8 character that is not complete yet.
 size_t unfinished_bytes(std::string_view text) {
@@ -45,99 +35,163 @@ int32_t first_token(const Tokenizer& tokenizer) {
   return 0;
 }
 
-/// Logits of the token after `tokens`, f32 (V).
-std::vector<float> next_logits(const Gpt& model, Tape& tape, std::span<const int32_t> tokens) {
-  const int64_t context = model.config().context;
-  const int64_t length = std::min(std::ssize(tokens), context);
-  const auto window = tokens.last(static_cast<size_t>(length));
-  // Padded on the right, which a causal model cannot see, to a few different lengths: blocks of
-  // the pool are filed by size, and a new size at each token would fill it.
-  const auto padded = std::min<int64_t>(
-      context, std::max<int64_t>(16, std::bit_ceil(static_cast<uint64_t>(length))));
-  const Tensor input({1, padded}, DType::i32);
-  std::fill_n(std::copy_n(window.begin(), length, input.data<int32_t>()), padded - length, 0);
-  const Tensor logits = model.last_logits(tape, input, length).value;
-  if (logits.dtype() == DType::f32) return logits.to_vector<float>();
-  const std::vector<double> wide = logits.to_vector<double>();
-  return {wide.begin(), wide.end()};
+/// One text that grows: its tokens, prompt included, its random numbers, and what it says so far.
+struct Sample {
+  std::vector<int32_t> tokens;
+  RandomStream random;
+  std::string text;
+};
+
+/// A model that reads several texts at once, each as long as the others.
+class Reader {
+ public:
+  Reader(const Gpt& model, int64_t count)
+      : model_(model), cache_(model.new_cache(count)), logits_(count) {
+    tape_.set_recording(false);
+  }
+
+  /// Reads what all have in common, once.
+  void read_prompt(std::span<const int32_t> tokens) {
+    KeyValueCache first = cache_.sample(0);
+    std::ranges::fill(logits_, read(first, tokens, 1));
+    cache_.length = first.length;
+    for (const Tensor& layer : cache_.layers) {
+      for (int64_t i = 1; i < cache_.batch(); ++i) {
+        const Tensor other =
+            layer.view(i * layer.numel() / cache_.batch(), layer.shape().with(0, 1));
+        tape_.kernels().copy_range({&other, false}, 0, layer, 0, 1, 0);
+      }
+    }
+  }
+
+  /// Reads the last token of each.
+  void read_last(const std::vector<Sample>& samples) {
+    const int64_t context = cache_.context();
+    if (cache_.length == context) return begin_anew(samples);
+    newest_.clear();
+    for (const Sample& sample : samples) newest_.push_back(sample.tokens.back());
+    const Tensor all = read(cache_, newest_, cache_.batch());
+    const int64_t classes = all.numel() / cache_.batch();
+    for (int64_t i = 0; i < cache_.batch(); ++i) logits_[i] = all.view(i * classes, {classes});
+  }
+
+  /// Logits of the next token of text `index`.
+  std::span<const float> logits(size_t index) {
+    const Tensor& row = logits_[index];
+    if (row.dtype() == DType::f32) return {row.data<float>(), static_cast<size_t>(row.numel())};
+    const std::vector<double> wide = row.to_vector<double>();
+    narrow_.assign(wide.begin(), wide.end());
+    return narrow_;
+  }
+
+ private:
+  /// The window's newest half, text by text: then none depends on how many there are.
+  void begin_anew(const std::vector<Sample>& samples) {
+    const int64_t length = window_length(cache_.context() + 1, cache_.context());
+    for (int64_t i = 0; i < cache_.batch(); ++i) {
+      KeyValueCache one = cache_.sample(i);
+      logits_[i] = read(one, std::span(samples[i].tokens).last(length), 1);
+    }
+    cache_.length = length;
+  }
+
+  /// tokens: `batch` rows of as many. Result: the logits of each row's last, (batch, 1, V).
+  Tensor read(KeyValueCache& cache, std::span<const int32_t> tokens, int64_t batch) {
+    const Tensor input({batch, std::ssize(tokens) / batch}, DType::i32);
+    std::ranges::copy(tokens, input.data<int32_t>());
+    return model_.next_logits(tape_, input, cache).value;
+  }
+
+  const Gpt& model_;
+  Tape tape_;
+  KeyValueCache cache_;
+  std::vector<Tensor> logits_;  // (V), one a text
+  std::vector<int32_t> newest_;
+  std::vector<float> narrow_;
+};
+
+using Emit = std::function<void(std::string_view)>;
+
+/// Texts `first` to `first` + `count` - 1; emit gets the pieces of the first of them.
+std::vector<std::string> generate_batch(const Gpt& model, const Tokenizer& tokenizer,
+                                        std::string_view prompt, const SamplingOptions& options,
+                                        int64_t first, int64_t count, const Emit& emit) {
+  FOLIO_CHECK(tokenizer.vocabulary() == model.config().vocabulary, "sampling",
+              "the tokenizer has {} tokens but the model {}; they must come from one run",
+              tokenizer.vocabulary(), model.config().vocabulary);
+  TokenChooser chooser(options);
+  std::vector<int32_t> tokens = tokenizer.encode(prompt, "prompt");
+  if (tokens.empty()) tokens.push_back(first_token(tokenizer));
+  const int64_t seen = std::min(std::ssize(tokens), model.config().context);
+
+  std::vector<Sample> samples(count);
+  for (int64_t i = 0; i < count; ++i) {
+    samples[i].tokens = tokens;
+    samples[i].random = {.seed = options.seed,
+                         .purpose = purpose_of("sampling"),
+                         .step = static_cast<uint32_t>(first + i)};
+  }
+  size_t emitted = 0;
+  const auto emit_up_to = [&](size_t end) {
+    if (emit && end > emitted) {
+      emit(std::string_view(samples.front().text).substr(emitted, end - emitted));
+    }
+    emitted = end;
+  };
+  Reader reader(model, count);
+  for (int64_t position = 0; position < options.max_tokens; ++position) {
+    if (position == 0) {
+      reader.read_prompt(std::span(tokens).last(seen));
+    } else {
+      reader.read_last(samples);
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      Sample& sample = samples[i];
+      sample.tokens.push_back(
+          chooser.choose(reader.logits(i), sample.random.uniform(static_cast<uint64_t>(position))));
+      sample.text += tokenizer.decode(std::span(sample.tokens).last(1));
+    }
+    const std::string& text = samples.front().text;
+    emit_up_to(text.size() - unfinished_bytes(text));
+  }
+  std::vector<std::string> texts;
+  for (Sample& sample : samples) {
+    const size_t unfinished = unfinished_bytes(sample.text);
+    if (unfinished > 0) {  // the last token ended inside a character
+      sample.text.erase(sample.text.size() - unfinished);
+      sample.text += "\uFFFD";
+    }
+  }
+  emit_up_to(samples.front().text.size());
+  for (Sample& sample : samples) texts.push_back(std::move(sample.text));
+  return texts;
 }
 
 }  // namespace
 
-int32_t choose_token(std::span<const float> logits, const SamplingOptions& options,
-                     double uniform) {
-  check_options(options);
-  FOLIO_CHECK(!logits.empty(), "sampling", "there are no logits to choose from");
-  FOLIO_CHECK(uniform >= 0.0 && uniform < 1.0, "sampling",
-              "the random number is {}; it must be at least 0 and below 1", uniform);
-  for (size_t i = 0; i < logits.size(); ++i) {
-    FOLIO_CHECK(std::isfinite(logits[i]), "sampling",
-                "the logit of token {} is {}; the model is broken (did its training diverge?)", i,
-                logits[i]);
-  }
-  const auto largest = std::max_element(logits.begin(), logits.end());  // the first of equals
-  if (options.temperature == 0.0) return static_cast<int32_t>(largest - logits.begin());
-
-  // The most likely first; of equals the lower token.
-  std::vector<int32_t> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
-  if (options.top_k > 0 && options.top_k < std::ssize(order)) order.resize(options.top_k);
-
-  std::vector<double> weights;
-  double total = 0.0;
-  for (int32_t token : order) {
-    const double difference = static_cast<double>(logits[token]) - static_cast<double>(*largest);
-    weights.push_back(std::exp(difference / options.temperature));
-    total += weights.back();
-  }
-  if (options.top_p < 1.0) {
-    size_t kept = 0;
-    double reached = 0.0;
-    while (kept < weights.size() && reached < options.top_p * total) reached += weights[kept++];
-    weights.resize(kept);
-    total = reached;
-  }
-  double left = uniform * total;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    left -= weights[i];
-    if (left < 0.0) return order[i];
-  }
-  return order[weights.size() - 1];  // rounding left a little over
+int64_t window_length(int64_t count, int64_t context) {
+  if (count <= context) return count;
+  const int64_t half = std::max<int64_t>(1, context / 2);
+  return half + (count - context - 1) % (context - half + 1);
 }
 
 std::string generate(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
-                     const SamplingOptions& options,
-                     const std::function<void(std::string_view)>& emit) {
-  check_options(options);
-  FOLIO_CHECK(tokenizer.vocabulary() == model.config().vocabulary, "sampling",
-              "the tokenizer has {} tokens but the model {}; they must come from one run",
-              tokenizer.vocabulary(), model.config().vocabulary);
-  std::vector<int32_t> tokens = tokenizer.encode(prompt, "prompt");
-  if (tokens.empty()) tokens.push_back(first_token(tokenizer));
+                     const SamplingOptions& options, const Emit& emit) {
+  return generate_batch(model, tokenizer, prompt, options, 0, 1, emit).front();
+}
 
-  Tape tape;
-  const NoRecording no_recording(tape);
-  const RandomStream stream{.seed = options.seed, .purpose = purpose_of("sampling"), .step = 0};
-  std::string text;
-  size_t emitted = 0;
-  const auto emit_up_to = [&](size_t end) {
-    if (emit && end > emitted) emit(std::string_view(text).substr(emitted, end - emitted));
-    emitted = end;
-  };
-  for (int64_t i = 0; i < options.max_tokens; ++i) {
-    const std::vector<float> logits = next_logits(model, tape, tokens);
-    tokens.push_back(choose_token(logits, options, stream.uniform(static_cast<uint64_t>(i))));
-    text += tokenizer.decode(std::span(tokens).last(1));
-    emit_up_to(text.size() - unfinished_bytes(text));
+std::vector<std::string> generate_samples(const Gpt& model, const Tokenizer& tokenizer,
+                                          std::string_view prompt, const SamplingOptions& options,
+                                          int64_t count) {
+  FOLIO_CHECK(count >= 1, "sampling", "{} samples are asked for; wanted at least 1", count);
+  std::vector<std::string> texts;
+  while (std::ssize(texts) < count) {
+    const int64_t first = std::ssize(texts);
+    std::ranges::move(generate_batch(model, tokenizer, prompt, options, first,
+                                     std::min(most_samples, count - first), {}),
+                      std::back_inserter(texts));
   }
-  if (emitted < text.size()) {  // the last token ended inside a character
-    text.resize(emitted);
-    text += "\uFFFD";
-    emit_up_to(text.size());
-  }
-  return text;
+  return texts;
 }
 
 }  // namespace folio

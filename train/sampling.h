@@ -1,9 +1,13 @@
 // Text from a model, token by token.
+//
+// Each token costs one position: the keys and values of the positions before it are kept. When the
+// context is full, positions must shift, and what was kept of them is worth nothing; the window
+// then begins anew with its newest half, computed again in one go. So the model sees between half
+// and the whole of its context, and a new beginning costs little more than a token a token.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,27 +15,27 @@
 #include "folio/autograd/tape.h"
 #include "folio/data/tokenizer.h"
 #include "folio/layers/gpt.h"
+#include "folio/train/token_choice.h"
 
 namespace folio {
 
-struct SamplingOptions {
-  int64_t max_tokens = 500;
-  double temperature = 0.8;  // 0: always the most likely token
-  int64_t top_k = 0;         // only the k most likely; 0: all
-  double top_p = 1.0;        // only the most likely that together reach p (Holtzman et al. 2020)
-  uint64_t seed = 1;
-};
-
-/// The next token from logits of one position (V). `uniform` in [0, 1) decides. Ties go to the
-/// lower token. Throws Error for impossible options or logits that are not finite.
-int32_t choose_token(std::span<const float> logits, const SamplingOptions& options, double uniform);
+/// How many of the newest tokens the model sees when `count` have gone before: all until the
+/// context is full; then half of the context, one more with each token until it is full again, and
+/// so on.
+int64_t window_length(int64_t count, int64_t context);
 
 /// Continues `prompt` by max_tokens tokens, giving each new piece of text to `emit` as it comes
-/// (pieces are whole characters). The model sees the last `context` tokens. An empty prompt begins
-/// with a newline where the tokenizer has one, else with token 0. Returns the whole new text.
-/// The random numbers depend on (seed, position) alone.
+/// (pieces are whole characters). Of a longer prompt the last `context` tokens count. An empty
+/// prompt begins with a newline where the tokenizer has one, else with token 0. Returns the whole
+/// new text. The random numbers depend on (seed, position) alone.
 std::string generate(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
                      const SamplingOptions& options,
                      const std::function<void(std::string_view)>& emit = {});
+
+/// `count` texts, computed side by side, up to 16 at a time. The first is that of generate(); the
+/// random numbers of each depend on (seed, its number, position) alone.
+std::vector<std::string> generate_samples(const Gpt& model, const Tokenizer& tokenizer,
+                                          std::string_view prompt, const SamplingOptions& options,
+                                          int64_t count);
 
 }  // namespace folio

@@ -87,4 +87,32 @@ Variable attention(Tape& tape, const Variable& qkv, const AttentionOptions& opti
   return y;
 }
 
+Variable cached_attention(Tape& tape, const Variable& qkv, const Tensor& cache, int64_t length,
+                          int64_t heads) {
+  const char* name = "cached_attention";
+  check_floating(name, "qkv", qkv.value);
+  FOLIO_CHECK(!tape.recording(), name,
+              "the tape is recording, but a cache has no gradient; use NoRecording");
+  FOLIO_CHECK(qkv.shape().rank() == 3 && qkv.dim(2) % 3 == 0, name, "qkv is {}; wanted (B, T, 3 C)",
+              qkv.value.describe());
+  const int64_t batch = qkv.dim(0), queries = qkv.dim(1), columns = qkv.dim(2) / 3;
+  const int64_t keys = length + queries;
+  check_same_type(name, "cache", cache, qkv.value);
+  FOLIO_CHECK(length >= 0 && cache.shape().rank() == 3 && cache.dim(0) == batch &&
+                  cache.dim(1) >= keys && cache.dim(2) == 2 * columns,
+              name, "cache is {}; wanted ({}, at least {}, {})", cache.describe(), batch, keys,
+              2 * columns);
+  const Tensor added = tape.scratch({batch, queries, 2 * columns}, cache.dtype());
+  tape.kernels().copy_range({&added, false}, 0, qkv.value, columns, 2 * columns, 2);
+  tape.kernels().copy_range({&cache, false}, length, added, 0, queries, 1);
+  const AttentionShape shape =
+      attention_shape(tape, {.heads = heads, .causal = true}, batch, queries, keys, columns);
+  const Variable y = tape.output(qkv.shape().with(2, columns), cache.dtype(), {&qkv});
+  const Tensor log_sum = tape.scratch({batch, heads, queries}, cache.dtype());
+  tape.kernels().attention_forward(y.value, log_sum, {&qkv.value, 0}, {&cache, 0},
+                                   {&cache, columns}, Tensor(), shape);
+  tape.record(name, y, [](Tape&) {});  // for observers
+  return y;
+}
+
 }  // namespace folio

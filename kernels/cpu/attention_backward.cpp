@@ -129,9 +129,9 @@ struct BackwardHead {
 };
 
 template <class T>
-HeadGrad<T> grad_of(const HeadTask& task, const HeadColumnsGrad& grad, int64_t rows) {
+HeadGrad<T> grad_of(const HeadTask& task, const HeadColumnsGrad& grad) {
   if (!grad.target) return {};
-  return {task.rows_of<T>(*grad.target.tensor, grad.first, rows), grad.target.accumulate};
+  return {task.rows_of<T>(*grad.target.tensor, grad.first), grad.target.accumulate};
 }
 
 template <class T>
@@ -146,14 +146,14 @@ void backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv, HeadCo
     for (int64_t i = begin; i < end; ++i) {
       const HeadTask task{shape, i / shape.heads, i % shape.heads};
       BackwardHead<T>{task,
-                      grad_of<T>(task, dq, shape.queries),
-                      grad_of<T>(task, dk, shape.keys),
-                      grad_of<T>(task, dv, shape.keys),
-                      task.rows_of<const T>(*q.tensor, q.first, shape.queries),
-                      task.rows_of<const T>(*k.tensor, k.first, shape.keys),
-                      task.rows_of<const T>(*v.tensor, v.first, shape.keys),
-                      task.rows_of<const T>(y, 0, shape.queries),
-                      task.rows_of<const T>(dy, 0, shape.queries),
+                      grad_of<T>(task, dq),
+                      grad_of<T>(task, dk),
+                      grad_of<T>(task, dv),
+                      task.rows_of<const T>(*q.tensor, q.first),
+                      task.rows_of<const T>(*k.tensor, k.first),
+                      task.rows_of<const T>(*v.tensor, v.first),
+                      task.rows_of<const T>(y, 0),
+                      task.rows_of<const T>(dy, 0),
                       task.key_mask_of(key_mask),
                       task.log_sum_of<T>(log_sum),
                       stride,

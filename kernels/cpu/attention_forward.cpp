@@ -2,6 +2,7 @@
 // (Dao et al. 2022, arXiv:2205.14135) goes, but with whole rows of scores, which a CPU's caches hold.
 #include "folio/kernels/cpu/attention_head.h"
 #include "folio/kernels/cpu/block_gemm.h"
+#include "folio/kernels/cpu/few_rows.h"
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/rows.h"
@@ -11,18 +12,27 @@
 namespace folio::cpu {
 namespace {
 
+/// So few queries that transposing the keys for them would cost more than it saves.
+constexpr int64_t few_queries = 4;
+
 template <class T>
 void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<const T> q,
                   HeadRows<const T> k, HeadRows<const T> v, const int32_t* key_mask) {
   const AttentionShape& shape = task.shape;
   const int64_t stride = round_up(shape.keys, column_unit);
-  const auto [keys, p] = thread_scratch<T>(shape.head_dim * stride, strip_rows * stride);
-  block_transpose(shape.keys, shape.head_dim, k.data, k.stride, keys, stride);
+  const bool few = shape.queries <= few_queries;
+  const auto [keys, p] = thread_scratch<T>(few ? 0 : shape.head_dim * stride, strip_rows * stride);
+  if (!few) block_transpose(shape.keys, shape.head_dim, k.data, k.stride, keys, stride);
   for (int64_t first = 0; first < shape.queries; first += strip_rows) {
     const int64_t rows = std::min(strip_rows, shape.queries - first);
     const StripVisibility strip(task, first, rows);
-    block_gemm(rows, round_up(strip.keys, column_unit), shape.head_dim, q[first], q.stride, 1,
-               keys, stride, false, p, stride);
+    if (few) {
+      few_rows_gemm(rows, strip.keys, shape.head_dim, T{1}, q[first], q.stride, k.data, k.stride,
+                    T{0}, p, stride);
+    } else {
+      block_gemm(rows, round_up(strip.keys, column_unit), shape.head_dim, q[first], q.stride, 1,
+                 keys, stride, false, p, stride);
+    }
     hide_keys(p, rows, strip.keys, stride, key_mask);
     exp_rows(p, rows, strip.keys, stride, strip.visible, static_cast<T>(shape.scale),
              log_sum + first);
@@ -40,13 +50,16 @@ void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<cons
 template <class T>
 void forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k, HeadColumns v,
              const Tensor& key_mask, const AttentionShape& shape) {
-  parallel_for(shape.batch * shape.heads, 1, [&](int64_t begin, int64_t end) {
+  const int64_t work = shape.queries * shape.keys * shape.head_dim;  // of a head
+  constexpr int64_t worth_sharing = 64 * 1024;
+  const int64_t heads = worth_sharing / std::max<int64_t>(work, 1);
+  parallel_for(shape.batch * shape.heads, heads, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const HeadTask task{shape, i / shape.heads, i % shape.heads};
-      forward_head<T>(task, task.rows_of<T>(y, 0, shape.queries), task.log_sum_of<T>(log_sum),
-                      task.rows_of<const T>(*q.tensor, q.first, shape.queries),
-                      task.rows_of<const T>(*k.tensor, k.first, shape.keys),
-                      task.rows_of<const T>(*v.tensor, v.first, shape.keys),
+      forward_head<T>(task, task.rows_of<T>(y, 0), task.log_sum_of<T>(log_sum),
+                      task.rows_of<const T>(*q.tensor, q.first),
+                      task.rows_of<const T>(*k.tensor, k.first),
+                      task.rows_of<const T>(*v.tensor, v.first),
                       task.key_mask_of(key_mask));
     }
   });

@@ -33,12 +33,12 @@ struct HeadTask {
   const AttentionShape& shape;
   int64_t batch, head;
 
-  /// The head's columns, from `first` on, of a (B, rows, W) tensor.
+  /// The head's columns, from `first` on, of a (B, T, W) tensor.
   template <class T>
-  HeadRows<T> rows_of(const Tensor& tensor, int64_t first, int64_t rows) const {
+  HeadRows<T> rows_of(const Tensor& tensor, int64_t first) const {
     const int64_t width = tensor.shape().columns();
     T* data = tensor.data<std::remove_const_t<T>>();
-    return {data + batch * rows * width + first + head * shape.head_dim, width};
+    return {data + batch * tensor.dim(1) * width + first + head * shape.head_dim, width};
   }
 
   /// Of a (B, heads, Tq) tensor.

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "folio/kernels/cpu/few_rows.h"
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/tensor/error.h"
 
@@ -148,6 +149,20 @@ Tiles choose_tiles(int64_t m, int64_t n, int64_t k) {
   return {rows, columns, row_tiles, column_tiles};
 }
 
+/// Whether the product is one of a few rows with a matrix whose rows lie in memory as they are read.
+template <class T>
+bool has_few_rows(const Product<T>& p) {
+  return p.m <= most_few_rows && !p.transpose_a && p.transpose_b;
+}
+
+/// Tiles for those: all rows each, and as many columns as are worth a second thread.
+Tiles choose_column_tiles(int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t worth_sharing = 128 * 1024;  // multiplications: about 5 us
+  const int64_t count = std::max<int64_t>(1, m * n * k / worth_sharing);
+  const auto [columns, column_tiles] = equal_parts(n, count, 8);
+  return {m, columns, 1, column_tiles};
+}
+
 template <class T>
 void clear_or_scale(const Product<T>& p) {
   for (int64_t i = 0; i < p.m; ++i) {
@@ -160,19 +175,30 @@ template <class T>
 void multiply_tiles(const Product<T>& p) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) return clear_or_scale(p);
-  const Tiles tiles = choose_tiles(p.m, p.n, p.k);
+  const bool few_rows = has_few_rows(p);
+  const Tiles tiles =
+      few_rows ? choose_column_tiles(p.m, p.n, p.k) : choose_tiles(p.m, p.n, p.k);
   const int64_t count = tiles.count_rows * tiles.count_columns;
   FirstError error;
-#ifdef _OPENMP
-  const bool share = count > 1 && !omp_in_parallel();
-#pragma omp parallel for schedule(dynamic, 1) if (share)
-#endif
-  for (int64_t tile = 0; tile < count; ++tile) {
+  const auto multiply_tile = [&](int64_t tile) {
     const int64_t row = tile / tiles.count_columns * tiles.rows;
     const int64_t column = tile % tiles.count_columns * tiles.columns;
     const Product<T> part = p.part(row, std::min(tiles.rows, p.m - row), column,
                                    std::min(tiles.columns, p.n - column));
-    error.guard([&] { multiply(part); });
+    if (few_rows) {
+      few_rows_gemm(part.m, part.n, part.k, part.alpha, part.a, part.lda, part.b, part.ldb,
+                    part.beta, part.c, part.ldc);
+    } else {
+      multiply(part);
+    }
+  };
+  if (count == 1) {  // no team of threads, not even of one
+    multiply_tile(0);
+  } else {
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, 1) if (!omp_in_parallel())
+#endif
+    for (int64_t tile = 0; tile < count; ++tile) error.guard([&] { multiply_tile(tile); });
   }
   error.rethrow();
 }

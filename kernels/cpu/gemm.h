@@ -7,7 +7,8 @@ namespace folio::cpu {
 
 /// Row-major C (m, n) = alpha op(A) op(B) + beta C; op transposes where asked. A is (m, k) or,
 /// transposed, (k, m) in memory; lda, ldb, ldc are the lengths of a row in memory. With beta 0, C
-/// is not read. f32 goes to oneDNN where it was built in; f64, and f32 otherwise, to Eigen.
+/// is not read. f32 goes to oneDNN where it was built in; f64, and f32 otherwise, to Eigen; A B^T
+/// with few rows of A to few_rows.h.
 /// Called outside a parallel region it uses all threads; inside one, the calling thread alone.
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha,
           const float* a, int64_t lda, const float* b, int64_t ldb, float beta, float* c,

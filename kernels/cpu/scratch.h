@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,6 +25,7 @@ inline std::byte* scratch_bytes(size_t bytes) {
   thread_local std::unique_ptr<std::byte, ScratchDeleter> memory;
   thread_local size_t capacity = 0;
   if (bytes > capacity) {
+    bytes = std::bit_ceil(bytes);  // so that what grows a little each time grows seldom
     memory.reset();
     capacity = 0;
     memory.reset(static_cast<std::byte*>(

@@ -368,6 +368,30 @@ class UseTest(CliTest):
         self.assertEqual(first.stdout, again.stdout)
         self.assertNotEqual(first.stdout, other.stdout)
 
+    def test_several_samples(self):
+        one = self.folio("sample", self.trained, "--prompt", "HAM", "--max-tokens", "30")
+        many = self.folio("sample", self.trained, "--prompt", "HAM", "--max-tokens", "30",
+                          "--num-samples", "3", "--speed")
+        self.assertEqual(many.returncode, 0)
+        self.assertRegex(many.stderr, r"^speed   90 tokens in [\d.]+ s: [\d.]+ tokens/s\n$")
+        samples = re.split(r"--- sample \d of 3 ---\n", many.stdout)
+        self.assertEqual(samples[0], "")
+        self.assertEqual(samples[1], one.stdout)
+        self.assertEqual(len(set(samples)), 4)
+        self.assert_error(self.folio("sample", self.trained, "--num-samples", "0"), "0 samples")
+
+    def test_novelty_quotes_the_training_text(self):
+        result = self.folio("sample", self.trained, "--max-tokens", "30", "--novelty")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        line = result.stdout.splitlines()[-1]
+        place = re.fullmatch(r'novelty .*: (\d+) of 30 bytes, at byte ([\d,]+): (".*")', line)
+        self.assertTrue(place, line)
+        span, offset = json.loads(place[3]), int(place[2].replace(",", ""))
+        self.assertEqual(len(span), int(place[1]))
+        self.assertIn(span, result.stdout[:30])
+        self.assertEqual(TEXT[offset:offset + len(span)], span)
+        self.assertLessEqual(offset + len(span), 0.9 * len(TEXT))
+
     def test_greedy_is_temperature_zero(self):
         outputs = {self.folio("sample", self.trained, "--max-tokens", "20", *how).stdout
                    for how in (("--greedy",), ("--temperature", "0"), ("--top-k", "1"),

@@ -306,6 +306,24 @@ TEST(Attention, BackwardIsTheDerivativeOfForward) {
   }
 }
 
+TEST(Attention, ReadsOnlyTheKeysThatCount) {
+  const Problem p(shape_of(2, 2, 3, 20, 5, true, 0.0), false, Masking::none);
+  Tensors t(p, DType::f32);
+  t.forward(p);
+  const std::vector<double> wanted = values_of(t.y);
+  // The same keys and values in tensors with room for more, which hold NaN.
+  for (Tensor* tensor : {&t.k, &t.v}) {
+    const std::vector<double> rows = values_of(*tensor);
+    const auto count = static_cast<int64_t>(rows.size()) / 2;
+    std::vector<double> roomy(2 * (count + 4 * p.width), std::nan(""));
+    std::copy_n(rows.begin(), count, roomy.begin());
+    std::copy_n(rows.begin() + count, count, roomy.begin() + count + 4 * p.width);
+    *tensor = tensor_of({2, 24, p.width}, roomy, DType::f32);
+  }
+  t.forward(p);
+  EXPECT_EQ(values_of(t.y), wanted);
+}
+
 TEST(Attention, IsTheSameBitsForAnyNumberOfThreads) {
   const Problem p(shape_of(3, 2, 130, 130, 32, true, 0.1), true, Masking::some);
   const Tensors t(p, DType::f32);

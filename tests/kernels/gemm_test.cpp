@@ -1,6 +1,7 @@
 #include "folio/kernels/cpu/gemm.h"
 
 #include "folio/kernels/cpu/block_gemm.h"
+#include "folio/kernels/cpu/few_rows.h"
 #include "kernel_checks.h"
 
 namespace folio {
@@ -105,6 +106,46 @@ TEST(Gemm, IsTheSameBitsForAnyNumberOfThreads) {
     expect_same_with_any_threads([&, m = m, n = n, k = k] {
       const Tensor c({m, n}, DType::f32);
       cpu::gemm(false, false, m, n, k, 1.0f, a.data<float>(), k, b.data<float>(), n, 0.0f,
+                c.data<float>(), n);
+      return std::vector<Tensor>{c};
+    });
+  }
+}
+
+TEST(Gemm, OfFewRowsAgreesWithTheSum) {
+  for (const int64_t m : {1, 2, 3, 4, 5, 15, 16}) {
+    for (const int64_t n : {1, 4, 7, 8, 13, 260}) {
+      for (const int64_t k : {1, 15, 16, 17, 100}) {
+        expect_product_in_both({false, true, m, n, k});
+        expect_product_in_both({false, true, m, n, k, 0.5, 1.0, 3});
+      }
+    }
+  }
+  expect_product_in_both({false, true, 3, 700, 300, -1.0, 0.5, 2});  // several tiles
+}
+
+TEST(Gemm, EachOfFewRowsIsTheSameBitsInCompanyAndAlone) {
+  constexpr int64_t n = 517, k = 310, most = cpu::most_few_rows;
+  const std::vector<float> a = matrix<float>(most, k, 1), b = matrix<float>(n, k, 2);
+  std::vector<float> alone(most * n), together(most * n);
+  for (int64_t i = 0; i < most; ++i) {
+    cpu::gemm(false, true, 1, n, k, 1.0f, a.data() + i * k, k, b.data(), k, 0.0f,
+              alone.data() + i * n, n);
+  }
+  for (int64_t m = 2; m <= most; ++m) {
+    cpu::gemm(false, true, m, n, k, 1.0f, a.data(), k, b.data(), k, 0.0f, together.data(), n);
+    for (int64_t i = 0; i < m * n; ++i) ASSERT_EQ(alone[i], together[i]) << "m " << m << ", " << i;
+  }
+}
+
+TEST(Gemm, OfFewRowsIsTheSameBitsForAnyNumberOfThreads) {
+  for (const int64_t m : {1, 5, 16}) {
+    constexpr int64_t n = 700, k = 768;
+    const Tensor a = tensor_of({m, k}, numbers(m * k, 1), DType::f32);
+    const Tensor b = tensor_of({n, k}, numbers(n * k, 2), DType::f32);
+    expect_same_with_any_threads([&] {
+      const Tensor c({m, n}, DType::f32);
+      cpu::gemm(false, true, m, n, k, 1.0f, a.data<float>(), k, b.data<float>(), k, 0.0f,
                 c.data<float>(), n);
       return std::vector<Tensor>{c};
     });

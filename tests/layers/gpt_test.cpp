@@ -135,25 +135,6 @@ TEST(Gpt, LaterTokensDoNotChangeEarlierLogits) {
   }
 }
 
-TEST(Gpt, LastLogitsAreThoseOfThePosition) {
-  for (bool tied : {false, true}) {
-    GptConfig config = small;
-    config.tied = tied;
-    ParameterStore store(DType::f64);
-    const Gpt model(Scope(store), config);
-    store.initialize(1);
-    randomize(store, 1, 0.5);
-    Tape tape;
-    const Tensor tokens = random_indices({1, 6}, 4, 11);
-    const std::vector<double> all = values_of(model.logits(tape, tokens).value);
-    const Variable last = model.last_logits(tape, tokens);
-    EXPECT_EQ(last.shape(), Shape({1, 1, 11}));
-    expect_close(values_of(last.value), {all.begin() + 55, all.end()}, 1e-14, "last");
-    expect_close(values_of(model.last_logits(tape, tokens, 3).value),
-                 {all.begin() + 22, all.begin() + 33}, 1e-14, "third");
-  }
-}
-
 TEST(Gpt, ShorterInputsGiveTheSameLogits) {
   for (Positions positions : {Positions::learned, Positions::sinusoidal}) {
     GptConfig config = small;

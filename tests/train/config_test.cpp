@@ -89,6 +89,7 @@ const std::vector<std::pair<std::string, std::string>> other_values = {
     {"train.spike_guard", "6"},
     {"train.spike_window", "50"},
     {"train.label_smoothing", "0.1"},
+    {"train.recompute", "mlp"},
     {"train.log_every", "0"},
     {"train.eval_every", "0"},
     {"train.eval_batches", "0"},

@@ -54,6 +54,10 @@ TEST(Plan, MemoryIsWhatAStepTakes) {
       {"model.tied=false", "model.bias=true"},
       {"model.positions=sinusoidal", "optimizer.name=sgd"},
       {"train.accumulate=4"},
+      {"train.recompute=mlp"},
+      {"train.recompute=mlp", "model.norm=post"},
+      {"train.recompute=block"},
+      {"train.recompute=block", "model.norm=post", "model.layers=6"},
       {"model.width=16", "model.heads=2"},  // the logits matter beside the blocks
       {"model.layers=1", "model.width=128", "train.batch=32"},
       {"model.layers=4", "model.width=128", "train.batch=2"},  // the parameters matter most

@@ -4,119 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "folio/tensor/random.h"
+#include "support/gradcheck.h"
 #include "support/temporary.h"
 
 namespace folio {
 namespace {
 
 using ::testing::HasSubstr;
-
-const std::vector<float> logits = {0.5f, 2.0f, -1.0f, 2.0f, 1.0f};
-
-/// How often each token comes out of many draws.
-std::vector<double> frequencies(const std::vector<float>& values, const SamplingOptions& options) {
-  constexpr int draws = 20000;
-  const RandomStream stream{.seed = 9, .purpose = purpose_of("test"), .step = 0};
-  std::vector<double> result(values.size());
-  for (int i = 0; i < draws; ++i) {
-    result[choose_token(values, options, stream.uniform(i))] += 1.0;
-  }
-  for (double& count : result) count /= draws;
-  return result;
-}
-
-TEST(ChooseToken, GreedyTakesTheFirstOfEquals) {
-  for (double uniform : {0.0, 0.3, 0.999999}) {
-    EXPECT_EQ(choose_token(logits, {.temperature = 0.0}, uniform), 1);
-  }
-}
-
-TEST(ChooseToken, TopKOneIsGreedy) {
-  for (double uniform : {0.0, 0.5, 0.999999}) {
-    EXPECT_EQ(choose_token(logits, {.temperature = 3.0, .top_k = 1}, uniform), 1);
-  }
-}
-
-TEST(ChooseToken, TinyTopPIsGreedy) {
-  for (double uniform : {0.0, 0.5, 0.999999}) {
-    EXPECT_EQ(choose_token(logits, {.temperature = 3.0, .top_p = 1e-9}, uniform), 1);
-  }
-}
-
-TEST(ChooseToken, TinyTemperatureIsGreedy) {
-  const std::vector<float> values = {1e30f, -1e30f, 0.0f};
-  EXPECT_EQ(choose_token(values, {.temperature = 1e-300}, 0.9), 0);
-}
-
-TEST(ChooseToken, FrequenciesFollowTheSoftmax) {
-  const double temperature = 0.7;
-  const std::vector<double> seen = frequencies(logits, {.temperature = temperature});
-  double total = 0.0;
-  for (float logit : logits) total += std::exp(logit / temperature);
-  for (size_t i = 0; i < logits.size(); ++i) {
-    EXPECT_NEAR(seen[i], std::exp(logits[i] / temperature) / total, 0.015) << "token " << i;
-  }
-}
-
-TEST(ChooseToken, TopKKeepsTheMostLikely) {
-  const std::vector<double> seen = frequencies(logits, {.temperature = 1.0, .top_k = 3});
-  EXPECT_EQ(seen[0], 0.0);
-  EXPECT_EQ(seen[2], 0.0);
-  const double total = 2.0 * std::exp(2.0) + std::exp(1.0);
-  EXPECT_NEAR(seen[1], std::exp(2.0) / total, 0.015);
-  EXPECT_NEAR(seen[4], std::exp(1.0) / total, 0.015);
-}
-
-TEST(ChooseToken, TopKBreaksTiesTowardsTheLowerToken) {
-  const std::vector<float> equal(6, 1.0f);
-  const std::vector<double> seen = frequencies(equal, {.temperature = 1.0, .top_k = 2});
-  EXPECT_NEAR(seen[0], 0.5, 0.015);
-  EXPECT_NEAR(seen[1], 0.5, 0.015);
-}
-
-TEST(ChooseToken, TopPKeepsTheSmallestSetThatReachesP) {
-  // Probabilities 0.5, 0.3, 0.15, 0.05.
-  const std::vector<float> values = {std::log(0.05f), std::log(0.5f), std::log(0.15f),
-                                     std::log(0.3f)};
-  const std::vector<double> seen = frequencies(values, {.temperature = 1.0, .top_p = 0.75});
-  EXPECT_EQ(seen[0], 0.0);
-  EXPECT_EQ(seen[2], 0.0);
-  EXPECT_NEAR(seen[1], 0.5 / 0.8, 0.015);
-  EXPECT_NEAR(seen[3], 0.3 / 0.8, 0.015);
-}
-
-TEST(ChooseToken, TopPCountsWhatTopKLeft) {
-  // Of the two that top-k leaves, the first alone has 0.5 / 0.8 = 0.625 of the probability.
-  const std::vector<float> values = {std::log(0.05f), std::log(0.5f), std::log(0.15f),
-                                     std::log(0.3f)};
-  const std::vector<double> seen =
-      frequencies(values, {.temperature = 1.0, .top_k = 2, .top_p = 0.6});
-  EXPECT_EQ(seen[1], 1.0);
-}
-
-TEST(ChooseToken, TemperatureComesBeforeTopP) {
-  // At temperature 0.1 the first token has all but e^-10 of the probability.
-  const std::vector<float> values = {2.0f, 1.0f, 0.0f};
-  const std::vector<double> seen = frequencies(values, {.temperature = 0.1, .top_p = 0.9});
-  EXPECT_EQ(seen[0], 1.0);
-}
-
-TEST(ChooseToken, RefusesWhatIsImpossible) {
-  const auto message = [](const SamplingOptions& options, double uniform = 0.5) {
-    return error_of([&] { choose_token(logits, options, uniform); });
-  };
-  EXPECT_THAT(message({.temperature = -1.0}), HasSubstr("the temperature is -1"));
-  EXPECT_THAT(message({.temperature = std::nan("")}), HasSubstr("the temperature is nan"));
-  EXPECT_THAT(message({.top_k = -2}), HasSubstr("top_k is -2"));
-  EXPECT_THAT(message({.top_p = 0.0}), HasSubstr("top_p is 0"));
-  EXPECT_THAT(message({.top_p = 1.5}), HasSubstr("top_p is 1.5"));
-  EXPECT_THAT(message({}, 1.0), HasSubstr("the random number is 1"));
-  const std::vector<float> broken = {0.0f, std::numeric_limits<float>::quiet_NaN()};
-  EXPECT_THAT(error_of([&] { choose_token(broken, {}, 0.5); }), HasSubstr("token 1 is nan"));
-}
 
 class Generate : public ::testing::Test {
  protected:
@@ -125,8 +21,9 @@ class Generate : public ::testing::Test {
   std::unique_ptr<CharTokenizer> tokenizer_ =
       CharTokenizer::build("abc\n\u00e9\u20ac ", UnknownCharacter::error, "text");
   ParameterStore store_;
-  Gpt model_{Scope(store_), {.vocabulary = tokenizer_->vocabulary(), .layers = 1, .heads = 2,
-                             .width = 8, .context = 20}};
+  Gpt model_{
+      Scope(store_),
+      {.vocabulary = tokenizer_->vocabulary(), .layers = 1, .heads = 2, .width = 8, .context = 20}};
 };
 
 TEST_F(Generate, IsTheSameForTheSameSeed) {
@@ -165,19 +62,30 @@ TEST_F(Generate, SeesTheLastContextTokensOnly) {
             generate(model_, *tokenizer_, "cc" + tail, options));
 }
 
-TEST_F(Generate, ChoosesTheLikeliestNextToken) {
-  // Longer than one padded window and not a power of two.
-  const std::string prompt = "abc abc abc abc ab";
-  Tape tape;
-  const NoRecording no_recording(tape);
-  const std::vector<int32_t> tokens = tokenizer_->encode(prompt, "prompt");
-  const auto length = static_cast<int64_t>(tokens.size());
-  const Variable all = model_.logits(tape, Tensor::from({1, length}, tokens));
-  const std::vector<float> values = all.value.to_vector<float>();
-  const int64_t classes = tokenizer_->vocabulary();
-  const int32_t expected = choose_token(std::span(values).last(classes), {.temperature = 0.0}, 0.0);
-  EXPECT_EQ(generate(model_, *tokenizer_, prompt, {.max_tokens = 1, .temperature = 0.0}),
-            tokenizer_->decode(std::vector<int32_t>{expected}));
+TEST_F(Generate, EachOfSeveralSamplesIsTheSameInCompany) {
+  const SamplingOptions options{.max_tokens = 60, .temperature = 1.0, .seed = 4};
+  const std::vector<std::string> many = generate_samples(model_, *tokenizer_, "ab", options, 19);
+  ASSERT_EQ(many.size(), 19u);
+  EXPECT_EQ(many.front(), generate(model_, *tokenizer_, "ab", options));
+  for (const int64_t count : {1, 2, 16}) {
+    const std::vector<std::string> few =
+        generate_samples(model_, *tokenizer_, "ab", options, count);
+    EXPECT_EQ(few, std::vector(many.begin(), many.begin() + count)) << count;
+  }
+  for (size_t i = 0; i < many.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) EXPECT_NE(many[i], many[j]) << i << " and " << j;
+  }
+}
+
+TEST_F(Generate, AsksTheSystemForNothingOnceUnderWay) {
+  const auto allocations = [] { return allocator(Device::cpu).statistics().system_allocations; };
+  const auto run = [&](int64_t tokens) {
+    generate_samples(model_, *tokenizer_, "ab", {.max_tokens = tokens}, 2);
+  };
+  run(25);  // a full window and a new one
+  const uint64_t before = allocations();
+  run(200);
+  EXPECT_EQ(allocations(), before);
 }
 
 TEST_F(Generate, NamesACharacterThatIsUnknown) {
@@ -188,6 +96,67 @@ TEST_F(Generate, NamesACharacterThatIsUnknown) {
 TEST_F(Generate, RefusesATokenizerOfAnotherModel) {
   const auto other = CharTokenizer::build("ab", UnknownCharacter::error, "text");
   EXPECT_THAT(error_of([&] { generate(model_, *other, "a", {}); }), HasSubstr("2 tokens"));
+}
+
+/// The text by the definition: for each token everything in its window is computed again.
+std::string uncached(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
+                     const SamplingOptions& options) {
+  const RandomStream stream{.seed = options.seed, .purpose = purpose_of("sampling"), .step = 0};
+  const int64_t context = model.config().context, classes = model.config().vocabulary;
+  std::vector<int32_t> tokens = tokenizer.encode(prompt, "prompt");
+  tokens.erase(tokens.begin(), tokens.end() - std::min(std::ssize(tokens), context));
+  Tape tape;
+  const NoRecording no_recording(tape);
+  std::string text;
+  for (int64_t i = 0; i < options.max_tokens; ++i) {
+    const int64_t length = window_length(std::ssize(tokens), context);
+    const std::vector<int32_t> window(tokens.end() - length, tokens.end());
+    const std::vector<float> logits =
+        model.logits(tape, Tensor::from({1, length}, window)).value.to_vector<float>();
+    tokens.push_back(choose_token(std::span(logits).last(classes), options, stream.uniform(i)));
+    text += tokenizer.decode(std::span(tokens).last(1));
+  }
+  return text;
+}
+
+TEST(GenerateCached, IsTokenForTokenWhatComputingAllAgainGives) {
+  const auto tokenizer = CharTokenizer::build("abcdefghi\n ", UnknownCharacter::error, "text");
+  for (int flags = 0; flags < 16; ++flags) {
+    for (const int64_t context : {1, 2, 7, 20}) {
+      const GptConfig config{
+          .vocabulary = tokenizer->vocabulary(),
+          .layers = 2,
+          .heads = 2,
+          .width = 16,
+          .context = context,
+          .dropout = 0.1,
+          .bias = (flags & 1) != 0,
+          .norm = (flags & 2) != 0 ? Norm::post : Norm::pre,
+          .positions = (flags & 4) != 0 ? Positions::sinusoidal : Positions::learned,
+          .tied = (flags & 8) != 0};
+      ParameterStore store;
+      const Gpt model(Scope(store), config);
+      store.initialize(1);
+      randomize(store, 1, 0.5);
+      for (const double temperature : {0.0, 1.0}) {
+        SCOPED_TRACE(testing::Message() << "flags " << flags << " context " << context
+                                        << " temperature " << temperature);
+        // Four new windows for the longest context; one prompt is longer than it.
+        const SamplingOptions options{.max_tokens = 60, .temperature = temperature};
+        for (const char* prompt : {"a", "abc abc abc abc abc abc abc"}) {
+          const std::string text = generate(model, *tokenizer, prompt, options);
+          EXPECT_EQ(text, uncached(model, *tokenizer, prompt, options));
+        }
+      }
+    }
+  }
+}
+
+TEST(WindowLength, GrowsToTheContextAndBeginsAnewWithHalf) {
+  std::vector<int64_t> lengths;
+  for (int64_t count = 1; count <= 13; ++count) lengths.push_back(window_length(count, 6));
+  EXPECT_EQ(lengths, (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 3, 4, 5, 6, 3, 4, 5}));
+  EXPECT_EQ(window_length(9, 1), 1);
 }
 
 }  // namespace
