@@ -47,7 +47,8 @@ Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x, const Var
 
 Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x,
                                         const KeyValueCache::Layer& cache) const {
-  return projection(tape, cached_attention(tape, qkv(tape, x), cache.keys_values, cache.length, heads));
+  return projection(
+      tape, cached_attention(tape, qkv(tape, x), cache.keys_values, cache.length, heads));
 }
 
 }  // namespace folio

@@ -26,8 +26,8 @@ struct MultiHeadAttention {
   /// Queries from x (B, Tq, width), keys and values from memory (B, Tk, width); key_mask (B, Tk).
   Variable operator()(Tape& tape, const Variable& x, const Variable& memory,
                       const Tensor* key_mask = nullptr) const;
-  /// Causal self-attention of new positions to those of the cache and to themselves: x (B, T, width)
-  /// follow the cache's, and join them. While not recording only.
+  /// Causal self-attention of new positions to those of the cache and to themselves: x (B, T,
+  /// width) follow the cache's, and join them. While not recording only.
   Variable operator()(Tape& tape, const Variable& x, const KeyValueCache::Layer& cache) const;
 };
 

@@ -28,9 +28,9 @@ class Gpt {
   Variable logits(Tape& tape, const Tensor& tokens) const;
   /// An empty cache for next_logits().
   KeyValueCache new_cache(int64_t batch) const;
-  /// Reads tokens i32 (B, T) that follow the cache's positions, and adds them to the cache; computes
-  /// nothing again. Result: the logits of the last, (B, 1, V). Throws Error if the context has no
-  /// room for them, or while the tape records.
+  /// Reads tokens i32 (B, T) that follow the cache's positions, and adds them to the cache;
+  /// computes nothing again. Result: the logits of the last, (B, 1, V). Throws Error if the context
+  /// has no room for them, or while the tape records.
   Variable next_logits(Tape& tape, const Tensor& tokens, KeyValueCache& cache) const;
   /// Cross-entropy of the next token, one element. targets i32 (B, T), -1 where ignored; the sum
   /// over targets is divided by valid_targets (0: by the number not ignored here).

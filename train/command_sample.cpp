@@ -32,11 +32,14 @@ std::string complaint_about_seed(const std::string& text) {
 void show(const Options& options, const std::vector<std::string>& texts, bool shown,
           std::string_view learned) {
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (options.samples > 1) print(fmt::format("--- sample {} of {} ---\n", i + 1, options.samples));
+    if (options.samples > 1) {
+      print(fmt::format("--- sample {} of {} ---\n", i + 1, options.samples));
+    }
     if (!shown) print(options.prompt + texts[i]);
     print("\n");
     if (!options.novelty) continue;
-    print(fmt::format("novelty {}\n", describe(longest_verbatim_span(learned, texts[i]), texts[i])));
+    const VerbatimSpan span = longest_verbatim_span(learned, texts[i]);
+    print(fmt::format("novelty {}\n", describe(span, texts[i])));
   }
 }
 

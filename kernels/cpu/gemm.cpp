@@ -149,7 +149,7 @@ Tiles choose_tiles(int64_t m, int64_t n, int64_t k) {
   return {rows, columns, row_tiles, column_tiles};
 }
 
-/// Whether the product is one of a few rows with a matrix whose rows lie in memory as they are read.
+/// Whether the product is one of a few rows with a matrix whose rows lie as they are read.
 template <class T>
 bool has_few_rows(const Product<T>& p) {
   return p.m <= most_few_rows && !p.transpose_a && p.transpose_b;
