@@ -131,5 +131,16 @@ TEST(Files, ReadingNamesThePathAndTheReason) {
               AllOf(StartsWith(large.string()), HasSubstr("11 bytes but at most 10")));
 }
 
+TEST(Files, DirectoriesAreMadeTogetherOrNotAtAll) {
+  const TemporaryDirectory directory;
+  const fs::path a = directory.path() / "a";
+  EXPECT_EQ(make_directories(a / "b" / "c"), (std::vector<fs::path>{a, a / "b", a / "b" / "c"}));
+  EXPECT_EQ(make_directories(a / "b" / "d"), std::vector<fs::path>{a / "b" / "d"});
+  EXPECT_EQ(make_directories(a / "b"), std::vector<fs::path>{});
+  EXPECT_THAT(error_of([&] { make_directories(directory.path() / "e" / std::string(300, 'x')); }),
+              HasSubstr("cannot make the directory: File name too long"));
+  EXPECT_FALSE(fs::exists(directory.path() / "e"));
+}
+
 }  // namespace
 }  // namespace folio
