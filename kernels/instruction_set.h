@@ -10,7 +10,7 @@ struct InstructionSet {
   std::string products;  // of the matrix products: "oneDNN 2.6.3 (AVX2)", "Eigen (SSE2)"
   std::string limit;     // what FOLIO_ISA says; empty where it says nothing
 
-  /// "AVX2 vectors, matrix products by oneDNN 2.6.3 (AVX2)", and the limit if there is one.
+  /// "AVX2 kernels, matrix products by oneDNN 2.6.3 (AVX2)", and the limit if there is one.
   std::string describe() const;
 };
 

@@ -1,33 +1,54 @@
 #include "folio/kernels/instruction_set.h"
 
-#include <hwy/targets.h>
-
 #ifdef FOLIO_HAVE_ONEDNN
 #include <oneapi/dnnl/dnnl.h>
 #endif
 
 #include <array>
-#include <bit>
 #include <cstdlib>
 #include <string_view>
 
 #include "folio/tensor/error.h"
 
-namespace folio {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/instruction_set.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-/// Highway's best target among those compiled that the CPU has and no limit forbids.
-int64_t vector_target() {
-  const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
-  return targets & -targets;  // the better, the lower the bit
-}
+int64_t this_target() { return HWY_TARGET; }
+
+}  // namespace
+}  // namespace folio::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace folio {
+namespace cpu {
+namespace {
+
+HWY_EXPORT(this_target);
+
+/// The target whose kernels run: the better, the lower its bit.
+int64_t vector_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
+
+}  // namespace
+}  // namespace cpu
+
+namespace {
+
+using cpu::vector_target;
 
 std::string name_of_vectors() {
   const int64_t target = vector_target();
 #if HWY_ARCH_X86
   if (target < HWY_AVX2) return "AVX-512";
-  // What lies below SSSE3 is Highway's portable code, compiled for what every x86-64 has.
-  if (target > HWY_SSSE3) return "SSE2";
+  // What lies below SSSE3 is Highway's portable code, compiled for what every x86-64 has; Highway 1.0
+  // has no vectors there.
+  if (target > HWY_SSSE3) return target == HWY_SCALAR ? "SSE2 (no vectors)" : "SSE2";
 #endif
   return hwy::TargetName(target);
 }
@@ -82,6 +103,8 @@ void apply_limit(std::string_view limit) {
   FOLIO_CHECK(i < available, where, "is {}, which this CPU does not have; it can be {}, or unset",
               limit, joined(available));
   hwy::DisableTargets(levels[i].best - 1);
+  // Said twice, for Highway 1.0's SupportedTargets() itself chooses without regard to the limit.
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 #ifdef FOLIO_HAVE_ONEDNN
   if (levels[i].products == 0) return;
   FOLIO_CHECK(dnnl_set_max_cpu_isa(levels[i].products) == dnnl_success, where,
@@ -122,7 +145,7 @@ InstructionSet choose() {
 }  // namespace
 
 std::string InstructionSet::describe() const {
-  return fmt::format("{} vectors, matrix products by {}{}", vectors, products,
+  return fmt::format("{} kernels, matrix products by {}{}", vectors, products,
                      limit.empty() ? "" : fmt::format(", as FOLIO_ISA={} asks", limit));
 }
 
@@ -132,3 +155,4 @@ const InstructionSet& instruction_set() {
 }
 
 }  // namespace folio
+#endif

@@ -135,8 +135,10 @@ void scatter_add(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
       std::fill(out + begin * columns, out + end * columns, T{0});
     });
   }
-  constexpr int64_t line = 64 / sizeof(T);  // a cache line is one thread's
-  const int64_t grain = (grain_rows(std::max<int64_t>(count, 1)) + line - 1) / line * line;
+  constexpr int64_t line = 64 / sizeof(T);      // a cache line is one thread's
+  constexpr int64_t worth_sharing = 256 * 1024;  // of fewer elements, parts of rows cost more
+  const int64_t part = (grain_rows(std::max<int64_t>(count, 1)) + line - 1) / line * line;
+  const int64_t grain = count * columns < worth_sharing ? columns : part;
   parallel_for(columns, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < count; ++i) {
       move_row(out + index[i] * columns + begin, in + i * columns + begin, end - begin, true);

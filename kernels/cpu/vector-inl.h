@@ -104,8 +104,12 @@ HWY_INLINE void map_vectors(bool accumulate, T* y, int64_t n, const F& f, X... x
   }
 }
 
-/// Elements summed in T before the sum goes into a double.
+/// Elements summed in T before the sum goes into a double: few for each sum that rounds by itself.
+#if HWY_TARGET == HWY_SCALAR
+inline constexpr int64_t sum_block = 128;
+#else
 inline constexpr int64_t sum_block = 2048;
+#endif
 
 /// The sum of f(x[i]...) over at most sum_block elements, in T.
 template <class T, class F, class... X>

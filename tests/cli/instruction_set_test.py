@@ -89,11 +89,11 @@ class InstructionSetTest(unittest.TestCase):
         names = {"sse2": "SSE2", "avx2": "AVX2", "avx512": "AVX-512"}
         for isa in self.available:
             said = folio("plan", self.config, isa=isa).stdout
-            self.assertRegex(said, f"{names[isa]} vectors, matrix products by .*, as "
+            self.assertRegex(said, f"{names[isa]}.* kernels, matrix products by .*, as "
                                    f"FOLIO_ISA={isa} asks")
         said = folio("train", self.config, "--run", self.folder / "said", "--set",
                      "train.steps=1").stdout
-        self.assertTrue(re.search(r"^device .* vectors, matrix products by", said, re.M), said)
+        self.assertTrue(re.search(r"^device .* kernels, matrix products by", said, re.M), said)
         self.assertNotIn("FOLIO_ISA", said)
 
     def test_same_bits_with_any_threads_and_rounding_between_sets(self):

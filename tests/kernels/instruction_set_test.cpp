@@ -23,12 +23,12 @@ TEST(InstructionSet, IsWhatWasForced) {
   const char* variable = std::getenv("FOLIO_ISA");
   const std::string limit = variable == nullptr ? "" : variable;
   EXPECT_EQ(set.limit, limit);
-  EXPECT_THAT(set.describe(), testing::StartsWith(set.vectors + " vectors"));
+  EXPECT_THAT(set.describe(), testing::StartsWith(set.vectors + " kernels"));
   EXPECT_THAT(set.describe(), testing::HasSubstr(set.products));
   if (limit.empty()) return;
   const std::map<std::string, std::pair<std::string, std::string>> expected = {
       {"sse2", {"SSE2", "SSE4.1"}}, {"avx2", {"AVX2", "AVX2"}}, {"avx512", {"AVX-512", "AVX-512"}}};
-  EXPECT_EQ(set.vectors, expected.at(limit).first);
+  EXPECT_THAT(set.vectors, testing::StartsWith(expected.at(limit).first));
   if (set.products.starts_with("oneDNN")) {
     EXPECT_THAT(set.products, testing::HasSubstr(expected.at(limit).second));
   }
