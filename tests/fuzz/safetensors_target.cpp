@@ -44,8 +44,8 @@ void run_file(std::string_view input) {
   MemoryFile file;
   file.write(input);
   size_t bytes = 0;
-  for (const auto& [name, tensor] : read_safetensors(file.path()).tensors) {
-    bytes += static_cast<size_t>(tensor.bytes());
+  for (const NamedTensor& entry : read_safetensors(file.path()).tensors) {
+    bytes += static_cast<size_t>(entry.tensor.bytes());
   }
   expect(bytes <= input.size(), "the tensors hold more than the file");
 }
