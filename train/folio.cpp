@@ -69,7 +69,8 @@ int run(int argc, char** argv) {
   program.footer("Example: folio train configs/shakespeare.yaml --run runs/first\n"
                  "         folio sample runs/first --prompt ROMEO:");
   const std::vector<Verb> verbs = {add_train(program), add_sample(program), add_eval(program),
-                                   add_gradcheck(program), add_plan(program)};
+                                   add_gradcheck(program), add_plan(program),
+                                   add_report(program)};
   try {
     check_verb(verbs, argc, argv);
     program.parse(argc, argv);

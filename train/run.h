@@ -2,6 +2,7 @@
 //
 //   config.yaml      resolved, with every default
 //   text.json        which text it learns from, see text_identity.h
+//   machine.json     which program and machine last worked on it, see machine.h
 //   metrics.jsonl    see metrics.h
 //   samples/step_N.txt
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h

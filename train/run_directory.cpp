@@ -6,6 +6,7 @@
 
 #include "folio/tensor/error.h"
 #include "folio/train/files.h"
+#include "folio/train/machine.h"
 
 namespace folio {
 namespace {
@@ -107,6 +108,7 @@ void write_run_files(const OpenedRun& run) {
   }
   replace_durably(run.directory / "config.yaml", to_yaml(run.config));
   replace_durably(run.directory / "text.json", to_json(run.text));
+  replace_durably(run.directory / "machine.json", machine_json());
 }
 
 }  // namespace folio

@@ -24,7 +24,7 @@ struct OpenedRun {
 /// empty; a continued run's keeps its model, data and optimizer. Throws Error.
 OpenedRun open_run(const TrainOptions& options);
 
-/// Makes the directory where needed, and writes config.yaml and text.json.
+/// Makes the directory where needed, and writes config.yaml, text.json and machine.json.
 void write_run_files(const OpenedRun& run);
 
 }  // namespace folio
