@@ -19,6 +19,8 @@ Verb add_eval(CLI::App& program);
 Verb add_gradcheck(CLI::App& program);
 Verb add_plan(CLI::App& program);
 Verb add_report(CLI::App& program);
+Verb add_compare(CLI::App& program);
+Verb add_explain(CLI::App& program);
 
 /// --set for the verbs that read a config: `folio plan CONFIG --set a=1 b=2 --set c=3`.
 void add_overrides(CLI::App& verb, std::vector<std::string>& overrides);

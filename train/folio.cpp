@@ -70,7 +70,8 @@ int run(int argc, char** argv) {
                  "         folio sample runs/first --prompt ROMEO:");
   const std::vector<Verb> verbs = {add_train(program), add_sample(program), add_eval(program),
                                    add_gradcheck(program), add_plan(program),
-                                   add_report(program)};
+                                   add_report(program), add_compare(program),
+                                   add_explain(program)};
   try {
     check_verb(verbs, argc, argv);
     program.parse(argc, argv);

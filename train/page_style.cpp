@@ -37,8 +37,7 @@ h2.run{font-size:1.2rem;margin:2.4rem 0 -1.2rem}h3.run{margin:2.2rem 0 1rem;over
 .sample,.large,.small,.facts{background:var(--card);border:1px solid var(--rule);border-radius:10px}
 .sample{padding:1.2rem 1.3rem 1.4rem;break-inside:avoid}
 .sample .measure{font-size:.85rem;color:var(--quiet);font-variant-numeric:tabular-nums}
-.sample .text{font:.98rem/1.6 var(--serif);white-space:pre-wrap;overflow-wrap:anywhere;margin-top:.9rem;
-max-height:34rem;overflow:hidden}
+.sample .text{font:.98rem/1.6 var(--serif);white-space:pre-wrap;overflow-wrap:anywhere;margin-top:.9rem}
 .prompt{color:var(--accent)}
 .span{margin-top:1.5rem;max-width:46rem;color:var(--quiet)}.span q{font-family:var(--serif);color:var(--text);white-space:pre-wrap;overflow-wrap:anywhere}
 .switches{display:flex;flex-wrap:wrap;gap:.8rem 2.2rem;margin-bottom:1.4rem}
@@ -92,23 +91,36 @@ tr:last-child>*{border-bottom:0}
 .facts td{overflow-wrap:anywhere;min-width:6rem}
 .columns:not(.stacked) td{text-align:right}
 .stacked th[scope=row]{width:16rem}
-.differs td{color:var(--accent);font-weight:600}
+.differs td{font-weight:600}.differs th[scope=row]::after{content:" \2260";color:var(--accent)}
 .notes{color:var(--quiet);padding-left:1.2rem}.notes li{overflow-wrap:anywhere}
 pre{font:.82rem/1.6 var(--mono);background:var(--card);border:1px solid var(--rule);border-radius:10px;
 padding:1.2rem 1.3rem;overflow-x:auto;margin:.8rem 0 0}
+.note{max-width:46rem;color:var(--quiet);margin-bottom:1.6rem}
+.maps{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr));gap:1.3rem;margin:.8rem 0 2.2rem}
+.small .measure{font-size:.8rem;color:var(--quiet);margin:.5rem 0 .3rem;overflow-wrap:anywhere}
+.positions,.positions ul{list-style:none;margin:0;padding:0}
+.positions>li{display:grid;grid-template-columns:11rem 1fr;gap:.4rem 1.4rem;padding:.55rem 0;border-bottom:1px solid var(--rule);break-inside:avoid}
+.positions .after{font:.95rem/1.5 var(--mono);text-align:right;overflow-wrap:anywhere;color:var(--quiet);align-self:center}
+mark{background:var(--accent);color:var(--page);border-radius:3px;padding:0 .15em}
+.positions ul{display:flex;flex-wrap:wrap;gap:.4rem}
+.positions ul li{display:flex;align-items:center;gap:.5rem;padding:.2rem .55rem;background:var(--card);border:1px solid var(--rule);border-radius:6px;font-size:.8rem;font-variant-numeric:tabular-nums}
+.positions .came{border-color:var(--accent);box-shadow:0 0 0 1px var(--accent)}
+.token{font:600 .95rem/1.2 var(--mono)}.bars{width:2.6rem}.bars i{display:block;height:4px;margin:2px 0;background:var(--rule);border-radius:2px;min-width:1px}
+.bars i+i{background:var(--accent)}.bars i{background:var(--quiet)}
 footer{margin-top:4rem;padding-top:1.4rem;border-top:1px solid var(--rule);font-size:.88rem;color:var(--quiet)}
 footer p{max-width:46rem}
 .reading{position:absolute;z-index:2;pointer-events:none;background:var(--text);color:var(--page);border-radius:7px;
 padding:.45rem .7rem;font-size:.82rem;line-height:1.5;white-space:nowrap;font-variant-numeric:tabular-nums}
 .reading b{display:block;font-weight:600}.reading i{display:inline-block;width:.65em;height:.65em;border-radius:50%;margin-right:.5em;background:var(--mark)}
-@media (max-width:760px){body{padding:2rem 1rem 3rem}section{margin-top:3.2rem}.lead{font-size:1.1rem}
+@media (max-width:760px){body{padding:2rem 1rem 3rem}.positions>li{grid-template-columns:1fr}.positions .after{text-align:left}section{margin-top:3.2rem}.lead{font-size:1.1rem}
 .headlines{grid-template-columns:1fr 1fr;gap:1rem}.headlines dd{font-size:1.4rem}
 .large,.small,.facts,.sample{padding-left:1rem;padding-right:1rem}.columns{columns:1}
-.stacked th[scope=row]{width:auto;min-width:8rem}}
+.stacked table{font-size:.78rem}.stacked th[scope=row]{width:auto}.stacked td{min-width:0}
+.stacked th,.stacked td{padding-right:.45rem}}
 @media print{:root{--page:#fff;--card:#fff;--text:#000;--quiet:#444;--rule:#ccc;--accent:#9c2f24}
 body{max-width:none;padding:0;font-size:10.5pt}section{margin-top:2rem}h2{break-after:avoid}
 .switches,.save,.numbers,script{display:none}.curves .variant.narrow{display:none!important}
-.samples{grid-template-columns:1fr 1fr}.sample .text{max-height:none;font-size:9.5pt}
+.samples{grid-template-columns:1fr 1fr}.sample .text{font-size:9.5pt}
 .plots{grid-template-columns:1fr 1fr}pre{white-space:pre-wrap;font-size:7.5pt;border:0;padding:0}}
 )";
 
@@ -180,14 +192,8 @@ std::string page_head(std::string_view title) {
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n"
-      "<style>{}{}{}{}{}</style>\n</head><body>\n",
-      escape_html(title), plot_style(), style, variant_rules(), more_style, [] {
-        std::string swatches;  // outside plots the colors come from the same list
-        for (int i = 0; i < plot_colors; ++i) {
-          swatches += fmt::format(".swatch.color{0}{{--color:var(--color{0})}}\n", i);
-        }
-        return swatches;
-      }());
+      "<style>{}{}{}{}</style>\n</head><body>\n",
+      escape_html(title), plot_style(), style, variant_rules(), more_style);
 }
 
 std::string_view plot_script() { return script; }

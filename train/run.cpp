@@ -12,6 +12,7 @@
 #include "folio/train/progress.h"
 #include "folio/train/run_directory.h"
 #include "folio/train/sampling.h"
+#include "folio/train/tensorboard.h"
 
 namespace folio {
 namespace {
@@ -47,6 +48,7 @@ class Training {
   Progress progress_;
   int64_t first_step_ = 0, last_step_;
   std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<TensorboardWriter> tensorboard_;  // null: not asked for
   std::unique_ptr<ProgressBar> bar_;
   Evaluation evaluation_;  // the latest
   int64_t unwritten_tokens_ = 0;  // since the last line of metrics
@@ -99,6 +101,9 @@ void Training::go() {
   const TrainConfig& config = run_.config.train;
   write_run_files(run_);
   metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
+  if (config.tensorboard) {
+    tensorboard_ = std::make_unique<TensorboardWriter>(run_.directory / "tensorboard");
+  }
   announce();
   bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, config.steps);
   const auto sample_if_asked = [&](int64_t step) {
@@ -131,8 +136,14 @@ void Training::record(const StepResult& result) {
   unwritten_seconds_ += result.seconds;
   const bool last = result.step == last_step_ && run_.config.train.log_every > 0;
   if (is_due(result.step, run_.config.train.log_every) || last) {
-    metrics_->train(result.step, result.loss, result.lr, result.gradient_norm,
-                    static_cast<double>(unwritten_tokens_) / unwritten_seconds_);
+    const double tokens_per_second = static_cast<double>(unwritten_tokens_) / unwritten_seconds_;
+    metrics_->train(result.step, result.loss, result.lr, result.gradient_norm, tokens_per_second);
+    if (tensorboard_) {
+      tensorboard_->scalars(result.step, {{"train/loss", result.loss},
+                                           {"train/lr", result.lr},
+                                           {"train/grad_norm", result.gradient_norm},
+                                           {"train/tokens_per_second", tokens_per_second}});
+    }
     unwritten_tokens_ = 0;
     unwritten_seconds_ = 0.0;
   }
@@ -143,6 +154,9 @@ void Training::evaluate() {
   if (trainer_.corpus().validation().empty()) return;
   evaluation_ = trainer_.evaluate(run_.config.train.eval_batches);
   metrics_->validation(progress_.step, evaluation_.loss);
+  if (tensorboard_) {
+    tensorboard_->scalars(progress_.step, {{"validation/loss", evaluation_.loss}});
+  }
   metrics_->flush();
   progress_.validation_loss = evaluation_.loss;
   const bool best = evaluation_.loss < progress_.best_validation_loss;

@@ -5,6 +5,7 @@
 //   machine.json     which program and machine last worked on it, see machine.h
 //   metrics.jsonl    see metrics.h
 //   samples/step_N.txt
+//   tensorboard/     event files, if train.tensorboard is on
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
 #pragma once
 

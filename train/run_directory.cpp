@@ -15,10 +15,11 @@ namespace fs = std::filesystem;
 
 /// What a continued run may change: how long it goes on, what it reports, where it computes. The
 /// text may lie elsewhere, but must be the same.
-constexpr std::array<std::string_view, 11> changeable = {
+constexpr std::array<std::string_view, 12> changeable = {
     "data.text",          "train.steps",          "train.threads",   "train.device",
     "train.log_every",    "train.eval_every",     "train.sample_at", "train.checkpoint_every",
-    "train.sample_prompt", "train.sample_tokens", "train.sample_temperature"};
+    "train.sample_prompt", "train.sample_tokens", "train.sample_temperature",
+    "train.tensorboard"};
 
 std::string joined(const auto& names) {
   std::string all;

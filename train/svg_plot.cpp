@@ -143,7 +143,7 @@ void Plot::lay_legend() {
     }
     const bool wide = series.style == PlotStyle::band;
     fmt::format_to(std::back_inserter(legend_),
-                   "<g class=\"color{}\"><path class=\"{}\" d=\"M{:.0f} {:.0f}h20\"/>",
+                   "<g class=\"color{}\"><path class=\"key {}\" d=\"M{:.0f} {:.0f}h20\"/>",
                    series.color % plot_colors,
                    series.style == PlotStyle::faint ? "faint" : wide ? "reference" : "line", x,
                    y - 4.0);
@@ -316,21 +316,23 @@ std::string svg_file(std::string_view svg) {
 
 std::string_view plot_style() {
   return R"(
-.plot{--paper:#fffdf8;--ink:#211d18;--soft:#645c51;--grid:#e6dfd2;
---color0:#9c2f24;--color1:#1f5f99;--color2:#8a6400;--color3:#2c7358;--color4:#7a4596;--color5:#5d5d5d;
-font:12.5px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums}
-@media (prefers-color-scheme:dark){.plot{--paper:#1d1a17;--ink:#ece6db;--soft:#aba294;--grid:#38332d;
+:root,.plot{--paper:#fffdf8;--ink:#211d18;--soft:#645c51;--grid:#e6dfd2;
+--color0:#9c2f24;--color1:#1f5f99;--color2:#8a6400;--color3:#2c7358;--color4:#7a4596;--color5:#5d5d5d}
+.plot{font:12.5px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums}
+@media (prefers-color-scheme:dark){:root,.plot{--paper:#1d1a17;--ink:#ece6db;--soft:#aba294;--grid:#38332d;
 --color0:#f08a78;--color1:#7db7ee;--color2:#e3b95a;--color3:#77c9a6;--color4:#c79be6;--color5:#b9b9b9}}
-@media print{.plot{--paper:#fff;--ink:#000;--soft:#444;--grid:#ddd;
+@media print{:root,.plot{--paper:#fff;--ink:#000;--soft:#444;--grid:#ddd;
 --color0:#9c2f24;--color1:#1f5f99;--color2:#8a6400;--color3:#2c7358;--color4:#7a4596;--color5:#5d5d5d}}
 .plot text{fill:var(--soft)}
-.plot .color0{--color:var(--color0)}.plot .color1{--color:var(--color1)}.plot .color2{--color:var(--color2)}
-.plot .color3{--color:var(--color3)}.plot .color4{--color:var(--color4)}.plot .color5{--color:var(--color5)}
+.color0{--color:var(--color0)}.color1{--color:var(--color1)}.color2{--color:var(--color2)}
+.color3{--color:var(--color3)}.color4{--color:var(--color4)}.color5{--color:var(--color5)}
 .plot path{fill:none;stroke-linejoin:round;stroke-linecap:round}
 .plot .axis path{stroke:var(--grid)}.plot .axis .base{stroke:var(--soft)}
 .plot .line{stroke:var(--color);stroke-width:2}
 .plot .faint{stroke:var(--color);stroke-width:1.2;stroke-opacity:.6}
+.plot .key{stroke-opacity:1}
 .plot .reference{stroke:var(--color);stroke-width:1.5;stroke-dasharray:5 4}
+.plot.map text{font-size:7px}.plot.map .paper{fill:var(--grid);fill-opacity:.35}.plot.map .cell{fill:var(--color0)}
 .plot .band{fill:var(--color);fill-opacity:.15;stroke:none}
 .plot .dot{fill:var(--paper);stroke:var(--color);stroke-width:2}
 )";
