@@ -44,7 +44,7 @@ constexpr int64_t most_explained = 64;  // tokens: more would not be seen on a p
 /// hands to its fused kernel. A temperature of 0 leaves the likeliest token alone. Throws Error for
 /// an empty prompt, unknown characters, and a temperature that is negative or not finite.
 Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
-                    double temperature, int64_t candidates = 6);
+                    double temperature, int64_t candidates = 5);
 
 struct ExplainOptions {
   std::filesystem::path run, out;  // out empty: explain.html in the run
