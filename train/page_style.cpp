@@ -89,6 +89,7 @@ tr:last-child>*{border-bottom:0}
 .facts{padding:1.2rem 1.3rem .8rem;margin-bottom:1.3rem;break-inside:avoid}
 .facts h3{font:500 1.15rem/1.4 var(--serif);margin-bottom:.4rem}
 .facts td{overflow-wrap:anywhere;min-width:6rem}
+.number{white-space:nowrap}
 .columns:not(.stacked) td{text-align:right}
 .stacked th[scope=row]{width:16rem}
 .differs td{font-weight:600}.differs th[scope=row]::after{content:" \2260";color:var(--accent)}

@@ -146,7 +146,12 @@ std::string fact_table(const std::vector<ReportRun>& runs, const std::string& ti
         columns, [&](auto& column) { return column[label] != columns.front()[label]; });
     html += fmt::format("<tr{}><th scope=\"row\">{}</th>", differs ? " class=\"differs\"" : "",
                         escape_html(label));
-    for (auto& column : columns) html += fmt::format("<td>{}</td>", escape_html(column[label]));
+    for (auto& column : columns) {
+      const std::string& value = column[label];
+      const bool number = value.size() <= 11 &&
+                          value.find_first_not_of("0123456789,.") == std::string::npos;
+      html += fmt::format("<td{}>{}</td>", number ? " class=\"number\"" : "", escape_html(value));
+    }
     html += "</tr>\n";
   }
   return html + "</tbody></table></div></div>\n";

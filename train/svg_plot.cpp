@@ -18,18 +18,22 @@ struct Scale {
   double low = 0.0, high = 1.0, from = 0.0, to = 1.0;
   bool log = false;
   double operator()(double value) const {
-    const double part = log ? std::log(value / low) / std::log(high / low)
+    const double part = log ? (std::log(value) - std::log(low)) / (std::log(high) - std::log(low))
                             : (value - low) / (high - low);
     return from + part * (to - from);
   }
 };
 
+/// Numbers that can be drawn: differences of larger ones would overflow.
+bool fits(double value) { return std::abs(value) < 1e300; }
+
 bool usable(const PlotPoint& point, bool log_y) {
-  return std::isfinite(point.x) && std::isfinite(point.y) && (!log_y || point.y > 0.0);
+  return fits(point.x) && fits(point.y) && (!log_y || point.y > 1e-300);
 }
 
 std::string count_label(double value) {
   const double size = std::abs(value);
+  if (size >= 1e13) return fmt::format("{:.3g}", value);
   if (size >= 1e9) return fmt::format("{:g}G", value / 1e9);
   if (size >= 1e6) return fmt::format("{:g}M", value / 1e6);
   if (size >= 1000.0) return grouped(std::llround(value));
@@ -107,9 +111,10 @@ void Plot::set_scales() {
   const double room = y_high > y_low ? 0.05 : 0.5;
   if (options_.log_y) {
     if (empty_) y_low = y_high = 1.0;
-    const double factor = std::pow(y_high / y_low, room) * (y_high > y_low ? 1.0 : 1.5);
-    y_low /= factor;
-    y_high *= factor;
+    const double low = std::log(y_low), high = std::log(y_high);
+    const double margin = high > low ? room * (high - low) : 0.4;
+    y_low = std::exp(std::max(low - margin, -700.0));
+    y_high = std::exp(std::min(high + margin, 700.0));
   } else {
     const double margin = y_high > y_low ? room * (y_high - y_low)
                                          : std::max(0.1 * std::abs(y_high), 1e-12);
@@ -203,13 +208,15 @@ void Plot::draw_series(const PlotSeries& series) {
   const bool banded = series.style == PlotStyle::faint || series.style == PlotStyle::band;
   if (banded) {
     const double floor = options_.log_y ? y_.low * 1e-3 : y_.low - 1e3 * (y_.high - y_.low);
-    const auto beyond = [](double y) { return std::clamp(y, -9999.0, 9999.0); };
+    const auto place = [&](double value, double instead) {
+      return std::clamp(y_(std::max(fits(value) ? value : instead, floor)), -9999.0, 9999.0);
+    };
     for (const PlotPoint& point : series.points) {
-      if (usable(point, options_.log_y)) band.emplace_back(x_(point.x), beyond(y_(point.high)));
+      if (usable(point, options_.log_y)) band.emplace_back(x_(point.x), place(point.high, point.y));
     }
     for (auto point = series.points.rbegin(); point != series.points.rend(); ++point) {
       if (!usable(*point, options_.log_y)) continue;
-      band.emplace_back(x_(point->x), beyond(y_(std::max(point->low, floor))));
+      band.emplace_back(x_(point->x), place(point->low, point->y));
     }
   }
   put("<g class=\"color{}\">\n", series.color % plot_colors);
@@ -276,7 +283,7 @@ std::vector<double> axis_ticks(double low, double high, int wanted) {
 }
 
 std::vector<double> log_ticks(double low, double high) {
-  const double decades = std::log10(high / low);
+  const double decades = std::log10(high) - std::log10(low);
   if (decades < 0.3) return axis_ticks(low, high, 5);
   const std::vector<double> multiples =
       decades < 1.2   ? std::vector{1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0}

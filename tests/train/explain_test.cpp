@@ -65,7 +65,9 @@ TEST_F(Explain, MapsTimesValuesAreWhatTheFusedKernelMakes) {
       for (int64_t j = 0; j < length; ++j) {
         const float p = map.probabilities[i * length + j];
         sum += p;
-        if (j > i) EXPECT_EQ(p, 0.0f);
+        if (j > i) {
+          EXPECT_EQ(p, 0.0f);
+        }
       }
       EXPECT_NEAR(sum, 1.0, 1e-6);
       for (int64_t d = 0; d < head_dim; ++d) {

@@ -29,7 +29,7 @@ class Report : public ::testing::Test {
   fs::path path(const std::string& name) const { return directory_.path() / name; }
   fs::path trained(const std::string& name, std::vector<std::string> overrides = {}) {
     for (const char* more : {"train.sample_at=[0, 5, 20]", "train.sample_tokens=30",
-                             "train.checkpoint_every=20", "train.sample_prompt=the "}) {
+                             "train.checkpoint_every=20", "train.sample_prompt=the"}) {
       overrides.insert(overrides.begin(), more);
     }
     testing::internal::CaptureStdout();
@@ -80,7 +80,7 @@ TEST_F(Report, OfOneRun) {
   const std::string html = read_text(run / "report.html");
   expect_sound(html);
   for (const char* said :
-       {"before training", "after 5 steps", "after 20 steps", "<span class=\"prompt\">the </span>",
+       {"before training", "after 5 steps", "after 20 steps", "<span class=\"prompt\">the</span>",
         "validation loss", "id=\"loss-step-linear-wide\"", "id=\"loss-tokens-log-narrow\"",
         "id=\"lr-time-linear\"", "id=\"grad_norm-step-log\"", "id=\"speed-step-linear\"",
         "download=\"loss-step-linear-wide.svg\"", "ln V", "tokens to validate on", "parameters",
