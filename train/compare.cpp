@@ -16,10 +16,12 @@ namespace fs = std::filesystem;
 constexpr double error_rate = 0.05;  // over all pairs together
 
 /// What does not change the measured loss, or is compared by other means.
-constexpr std::string_view set_aside[] = {
-    "data.text",           "train.seed",      "train.threads",       "train.log_every",
-    "train.eval_every",    "train.checkpoint_every", "train.sample_at", "train.sample_prompt",
-    "train.sample_tokens", "train.sample_temperature", "train.tensorboard"};
+constexpr std::string_view set_aside[] = {"data.text",           "train.seed",
+                                          "train.threads",       "train.log_every",
+                                          "train.eval_every",    "train.checkpoint_every",
+                                          "train.sample_at",     "train.sample_prompt",
+                                          "train.sample_tokens", "train.sample_temperature",
+                                          "train.tensorboard"};
 
 std::vector<std::string> differences(const Setting& a, const Setting& b) {
   std::vector<std::string> names = differing_keys(a.config, b.config);
@@ -78,22 +80,24 @@ std::string verdict(const Setting& a, const Setting& b, const std::string& name_
   }
   text += ".\n";
   if (a.config.train.eval_batches != b.config.train.eval_batches) {
-    return text + "  Their losses are measured on different parts of the split: compare runs with "
-                  "the same train.eval_batches.\n";
+    return text +
+           "  Their losses are measured on different parts of the split: compare runs with "
+           "the same train.eval_batches.\n";
   }
   const SampleStatistics sa = statistics_of(a.losses), sb = statistics_of(b.losses);
   if (sa.count < 2 || sb.count < 2) {
-    return text + fmt::format("  {} - {} is {:+.4f}. Whether that is more than chance cannot be "
-                              "said: {} has a single run. Train more seeds of it (three to five).\n",
-                              name_b, name_a, sb.mean - sa.mean,
-                              sa.count < 2 ? name_a : name_b);
+    return text + fmt::format(
+                      "  {} - {} is {:+.4f}. Whether that is more than chance cannot be "
+                      "said: {} has a single run. Train more seeds of it (three to five).\n",
+                      name_b, name_a, sb.mean - sa.mean, sa.count < 2 ? name_a : name_b);
   }
   const double confidence = 1.0 - error_rate / static_cast<double>(pairs);
   const WelchTest test = welch_test(sa, sb, confidence);
-  text += fmt::format("  {} - {} is {:+.4f}, between {:+.4f} and {:+.4f} with {:.4g}% confidence "
-                      "(Welch's t {:.2f}, {:.1f} degrees of freedom, p {:.2g}): ",
-                      name_b, name_a, test.difference, test.low, test.high, 100.0 * confidence,
-                      test.t, test.degrees, test.p);
+  text += fmt::format(
+      "  {} - {} is {:+.4f}, between {:+.4f} and {:+.4f} with {:.4g}% confidence "
+      "(Welch's t {:.2f}, {:.1f} degrees of freedom, p {:.2g}): ",
+      name_b, name_a, test.difference, test.low, test.high, 100.0 * confidence, test.t,
+      test.degrees, test.p);
   if (test.p < 1.0 - confidence) {
     text += fmt::format("{} is better, by more than the seeds explain.\n",
                         test.difference < 0.0 ? name_b : name_a);
@@ -156,9 +160,10 @@ std::string comparison(const std::vector<Setting>& settings) {
     }
   }
   if (pairs > 1) {
-    text += fmt::format("With {} pairs each is tested at {:.2g} (Bonferroni), so that all together "
-                        "err once in twenty at most.\n",
-                        pairs, error_rate / static_cast<double>(pairs));
+    text += fmt::format(
+        "With {} pairs each is tested at {:.2g} (Bonferroni), so that all together "
+        "err once in twenty at most.\n",
+        pairs, error_rate / static_cast<double>(pairs));
   }
   return text;
 }

@@ -135,11 +135,10 @@ std::filesystem::path write_explanation(const ExplainOptions& options) {
       options.out.empty() ? options.run / "explain.html" : options.out;
   FOLIO_CHECK(!std::filesystem::is_directory(out), out.string(),
               "is a directory; name a file with --out");
-  replace_durably(out, explanation_page(explanation,
-                                        {.run = options.run.string(),
-                                         .step = loaded->progress.step,
-                                         .prompt = options.prompt,
-                                         .temperature = options.temperature}));
+  replace_durably(out, explanation_page(explanation, {.run = options.run.string(),
+                                                      .step = loaded->progress.step,
+                                                      .prompt = options.prompt,
+                                                      .temperature = options.temperature}));
   return out;
 }
 

@@ -17,8 +17,8 @@ namespace folio {
 struct ExpectedToken {
   int32_t token = 0;
   std::string text;
-  double probability = 0.0;           // softmax of the logits
-  double sampled_probability = 0.0;   // the same after the temperature
+  double probability = 0.0;          // softmax of the logits
+  double sampled_probability = 0.0;  // the same after the temperature
 };
 
 /// The probabilities of one head: row i, position i's, holds T numbers that sum to 1, those of

@@ -52,9 +52,10 @@ std::string expectations(const Explanation& explanation) {
   for (size_t i = 0; i < explanation.tokens.size(); ++i) {
     std::string before;
     for (size_t j = i >= 12 ? i - 12 : 0; j < i; ++j) before += visible(explanation.tokens[j]);
-    html += fmt::format("<li><p class=\"after\"><span class=\"unseen\">after </span>{}<mark>{}</mark>"
-                        "</p><ul>",
-                        before, visible(explanation.tokens[i]));
+    html += fmt::format(
+        "<li><p class=\"after\"><span class=\"unseen\">after </span>{}<mark>{}</mark>"
+        "</p><ul>",
+        before, visible(explanation.tokens[i]));
     const bool known = i < explanation.came.size();
     bool seen = false;
     for (const ExpectedToken& token : explanation.expected[i]) {
@@ -77,8 +78,9 @@ std::string in_words(const Explanation& explanation, const AttentionMap& map) {
   std::ranges::stable_sort(order, [row](size_t a, size_t b) { return row[a] > row[b]; });
   std::string text;
   for (size_t i = 0; i < std::min<size_t>(3, length); ++i) {
-    text += fmt::format("{}{} at {} ({})", i == 0 ? "" : ", ",
-                        visible(explanation.tokens[order[i]]), order[i] + 1, percent(row[order[i]]));
+    text +=
+        fmt::format("{}{} at {} ({})", i == 0 ? "" : ", ", visible(explanation.tokens[order[i]]),
+                    order[i] + 1, percent(row[order[i]]));
   }
   return text;
 }
@@ -88,7 +90,8 @@ std::string map_svg(const Explanation& explanation, const AttentionMap& map) {
   const auto length = static_cast<int>(explanation.tokens.size());
   const std::string id = fmt::format("layer-{}-head-{}", map.layer + 1, map.head + 1);
   std::string svg = fmt::format(
-      "<svg class=\"plot map\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {0}\" id=\"{1}\" "
+      "<svg class=\"plot map\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {0}\" "
+      "id=\"{1}\" "
       "role=\"img\" aria-labelledby=\"{1}-title {1}-description\">\n<title id=\"{1}-title\">Layer "
       "{2}, head {3}</title>\n<desc id=\"{1}-description\">The last position looks most at: "
       "{4}.</desc>\n",
@@ -113,9 +116,10 @@ std::string map_svg(const Explanation& explanation, const AttentionMap& map) {
   for (int i = 0; i < length; ++i) {
     const double middle = margin + (i + 0.5) * cell;
     const std::string token = visible(explanation.tokens[i]);
-    svg += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>"
-                       "<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
-                       margin / 2, middle + 3.0, token, middle, margin - 4, token);
+    svg += fmt::format(
+        "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>"
+        "<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
+        margin / 2, middle + 3.0, token, middle, margin - 4, token);
   }
   return svg + "</svg>\n";
 }
@@ -125,17 +129,18 @@ std::string maps(const Explanation& explanation) {
   int64_t layer = -1;
   for (const AttentionMap& map : explanation.maps) {
     if (map.layer != layer) {
-      html += fmt::format("{}<h3>Layer {}</h3>\n<div class=\"maps\">\n", layer < 0 ? "" : "</div>\n",
-                          map.layer + 1);
+      html += fmt::format("{}<h3>Layer {}</h3>\n<div class=\"maps\">\n",
+                          layer < 0 ? "" : "</div>\n", map.layer + 1);
       layer = map.layer;
     }
     const std::string svg = map_svg(explanation, map);
-    html += fmt::format("<figure class=\"small\"><figcaption>Head {}</figcaption>{}<p "
-                        "class=\"measure\">From the last: {}.</p><a class=\"save\" "
-                        "download=\"layer-{}-head-{}.svg\" href=\"{}\">Save<span class=\"unseen\"> "
-                        "layer {}, head {}</span> (SVG)</a></figure>\n",
-                        map.head + 1, svg, in_words(explanation, map), map.layer + 1, map.head + 1,
-                        svg_data_uri(svg_file(svg)), map.layer + 1, map.head + 1);
+    html += fmt::format(
+        "<figure class=\"small\"><figcaption>Head {}</figcaption>{}<p "
+        "class=\"measure\">From the last: {}.</p><a class=\"save\" "
+        "download=\"layer-{}-head-{}.svg\" href=\"{}\">Save<span class=\"unseen\"> "
+        "layer {}, head {}</span> (SVG)</a></figure>\n",
+        map.head + 1, svg, in_words(explanation, map), map.layer + 1, map.head + 1,
+        svg_data_uri(svg_file(svg)), map.layer + 1, map.head + 1);
   }
   return html + "</div>\n";
 }
@@ -156,15 +161,17 @@ std::string explanation_page(const Explanation& explanation, const ExplainedMode
                         explanation.tokens_left_out == 1 ? "is" : "are"));
   html += fmt::format(
       "<section aria-labelledby=\"expected\"><h2 id=\"expected\">What it expects next</h2>\n<p "
-      "class=\"note\">After each position the likeliest next tokens: their probability as the model "
+      "class=\"note\">After each position the likeliest next tokens: their probability as the "
+      "model "
       "gives it, and in bold after the temperature {:g}. Framed is the token that does come.</p>\n"
       "{}</section>\n",
       model.temperature, expectations(explanation));
-  html += "<section aria-labelledby=\"attention\"><h2 id=\"attention\">Where it looks</h2>\n<p "
-          "class=\"note\">One map a head. Each row is a position, from the first on top to the last; "
-          "the darker a column, the more of its value comes from that position (the shade goes with "
-          "the square root of the probability). No position sees a later one.</p>\n" +
-          maps(explanation) + "</section>\n";
+  html +=
+      "<section aria-labelledby=\"attention\"><h2 id=\"attention\">Where it looks</h2>\n<p "
+      "class=\"note\">One map a head. Each row is a position, from the first on top to the last; "
+      "the darker a column, the more of its value comes from that position (the shade goes with "
+      "the square root of the probability). No position sees a later one.</p>\n" +
+      maps(explanation) + "</section>\n";
   html += fmt::format("</main>\n<footer><p>Made by folio {}.</p></footer>\n", folio_version());
   return html + "</body></html>\n";
 }

@@ -15,7 +15,8 @@ struct ExplainedModel {
   double temperature = 0.0;
 };
 
-/// Self-contained, without scripts. Attention maps are SVG: a row a position, darker where it looks.
+/// Self-contained, without scripts. Attention maps are SVG: a row a position, darker where it
+/// looks.
 std::string explanation_page(const Explanation& explanation, const ExplainedModel& model);
 
 }  // namespace folio

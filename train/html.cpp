@@ -55,8 +55,8 @@ std::string svg_data_uri(std::string_view svg) {
   std::string result = "data:image/svg+xml,";
   for (const char c : svg) {
     const auto byte = static_cast<uint8_t>(c);
-    const bool plain = byte > 0x20 && byte < 0x7F && std::string_view("%#\"<>&'`{}|\\^").find(c) ==
-                                                        std::string_view::npos;
+    const bool plain = byte > 0x20 && byte < 0x7F &&
+                       std::string_view("%#\"<>&'`{}|\\^").find(c) == std::string_view::npos;
     if (plain) {
       result += c;
     } else {

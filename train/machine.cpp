@@ -44,8 +44,8 @@ std::string machine_json() {
   const nlohmann::ordered_json json = {
       {"folio", folio_version()},
       {"compiler", __VERSION__},
-      {"system", known ? fmt::format("{} {} {}", system.sysname, system.release, system.machine)
-                       : "unknown"},
+      {"system",
+       known ? fmt::format("{} {} {}", system.sysname, system.release, system.machine) : "unknown"},
       {"processor", processor.empty() ? "unknown" : processor},
       {"vectors", vector_instructions()},
       {"logical processors", std::thread::hardware_concurrency()},

@@ -15,7 +15,8 @@ std::string folio_version();
 /// vectors, logical processors, threads in use.
 std::string machine_json();
 
-/// The members of RUN/machine.json in their order, as text; empty if there is none or it is damaged.
+/// The members of RUN/machine.json in their order, as text; empty if there is none or it is
+/// damaged.
 std::vector<std::pair<std::string, std::string>> read_machine(const std::filesystem::path& run);
 
 }  // namespace folio

@@ -87,7 +87,8 @@ class LineHandler : public nlohmann::json_sax<Json> {
 /// NaN, Infinity and -Infinity, as some writers of JSON put them, made null.
 std::string with_nulls(std::string_view text) {
   std::string result(text);
-  for (const std::string_view word : {"-Infinity", "Infinity", "NaN", "-nan", "nan", "-inf", "inf"}) {
+  for (const std::string_view word :
+       {"-Infinity", "Infinity", "NaN", "-nan", "nan", "-inf", "inf"}) {
     for (size_t at = 0; (at = result.find(word, at)) != std::string::npos;) {
       const bool begins = at > 0 && (result[at - 1] == ':' || result[at - 1] == ' ');
       if (begins) result.replace(at, word.size(), "null");

@@ -19,7 +19,8 @@ struct MetricsLine {
 };
 
 /// Fills `line` and returns true, unless `text` is not a JSON object with a whole "step" of at
-/// least 0. Python's NaN and Infinity, which are no JSON, count as null. Other keys are passed over.
+/// least 0. Python's NaN and Infinity, which are no JSON, count as null. Other keys are passed
+/// over.
 bool parse_metrics_line(std::string_view text, MetricsLine& line);
 
 /// Mean, smallest and largest value of neighbouring steps.
@@ -47,7 +48,7 @@ class MetricsSeries {
 
  private:
   int64_t most_points_;
-  int64_t width_ = 1;  // steps a bucket
+  int64_t width_ = 1;                  // steps a bucket
   std::vector<MetricsPoint> buckets_;  // sums instead of means
   int64_t last_step_ = -1, best_step_ = -1;
   double last_value_ = MetricsLine::missing;

@@ -29,7 +29,8 @@ ReferenceBand read_reference(const std::filesystem::path& path) {
   int64_t last = -1;
   for (const ReferencePoint& point : band.points) {
     FOLIO_CHECK(point.step > last && std::isfinite(point.mean) && point.deviation >= 0.0,
-                path.string(), "step {} has mean {} and deviation {}; wanted rising steps, finite "
+                path.string(),
+                "step {} has mean {} and deviation {}; wanted rising steps, finite "
                 "means and deviations of at least 0",
                 point.step, point.mean, point.deviation);
     last = point.step;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <set>
 #include <system_error>
 
@@ -124,8 +125,9 @@ ReportRun read_run(const fs::path& directory) {
   FOLIO_CHECK(fs::is_directory(directory), directory.string(),
               "there is no such run directory; name the --run of a folio train");
   const fs::path config = directory / "config.yaml";
-  FOLIO_CHECK(fs::is_regular_file(config), directory.string(),
-              "this is not a run directory: it has no config.yaml; name the --run of a folio train");
+  FOLIO_CHECK(
+      fs::is_regular_file(config), directory.string(),
+      "this is not a run directory: it has no config.yaml; name the --run of a folio train");
   const fs::path metrics = directory / "metrics.jsonl";
   FOLIO_CHECK(fs::is_regular_file(metrics), directory.string(),
               "the run has no metrics.jsonl to report; train it first (folio train)");
@@ -151,11 +153,10 @@ ReportRun read_run(const fs::path& directory) {
 std::vector<ReportRun> read_runs(const std::vector<fs::path>& directories) {
   std::vector<ReportRun> runs;
   for (const fs::path& directory : directories) runs.push_back(read_run(directory));
+  std::map<std::string, int> uses;
+  for (const ReportRun& run : runs) ++uses[run.name];
   for (ReportRun& run : runs) {  // where two would be called the same, their paths tell them apart
-    const bool unique = std::ranges::count(runs, fs::path(run.name), [](const ReportRun& other) {
-                          return fs::path(other.directory / "").parent_path().filename();
-                        }) <= 1;
-    if (!unique) run.name = run.directory.string();
+    if (uses[run.name] > 1) run.name = run.directory.string();
   }
   return runs;
 }

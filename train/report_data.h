@@ -36,8 +36,8 @@ struct ReportSpan {
 struct ReportRun {
   std::filesystem::path directory;
   std::string name;
-  Config config;               // model.vocabulary is 0 where it could not be found out
-  std::optional<Plan> plan;    // where the vocabulary is known
+  Config config;             // model.vocabulary is 0 where it could not be found out
+  std::optional<Plan> plan;  // where the vocabulary is known
   Metrics metrics;
   std::vector<ReportSample> samples;  // by step; at most most_samples
   int64_t samples_left_out = 0;

@@ -22,14 +22,6 @@ std::string decimals(double value, int digits) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "not known";
 }
 
-/// "4.97 MFLOP".
-std::string human_flops(double flops) {
-  constexpr const char* units[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"};
-  size_t unit = 0;
-  for (; unit + 1 < std::size(units) && flops >= 999.5; ++unit) flops /= 1000.0;
-  return fmt::format("{:.3g} {}", flops, units[unit]);
-}
-
 /// Of the points of the series, so that a slow first step does not count.
 double median(const MetricsSeries& series) {
   std::vector<double> values;
@@ -84,16 +76,15 @@ Facts data_facts(const ReportRun& run) {
 
 Facts training_facts(const ReportRun& run) {
   const int64_t tokens = run.tokens_per_step() * run.metrics.last_step;
-  Facts facts = {
-      {"steps", fmt::format("{} of {}", grouped(run.metrics.last_step),
-                            grouped(run.config.train.steps))},
-      {"tokens a step", fmt::format("{} ({} \u00d7 {})", grouped(run.tokens_per_step()),
-                                    run.config.train.batch, run.config.model.context)},
-      {"tokens seen", grouped(tokens)}};
+  Facts facts = {{"steps", fmt::format("{} of {}", grouped(run.metrics.last_step),
+                                       grouped(run.config.train.steps))},
+                 {"tokens a step", fmt::format("{} ({} \u00d7 {})", grouped(run.tokens_per_step()),
+                                               run.config.train.batch, run.config.model.context)},
+                 {"tokens seen", grouped(tokens)}};
   if (run.text.train_tokens > 0) {
-    facts.emplace_back("times through the text",
-                       decimals(static_cast<double>(tokens) /
-                                    static_cast<double>(run.text.train_tokens), 1));
+    facts.emplace_back(
+        "times through the text",
+        decimals(static_cast<double>(tokens) / static_cast<double>(run.text.train_tokens), 1));
   }
   if (run.plan) {
     facts.emplace_back("arithmetic in all",
@@ -111,8 +102,8 @@ Facts training_facts(const ReportRun& run) {
                        fmt::format("{:.4f}, step {}", run.metrics.val_loss.best_value(),
                                    grouped(run.metrics.val_loss.best_step())));
     const int64_t batches = run.config.train.eval_batches;
-    facts.emplace_back("validation reads", batches == 0 ? "the whole split"
-                                                        : counted(batches, "batch"));
+    facts.emplace_back("validation reads",
+                       batches == 0 ? "the whole split" : counted(batches, "batch"));
   }
   return facts;
 }
@@ -148,8 +139,8 @@ std::string fact_table(const std::vector<ReportRun>& runs, const std::string& ti
                         escape_html(label));
     for (auto& column : columns) {
       const std::string& value = column[label];
-      const bool number = value.size() <= 11 &&
-                          value.find_first_not_of("0123456789,.") == std::string::npos;
+      const bool number =
+          value.size() <= 11 && value.find_first_not_of("0123456789,.") == std::string::npos;
       html += fmt::format("<td{}>{}</td>", number ? " class=\"number\"" : "", escape_html(value));
     }
     html += "</tr>\n";
@@ -161,8 +152,7 @@ std::string fact_table(const std::vector<ReportRun>& runs, const std::string& ti
 
 std::string counted(int64_t number, std::string_view singular) {
   const bool hissing = singular.ends_with("ch") || singular.ends_with("s");
-  return fmt::format("{} {}{}", grouped(number), singular,
-                     number == 1 ? "" : hissing ? "es" : "s");
+  return fmt::format("{} {}{}", grouped(number), singular, number == 1 ? "" : hissing ? "es" : "s");
 }
 
 std::string report_headlines(const std::vector<ReportRun>& runs) {
@@ -236,9 +226,9 @@ std::string report_notes(const std::vector<ReportRun>& runs) {
                             run.metrics.unreadable == 1 ? "is" : "are"));
     }
     if (run.metrics.nulls > 0) {
-      note(run, fmt::format("{} not finite and {} left out.", run.metrics.nulls == 1
-                                ? "One value is"
-                                : grouped(run.metrics.nulls) + " values are",
+      note(run, fmt::format("{} not finite and {} left out.",
+                            run.metrics.nulls == 1 ? "One value is"
+                                                   : grouped(run.metrics.nulls) + " values are",
                             run.metrics.nulls == 1 ? "is" : "are"));
     }
     if (!run.text.why_unknown.empty()) {

@@ -29,11 +29,11 @@ std::string sample_card(const ReportRun& run, const ReportSample& sample) {
   std::string_view text = sample.text;
   while (text.ends_with('\n')) text.remove_suffix(1);
   const std::string& prompt = run.config.train.sample_prompt;
-  const bool prompted = prompt.find_first_not_of(" \n") != std::string::npos &&
-                        text.starts_with(prompt);
+  const bool prompted =
+      prompt.find_first_not_of(" \n") != std::string::npos && text.starts_with(prompt);
   const std::string_view rest = prompted ? text.substr(prompt.size()) : text;
-  const std::string name = sample.step == 0 ? "before training"
-                                            : fmt::format("after {}", counted(sample.step, "step"));
+  const std::string name =
+      sample.step == 0 ? "before training" : fmt::format("after {}", counted(sample.step, "step"));
   const std::string loss = loss_after(run, sample.step);
   return fmt::format(
       "<article class=\"sample\"><h3>{}</h3>{}<p class=\"text\">{}{}</p></article>\n", name,
@@ -69,12 +69,13 @@ std::string samples_html(const std::vector<ReportRun>& runs) {
 }
 
 std::string configs_html(const std::vector<ReportRun>& runs) {
-  std::string html = "<section aria-labelledby=\"config\"><h2 id=\"config\">The whole config</h2>\n";
+  std::string html =
+      "<section aria-labelledby=\"config\"><h2 id=\"config\">The whole config</h2>\n";
   for (const ReportRun& run : runs) {
-    html += fmt::format("<details{}><summary>{}/config.yaml</summary>\n<pre tabindex=\"0\">{}</pre>"
-                        "</details>\n",
-                        runs.size() == 1 ? " open" : "", escape_html(run.name),
-                        escape_html(to_yaml(run.config)));
+    html += fmt::format(
+        "<details{}><summary>{}/config.yaml</summary>\n<pre tabindex=\"0\">{}</pre>"
+        "</details>\n",
+        runs.size() == 1 ? " open" : "", escape_html(run.name), escape_html(to_yaml(run.config)));
   }
   return html + "</section>\n";
 }
@@ -83,8 +84,7 @@ std::string configs_html(const std::vector<ReportRun>& runs) {
 
 std::string report_page(const std::vector<ReportRun>& runs,
                         const std::vector<ReferenceBand>& references) {
-  const std::string title = runs.size() == 1 ? runs.front().name
-                                             : counted(std::ssize(runs), "run");
+  const std::string title = runs.size() == 1 ? runs.front().name : counted(std::ssize(runs), "run");
   std::string html = page_head(fmt::format("{} \u2013 Folio report", title));
   html += fmt::format(
       "<header><p class=\"kicker\">Folio report</p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n{}"
@@ -92,10 +92,11 @@ std::string report_page(const std::vector<ReportRun>& runs,
       escape_html(title), report_introduction(runs), report_headlines(runs));
   html += samples_html(runs);
   html += report_plots(runs, references);
-  html += "<section aria-labelledby=\"facts\"><h2 id=\"facts\">What was trained, on what, and "
-          "where</h2>\n<div class=\"columns" +
-          std::string(runs.size() > 1 ? " stacked" : "") + "\">\n" + report_facts(runs) +
-          "</div>\n" + report_notes(runs) + "</section>\n";
+  html +=
+      "<section aria-labelledby=\"facts\"><h2 id=\"facts\">What was trained, on what, and "
+      "where</h2>\n<div class=\"columns" +
+      std::string(runs.size() > 1 ? " stacked" : "") + "\">\n" + report_facts(runs) + "</div>\n" +
+      report_notes(runs) + "</section>\n";
   html += configs_html(runs);
   html += fmt::format(
       "</main>\n<footer><p>Made by folio {} from metrics.jsonl. Losses are in nats per token; each "

@@ -32,18 +32,18 @@ struct ReportPlot {
 };
 
 struct Axis {
-  std::string key, label, words;
+  std::string key, label;
   double (*of)(const Curve&, const MetricsPoint&);
 };
 
 const std::vector<Axis>& axes() {
   static const std::vector<Axis> all = {
-      {"step", "step", "steps", [](const Curve&, const MetricsPoint& point) { return point.step; }},
-      {"tokens", "tokens", "tokens",
+      {"step", "step", [](const Curve&, const MetricsPoint& point) { return point.step; }},
+      {"tokens", "tokens",
        [](const Curve& curve, const MetricsPoint& point) {
          return point.step * curve.tokens_per_step;
        }},
-      {"time", "training time", "seconds",
+      {"time", "training time",
        [](const Curve&, const MetricsPoint& point) { return point.seconds; }}};
   return all;
 }
@@ -76,7 +76,7 @@ std::vector<ReportPlot> plots_of(const std::vector<ReportRun>& runs,
   }
   for (const ReferenceBand& band : references) {
     Curve curve{fmt::format("{}, {} seeds", band.name, band.seeds), color++, PlotStyle::band, false,
-                static_cast<double>(band.tokens_per_step), {}};
+                static_cast<double>(band.tokens_per_step),          {}};
     for (const ReferencePoint& point : band.points) {
       curve.points.push_back({.step = static_cast<double>(point.step),
                               .seconds = MetricsLine::missing,
@@ -183,9 +183,10 @@ std::string table(const ReportPlot& plot) {
 
 std::string radio(std::string_view name, std::string_view key, std::string_view label,
                   bool checked) {
-  return fmt::format("<input type=\"radio\" name=\"{0}\" id=\"{0}-{1}\"{3}><label "
-                     "for=\"{0}-{1}\">{2}</label>",
-                     name, key, label, checked ? " checked" : "");
+  return fmt::format(
+      "<input type=\"radio\" name=\"{0}\" id=\"{0}-{1}\"{3}><label "
+      "for=\"{0}-{1}\">{2}</label>",
+      name, key, label, checked ? " checked" : "");
 }
 
 /// Six significant digits are more than a plot or a reader can tell apart.
@@ -198,8 +199,9 @@ double rounded(double value) {
 std::string report_plots(const std::vector<ReportRun>& runs,
                          const std::vector<ReferenceBand>& references) {
   const std::vector<ReportPlot> plots = plots_of(runs, references);
-  std::string html = "<section class=\"curves\" aria-labelledby=\"curves\">\n<h2 id=\"curves\">The "
-                     "curves</h2>\n";
+  std::string html =
+      "<section class=\"curves\" aria-labelledby=\"curves\">\n<h2 id=\"curves\">The "
+      "curves</h2>\n";
   if (plots.empty()) return html + "<p>The run has no values yet.</p></section>\n";
   html += "<div class=\"switches\"><fieldset><legend>Across</legend>" +
           radio("x", "step", "steps", true) + radio("x", "tokens", "tokens", false) +

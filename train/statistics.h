@@ -16,10 +16,10 @@ SampleStatistics statistics_of(std::span<const double> values);
 /// Welch's test of two means whose variances may differ (B. L. Welch 1947, "The generalization of
 /// 'Student's' problem when several different population variances are involved", Biometrika 34).
 struct WelchTest {
-  double difference = 0.0;  // mean of b minus mean of a
-  double t = 0.0;           // difference / sqrt(sa^2 / na + sb^2 / nb)
-  double degrees = 0.0;     // Welch-Satterthwaite
-  double p = 1.0;           // two-sided
+  double difference = 0.0;       // mean of b minus mean of a
+  double t = 0.0;                // difference / sqrt(sa^2 / na + sb^2 / nb)
+  double degrees = 0.0;          // Welch-Satterthwaite
+  double p = 1.0;                // two-sided
   double low = 0.0, high = 0.0;  // of the difference, at the confidence asked for
 };
 

@@ -11,7 +11,7 @@
 namespace folio {
 namespace {
 
-constexpr double font_size = 12.5, character_width = 6.7, legend_row = 21.0;
+constexpr double character_width = 6.7, legend_row = 21.0;  // at the font size of plot_style()
 
 /// From a value to a place.
 struct Scale {
@@ -116,8 +116,8 @@ void Plot::set_scales() {
     y_low = std::exp(std::max(low - margin, -700.0));
     y_high = std::exp(std::min(high + margin, 700.0));
   } else {
-    const double margin = y_high > y_low ? room * (y_high - y_low)
-                                         : std::max(0.1 * std::abs(y_high), 1e-12);
+    const double margin =
+        y_high > y_low ? room * (y_high - y_low) : std::max(0.1 * std::abs(y_high), 1e-12);
     const bool from_zero = y_low == 0.0;
     y_low -= from_zero ? 0.0 : margin;
     y_high += margin;
@@ -150,8 +150,10 @@ void Plot::lay_legend() {
     fmt::format_to(std::back_inserter(legend_),
                    "<g class=\"color{}\"><path class=\"key {}\" d=\"M{:.0f} {:.0f}h20\"/>",
                    series.color % plot_colors,
-                   series.style == PlotStyle::faint ? "faint" : wide ? "reference" : "line", x,
-                   y - 4.0);
+                   series.style == PlotStyle::faint ? "faint"
+                   : wide                           ? "reference"
+                                                    : "line",
+                   x, y - 4.0);
     if (series.style == PlotStyle::dots) {
       fmt::format_to(std::back_inserter(legend_),
                      "<circle class=\"dot\" cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"3\"/>", x + 10.0,
@@ -221,7 +223,7 @@ void Plot::draw_series(const PlotSeries& series) {
   }
   put("<g class=\"color{}\">\n", series.color % plot_colors);
   path("band", band, true);
-  path(series.style == PlotStyle::faint ? "faint"
+  path(series.style == PlotStyle::faint  ? "faint"
        : series.style == PlotStyle::band ? "reference"
                                          : "line",
        line, false);
@@ -238,7 +240,8 @@ std::string Plot::draw() {
   lay_legend();
   set_scales();
   const std::string& id = options_.id;
-  put("<svg class=\"plot\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {:.0f}\" id=\"{}\" "
+  put("<svg class=\"plot\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {:.0f}\" "
+      "id=\"{}\" "
       "role=\"img\" aria-labelledby=\"{}-title {}-description\" data-area=\"{:.1f} {:.1f} {:.1f} "
       "{:.1f}\" data-x=\"{:.9g} {:.9g}\">\n",
       options_.width, height_, id, id, id, x_.from, y_.to, x_.to, y_.from, x_.low, x_.high);
@@ -285,10 +288,10 @@ std::vector<double> axis_ticks(double low, double high, int wanted) {
 std::vector<double> log_ticks(double low, double high) {
   const double decades = std::log10(high) - std::log10(low);
   if (decades < 0.3) return axis_ticks(low, high, 5);
-  const std::vector<double> multiples =
-      decades < 1.2   ? std::vector{1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0}
-      : decades < 3.0 ? std::vector{1.0, 2.0, 5.0}
-                      : std::vector{1.0};
+  const std::vector<double> multiples = decades < 1.2
+                                            ? std::vector{1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0}
+                                        : decades < 3.0 ? std::vector{1.0, 2.0, 5.0}
+                                                        : std::vector{1.0};
   const double every = decades < 7.0 ? 1.0 : std::ceil(decades / 6.0);
   std::vector<double> ticks;
   for (double power = std::floor(std::log10(low)); power <= std::log10(high); power += every) {
@@ -301,7 +304,7 @@ std::vector<double> log_ticks(double low, double high) {
 }
 
 std::vector<double> time_ticks(double high, int wanted) {
-  constexpr double steps[] = {1,   2,   5,    10,   15,   30,    60,    120,  300,
+  constexpr double steps[] = {1,   2,   5,    10,   15,   30,    60,    120,   300,
                               600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400};
   if (high < 3.0) return axis_ticks(0.0, high, wanted);
   double step = 86400.0;

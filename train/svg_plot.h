@@ -16,13 +16,13 @@ struct PlotPoint {
 enum class PlotStyle : uint8_t {
   faint,  // a thin line within its band
   line,
-  dots,   // a strong line with a dot at each point, where there are few
-  band,   // a wide dashed line within its band: a reference
+  dots,  // a strong line with a dot at each point, where there are few
+  band,  // a wide dashed line within its band: a reference
 };
 
 struct PlotSeries {
   std::string name;  // in the legend; empty: not there
-  int color = 0;  // counted from 0; after plot_colors they repeat
+  int color = 0;     // counted from 0; after plot_colors they repeat
   PlotStyle style = PlotStyle::line;
   std::vector<PlotPoint> points;  // by x
 };

@@ -52,7 +52,8 @@ std::string double_field(uint32_t field, double value) {
 }
 
 std::string float_field(uint32_t field, double value) {
-  return key(field, fixed32_type) + little_endian(std::bit_cast<uint32_t>(static_cast<float>(value)));
+  return key(field, fixed32_type) +
+         little_endian(std::bit_cast<uint32_t>(static_cast<float>(value)));
 }
 
 double wall_time() {

@@ -95,8 +95,9 @@ TEST_F(Compare, SaysWhenSeedsDifferAsMuch) {
 }
 
 TEST_F(Compare, AsksForMoreSeeds) {
-  EXPECT_THAT(said({run(1, 2.0), run(1, 1.0, {"optimizer.lr=0.02"})}),
-              AllOf(HasSubstr("cannot be said"), HasSubstr("single run"), Not(HasSubstr("better"))));
+  EXPECT_THAT(
+      said({run(1, 2.0), run(1, 1.0, {"optimizer.lr=0.02"})}),
+      AllOf(HasSubstr("cannot be said"), HasSubstr("single run"), Not(HasSubstr("better"))));
   EXPECT_THAT(said({run(1, 2.0), run(2, 2.01), run(1, 1.0, {"optimizer.lr=0.02"}),
                     run(2, 1.01, {"optimizer.lr=0.02"})}),
               HasSubstr("take this as a hint"));
@@ -104,16 +105,19 @@ TEST_F(Compare, AsksForMoreSeeds) {
 }
 
 TEST_F(Compare, WhatOnlyReportsDoesNotMakeASetting) {
-  EXPECT_EQ(read_settings({run(1, 2.0), run(2, 2.0, {"train.threads=1", "train.sample_at=[1]",
-                                                     "train.log_every=3"})})
-                .size(),
-            1u);
+  EXPECT_EQ(
+      read_settings({run(1, 2.0),
+                     run(2, 2.0, {"train.threads=1", "train.sample_at=[1]", "train.log_every=3"})})
+          .size(),
+      1u);
 }
 
 TEST_F(Compare, RefusesWhatCannotBeCompared) {
   EXPECT_THAT(error_of([&] { said({directory_.path()}); }), HasSubstr("not a run"));
   EXPECT_THAT(error_of([&] { said({run(1, 2.0, {}, 10)}); }), HasSubstr("10 of 20 steps"));
-  EXPECT_THAT(error_of([&] { said({run(1, 2.0), run(1, 2.0)}); }),
+  EXPECT_THAT(error_of([&] {
+                said({run(1, 2.0), run(1, 2.0)});
+              }),
               HasSubstr("has the config and the seed, 1"));
   EXPECT_THAT(said({run(1, 2.0), run(1, 2.0, {"train.eval_batches=0"})}),
               HasSubstr("same train.eval_batches"));
@@ -128,10 +132,11 @@ TEST_F(Compare, ReferenceBands) {
   EXPECT_EQ(band.seeds, 2);
   ASSERT_EQ(band.points.size(), 1u);
   EXPECT_EQ(band.points[0].mean, 2.5);
-  for (const char* bad : {"", "{}", R"({"recipe":"t","seeds":[],"tokens_per_step":1,"val_loss":[]})",
-                          R"({"recipe":"t","seeds":[1],"tokens_per_step":1,
+  for (const char* bad :
+       {"", "{}", R"({"recipe":"t","seeds":[],"tokens_per_step":1,"val_loss":[]})",
+        R"({"recipe":"t","seeds":[1],"tokens_per_step":1,
                               "val_loss":[{"step":5,"mean":null,"deviation":0}]})",
-                          R"({"recipe":"t","seeds":[1],"tokens_per_step":1,
+        R"({"recipe":"t","seeds":[1],"tokens_per_step":1,
                               "val_loss":[{"step":5,"mean":1,"deviation":-1}]})"}) {
     write_file(path, bad);
     EXPECT_THAT(error_of([&] { read_reference(path); }), HasSubstr("band.json")) << bad;

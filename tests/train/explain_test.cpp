@@ -99,7 +99,8 @@ TEST_F(Explain, ProbabilitiesBeforeAndAfterTheTemperature) {
     }
     EXPECT_NEAR(sum, 1.0, 1e-12);
     for (const ExpectedToken& token : sharp.expected[i]) {  // a half squares, up to the sum
-      EXPECT_NEAR(token.sampled_probability, token.probability * token.probability / sharpened, 1e-9);
+      EXPECT_NEAR(token.sampled_probability, token.probability * token.probability / sharpened,
+                  1e-9);
     }
     EXPECT_EQ(greedy.expected[i][0].sampled_probability, 1.0);
     EXPECT_EQ(greedy.expected[i][1].sampled_probability, 0.0);
@@ -123,8 +124,8 @@ TEST_F(Explain, RefusesWhatItCannotRead) {
 
 TEST_F(Explain, ThePageEscapesTokens) {
   const Explanation explanation = explain(model_, *tokenizer_, "<a>&\"\n b", 0.8);
-  const std::string html =
-      explanation_page(explanation, {.run = "<run>", .step = 3, .prompt = "<a>", .temperature = 0.8});
+  const std::string html = explanation_page(
+      explanation, {.run = "<run>", .step = 3, .prompt = "<a>", .temperature = 0.8});
   EXPECT_THAT(html, AllOf(HasSubstr("&lt;run&gt;"), HasSubstr("id=\"layer-2-head-2\""),
                           Not(HasSubstr("<a>")), Not(HasSubstr("<run>")), HasSubstr("\u23CE")));
 }

@@ -37,14 +37,17 @@ class Report : public ::testing::Test {
     testing::internal::GetCapturedStdout();
     return path(name);
   }
-  std::string page(const std::vector<fs::path>& runs, const std::vector<fs::path>& references = {}) {
-    return read_text(write_report({.runs = runs, .out = path("page.html"), .references = references}));
+  std::string page(const std::vector<fs::path>& runs,
+                   const std::vector<fs::path>& references = {}) {
+    return read_text(
+        write_report({.runs = runs, .out = path("page.html"), .references = references}));
   }
 
   TemporaryDirectory directory_;
 };
 
-/// Tags that are opened are closed in their order, ids are unique, and nothing comes from elsewhere.
+/// Tags that are opened are closed in their order, ids are unique, and nothing comes from
+/// elsewhere.
 void expect_sound(const std::string& html) {
   const std::set<std::string> empty = {"meta", "input", "br", "!DOCTYPE"};
   std::vector<std::string> open;
@@ -70,8 +73,8 @@ void expect_sound(const std::string& html) {
     if (name == "script" || name == "style") at = html.find("</" + name, at);
   }
   EXPECT_TRUE(open.empty()) << open.back();
-  EXPECT_THAT(html, AllOf(Not(HasSubstr("src=")), Not(HasSubstr("<link")), Not(HasSubstr("@import")),
-                          Not(HasSubstr("href=\"http"))));
+  EXPECT_THAT(html, AllOf(Not(HasSubstr("src=")), Not(HasSubstr("<link")),
+                          Not(HasSubstr("@import")), Not(HasSubstr("href=\"http"))));
 }
 
 TEST_F(Report, OfOneRun) {
@@ -79,13 +82,27 @@ TEST_F(Report, OfOneRun) {
   EXPECT_EQ(write_report({.runs = {run}, .out = {}, .references = {}}), run / "report.html");
   const std::string html = read_text(run / "report.html");
   expect_sound(html);
-  for (const char* said :
-       {"before training", "after 5 steps", "after 20 steps", "<span class=\"prompt\">the</span>",
-        "validation loss", "id=\"loss-step-linear-wide\"", "id=\"loss-tokens-log-narrow\"",
-        "id=\"lr-time-linear\"", "id=\"grad_norm-step-log\"", "id=\"speed-step-linear\"",
-        "download=\"loss-step-linear-wide.svg\"", "ln V", "tokens to validate on", "parameters",
-        "FLOP", "weights", "processor", "longest stretch", "label_smoothing: 0.1",
-        "prefers-color-scheme", "@media print"}) {
+  for (const char* said : {"before training",
+                           "after 5 steps",
+                           "after 20 steps",
+                           "<span class=\"prompt\">the</span>",
+                           "validation loss",
+                           "id=\"loss-step-linear-wide\"",
+                           "id=\"loss-tokens-log-narrow\"",
+                           "id=\"lr-time-linear\"",
+                           "id=\"grad_norm-step-log\"",
+                           "id=\"speed-step-linear\"",
+                           "download=\"loss-step-linear-wide.svg\"",
+                           "ln V",
+                           "tokens to validate on",
+                           "parameters",
+                           "FLOP",
+                           "weights",
+                           "processor",
+                           "longest stretch",
+                           "label_smoothing: 0.1",
+                           "prefers-color-scheme",
+                           "@media print"}) {
     EXPECT_THAT(html, HasSubstr(said));
   }
 }

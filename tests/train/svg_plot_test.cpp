@@ -60,17 +60,17 @@ TEST(SvgPlot, HigherValuesLieHigher) {
   const size_t at = svg.find("class=\"line\" d=\"M");
   ASSERT_NE(at, std::string::npos);
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
-  ASSERT_EQ(std::sscanf(svg.c_str() + at, "class=\"line\" d=\"M%lf %lfL%lf %lf", &x1, &y1, &x2, &y2),
-            4);
+  ASSERT_EQ(
+      std::sscanf(svg.c_str() + at, "class=\"line\" d=\"M%lf %lfL%lf %lf", &x1, &y1, &x2, &y2), 4);
   EXPECT_LT(x1, x2);
   EXPECT_GT(y1, y2);
 }
 
 TEST(SvgPlot, EscapesNames) {
-  const std::string svg = svg_plot(
-      options(), {{"<script>&\"'", 0, PlotStyle::line, {{0, 1, 0, 0}, {1, 2, 0, 0}}}});
-  EXPECT_THAT(svg, AllOf(Not(HasSubstr("<script>")),
-                         HasSubstr("&lt;script&gt;&amp;&quot;&#39;</text>")));
+  const std::string svg =
+      svg_plot(options(), {{"<script>&\"'", 0, PlotStyle::line, {{0, 1, 0, 0}, {1, 2, 0, 0}}}});
+  EXPECT_THAT(
+      svg, AllOf(Not(HasSubstr("<script>")), HasSubstr("&lt;script&gt;&amp;&quot;&#39;</text>")));
 }
 
 TEST(SvgPlot, NeverDrawsWhatIsNoNumber) {
@@ -78,15 +78,15 @@ TEST(SvgPlot, NeverDrawsWhatIsNoNumber) {
   for (const bool log_y : {false, true}) {
     PlotOptions some = options();
     some.log_y = log_y;
-    for (const std::vector<PlotPoint>& points : std::vector<std::vector<PlotPoint>>{
-             {},
-             {{0, nan, nan, nan}},
-             {{0, infinity, 0, infinity}},
-             {{0, 0, 0, 0}},
-             {{5, 3, 3, 3}},
-             {{0, -1, -2, 0}, {1, 0, -1, 1}},
-             {{0, 1e300, 1e300, 1e300}, {1e300, 1e-300, 0, 1e300}},
-             {{nan, 1, 1, 1}, {1, 2, nan, infinity}}}) {
+    for (const std::vector<PlotPoint>& points :
+         std::vector<std::vector<PlotPoint>>{{},
+                                             {{0, nan, nan, nan}},
+                                             {{0, infinity, 0, infinity}},
+                                             {{0, 0, 0, 0}},
+                                             {{5, 3, 3, 3}},
+                                             {{0, -1, -2, 0}, {1, 0, -1, 1}},
+                                             {{0, 1e300, 1e300, 1e300}, {1e300, 1e-300, 0, 1e300}},
+                                             {{nan, 1, 1, 1}, {1, 2, nan, infinity}}}) {
       const std::string svg = svg_plot(some, {{"a", 0, PlotStyle::faint, points}});
       EXPECT_THAT(svg, AllOf(Not(HasSubstr("nan")), Not(HasSubstr("inf ")), HasSubstr("</svg>")));
     }

@@ -24,8 +24,9 @@ TEST(Tensorboard, AnEventByteForByte) {
             std::string("\x09\0\0\0\0\0\0\xf8\x3f"  // 1: 1.5
                         "\x10\xac\x02"              // 2: 300
                         "\x2a\x0a\x0a\x08"          // 5: {1: {
-                        "\x0a\x01" "a"              //   1: "a"
-                        "\x15\0\0\0\x3f",           //   2: 0.5f
+                        "\x0a\x01"
+                        "a"                //   1: "a"
+                        "\x15\0\0\0\x3f",  //   2: 0.5f
                         24));
 }
 
