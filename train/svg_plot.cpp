@@ -37,7 +37,7 @@ std::string count_label(double value) {
   if (size >= 1e9) return fmt::format("{:g}G", value / 1e9);
   if (size >= 1e6) return fmt::format("{:g}M", value / 1e6);
   if (size >= 1000.0) return grouped(std::llround(value));
-  if (size != 0.0 && size < 1e-3) {
+  if (size != 0.0 && size < 1e-4) {
     const double exponent = std::floor(std::log10(size) + 1e-9);
     return fmt::format("{:g}e{:.0f}", value / std::pow(10.0, exponent), exponent);
   }
@@ -107,7 +107,7 @@ void Plot::set_scales() {
   }
   x_low = std::min(x_low, 0.0);
   if (!(x_high > x_low)) x_high = x_low + 1.0;
-  if (!options_.log_y && y_low > 0.0 && y_low < 0.35 * y_high) y_low = 0.0;
+  if (!options_.log_y && y_low > 0.0 && y_low < 0.2 * y_high) y_low = 0.0;
   const double room = y_high > y_low ? 0.05 : 0.5;
   if (options_.log_y) {
     if (empty_) y_low = y_high = 1.0;

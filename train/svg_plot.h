@@ -36,7 +36,7 @@ struct PlotOptions {
   std::string x_label, y_label;
   PlotAxis x_axis = PlotAxis::number;
   bool log_y = false;
-  int width = 400, height = 260;  // of the plot with its axes; the legend adds to the height
+  int width = 360, height = 250;  // of the plot with its axes; the legend adds to the height
 };
 
 constexpr int plot_colors = 6;
