@@ -16,17 +16,6 @@ struct Options {
   std::vector<std::string> overrides;
 };
 
-/// "3.9 GFLOP".
-std::string human_flops(double flops) {
-  const char* units[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"};
-  size_t unit = 0;
-  while (unit + 1 < std::size(units) && flops >= 999.5) {
-    flops /= 1000.0;
-    ++unit;
-  }
-  return fmt::format("{:.{}f} {}", flops, flops >= 99.5 ? 0 : 1, units[unit]);
-}
-
 void plan_config(const Options& options) {
   Config config = load_config(options.config, options.overrides);
   const auto [tokenizer, corpus] = tokenize_text(config);

@@ -48,6 +48,7 @@ struct TrainConfig {
   std::string sample_prompt = "\n";
   int64_t sample_tokens = 200;
   double sample_temperature = 0.8;
+  bool tensorboard = false;        // metrics as event files too, see tensorboard.h
 };
 
 struct Config {

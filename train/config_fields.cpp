@@ -231,6 +231,8 @@ std::vector<ConfigField> make_fields() {
       integer("train.sample_tokens", at(train, &T::sample_tokens), 1, 1'000'000, "their length"),
       number("train.sample_temperature", at(train, &T::sample_temperature), at_least_0,
              "0: always the most likely token"),
+      boolean("train.tensorboard", at(train, &T::tensorboard),
+              "metrics also as event files for TensorBoard"),
 
       choice<O, OptimizerKind>("optimizer.name", at(optimizer, &O::kind),
                                {{"adamw", OptimizerKind::adamw},

@@ -59,6 +59,16 @@ std::string human_bytes(double bytes) {
   return fmt::format("{:.{}f} {}", bytes, unit == 0 || bytes >= 99.95 ? 0 : 1, units[unit]);
 }
 
+std::string human_flops(double flops) {
+  const char* units[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"};
+  size_t unit = 0;
+  while (unit + 1 < std::size(units) && flops >= 999.5) {
+    flops /= 1000.0;
+    ++unit;
+  }
+  return fmt::format("{:.{}f} {}", flops, flops >= 99.5 ? 0 : 1, units[unit]);
+}
+
 std::string human_seconds(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0.0) return "?";
   if (seconds < 59.95) return fmt::format("{:.1f} s", seconds);

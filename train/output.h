@@ -24,6 +24,9 @@ std::string short_number(double value);
 /// Bytes as "3.2 MB" (powers of 1000).
 std::string human_bytes(double bytes);
 
+/// Arithmetic as "3.9 GFLOP" (powers of 1000).
+std::string human_flops(double flops);
+
 /// Seconds as "7.3 s", "2 min 05 s" or "3 h 02 min".
 std::string human_seconds(double seconds);
 

@@ -15,6 +15,7 @@
 #include "folio/train/run_directory.h"
 #include "folio/train/sampling.h"
 #include "folio/train/stop_signal.h"
+#include "folio/train/tensorboard.h"
 
 namespace folio {
 namespace {
@@ -69,6 +70,7 @@ class Training {
   bool best_is_due_ = false;  // to be saved, when the step is done
   int64_t first_step_ = 0, last_step_;
   std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<TensorboardWriter> tensorboard_;  // null: not asked for
   std::unique_ptr<ProgressBar> bar_;
   Evaluation evaluation_;  // the latest
   int64_t unwritten_tokens_ = 0;  // since the last line of metrics
@@ -129,6 +131,9 @@ void Training::announce() {
 void Training::go() {
   write_run_files(run_);
   metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
+  if (config.tensorboard) {
+    tensorboard_ = std::make_unique<TensorboardWriter>(run_.directory / "tensorboard");
+  }
   announce();
   bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, run_.config.train.steps);
   take_steps();
@@ -166,8 +171,14 @@ void Training::record(const StepResult& result) {
   unwritten_seconds_ += result.seconds;
   const bool last = result.step == last_step_ && run_.config.train.log_every > 0;
   if (is_due(result.step, run_.config.train.log_every) || last) {
-    metrics_->train(result.step, result.loss, result.lr, result.gradient_norm,
-                    static_cast<double>(unwritten_tokens_) / unwritten_seconds_);
+    const double tokens_per_second = static_cast<double>(unwritten_tokens_) / unwritten_seconds_;
+    metrics_->train(result.step, result.loss, result.lr, result.gradient_norm, tokens_per_second);
+    if (tensorboard_) {
+      tensorboard_->scalars(result.step, {{"train/loss", result.loss},
+                                           {"train/lr", result.lr},
+                                           {"train/grad_norm", result.gradient_norm},
+                                           {"train/tokens_per_second", tokens_per_second}});
+    }
     unwritten_tokens_ = 0;
     unwritten_seconds_ = 0.0;
   }
@@ -197,6 +208,9 @@ void Training::evaluate() {
   if (trainer_.corpus().validation().empty()) return;
   evaluation_ = trainer_.evaluate(run_.config.train.eval_batches);
   metrics_->validation(progress_.step, evaluation_.loss);
+  if (tensorboard_) {
+    tensorboard_->scalars(progress_.step, {{"validation/loss", evaluation_.loss}});
+  }
   progress_.validation_loss = evaluation_.loss;
   const bool best = evaluation_.loss < progress_.best_validation_loss;
   bar_->line(fmt::format("step {}  validation loss {:.4f}{}", grouped(progress_.step),

@@ -3,8 +3,10 @@
 //   config.yaml      resolved, with every default
 //   text.json        which text it learns from, see text_identity.h
 //   lock             empty; held while a process trains, see run_lock.h
+//   machine.json     which program and machine last worked on it, see machine.h
 //   metrics.jsonl    see metrics.h
 //   samples/step_N.txt
+//   tensorboard/     event files, if train.tensorboard is on
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
 //   blackbox/step_N/   of a step that was not finite, see blackbox_bundle.h
 #pragma once

@@ -7,6 +7,7 @@
 
 #include "folio/tensor/error.h"
 #include "folio/train/files.h"
+#include "folio/train/machine.h"
 #include "folio/train/metrics.h"
 
 namespace folio {
@@ -21,7 +22,7 @@ constexpr auto changeable = std::to_array<std::string_view>({
     "train.log_every",     "train.eval_every",    "train.sample_at",   "train.checkpoint_every",
     "train.sample_prompt", "train.sample_tokens", "train.sample_temperature",
     "train.on_non_finite", "train.max_skips",     "train.spike_guard", "train.spike_window",
-    "train.keep_last",     "train.recompute"});
+    "train.keep_last",     "train.recompute",   "train.tensorboard"});
 
 std::string joined(const auto& names) {
   std::string all;
@@ -191,6 +192,7 @@ void write_run_files(OpenedRun& run) {
   make(run.directory / "checkpoints");
   make(run.directory / "samples");
   made.keep();
+  replace_durably(run.directory / "machine.json", machine_json());
 }
 
 }  // namespace folio

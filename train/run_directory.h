@@ -30,7 +30,7 @@ bool holds_run(const std::filesystem::path& directory);
 /// files; a continued run's keeps its model, data and optimizer. Throws Error.
 OpenedRun open_run(const TrainOptions& options);
 
-/// Makes the directory where needed, and writes text.json and config.yaml. Throws Error; of a new
+/// Makes the directory where needed, and writes text.json, config.yaml and machine.json. Throws Error; of a new
 /// run nothing is left then.
 void write_run_files(OpenedRun& run);
 

@@ -19,7 +19,8 @@ import termios
 import unittest
 
 FOLIO = os.environ.get("FOLIO", "")
-VERBS = ("train", "sample", "eval", "gradcheck", "plan", "profile", "replay", "verify")
+VERBS = ("train", "sample", "eval", "gradcheck", "plan", "profile", "report", "compare", "explain",
+         "replay", "verify")
 
 TEXT = "".join(f"{speaker}:\nSpeak, my lord, of night {i} and day.\n\n"
                for i in range(60) for speaker in ("HAMLET", "GHOST"))
@@ -443,6 +444,30 @@ class UseTest(CliTest):
         for verb in ("plan", "gradcheck"):
             self.assert_error(self.folio(verb, "nowhere.yaml"), "nowhere.yaml")
             self.assert_error(self.folio(verb, self.config, "--set", "data.text=/no.txt"), "/no.txt")
+
+    def test_report(self):
+        page = self.folder / "page.html"
+        result = self.folio("report", self.trained, self.trained, "--out", page)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, f"{page}\n", ""))
+        self.assertIn("after 6 steps", page.read_text(encoding="utf-8"))
+        self.assert_error(self.folio("report", self.folder / "no", "--out", page), "no")
+        self.assert_error(self.folio("report", self.trained, "--out", self.folder), "directory")
+        self.assert_error(self.folio("report", self.trained, "--reference", page), page)
+
+    def test_compare(self):
+        other = self.folder / "other"
+        self.folio("train", self.config, "--run", other, "--set", "train.seed=4")
+        result = self.folio("compare", self.trained, other)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("nothing to compare", result.stdout)
+        self.assert_error(self.folio("compare", self.trained, self.trained), "seed")
+
+    def test_explain(self):
+        page = self.folder / "page.html"
+        result = self.folio("explain", self.trained, "--prompt", "HAM", "--out", page)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, f"{page}\n", ""))
+        self.assertIn("Layer 1, head 2", page.read_text(encoding="utf-8"))
+        self.assert_error(self.folio("explain", self.trained, "--prompt", "\u00e9"), "\u00e9")
 
     def test_lost_output_is_no_success(self):
         for arguments in (("eval", self.trained), ("sample", self.trained), ("plan", self.config),

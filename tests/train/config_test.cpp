@@ -99,6 +99,7 @@ const std::vector<std::pair<std::string, std::string>> other_values = {
     {"train.sample_prompt", "ROMEO"},
     {"train.sample_tokens", "5"},
     {"train.sample_temperature", "0"},
+    {"train.tensorboard", "true"},
     {"optimizer.name", "sgd"},
     {"optimizer.lr", "0.5"},
     {"optimizer.betas", "[0.9, 0.95]"},

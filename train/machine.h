@@ -1,0 +1,22 @@
+// Which program and which machine: machine.json of a run.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace folio {
+
+/// "0.1.0".
+std::string folio_version();
+
+/// As JSON, one member a line: version, compiler, system, processor, its instruction set for
+/// vectors, logical processors, threads in use.
+std::string machine_json();
+
+/// The members of RUN/machine.json in their order, as text; empty if there is none or it is
+/// damaged.
+std::vector<std::pair<std::string, std::string>> read_machine(const std::filesystem::path& run);
+
+}  // namespace folio

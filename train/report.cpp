@@ -1,0 +1,24 @@
+#include "folio/train/report.h"
+
+#include "folio/tensor/error.h"
+#include "folio/train/files.h"
+#include "folio/train/reference_band.h"
+#include "folio/train/report_data.h"
+#include "folio/train/report_page.h"
+
+namespace folio {
+
+std::filesystem::path write_report(const ReportOptions& options) {
+  FOLIO_CHECK(!options.runs.empty(), "report", "no run is given; name at least one");
+  const std::vector<ReportRun> runs = read_runs(options.runs);
+  std::vector<ReferenceBand> references;
+  for (const auto& path : options.references) references.push_back(read_reference(path));
+  std::filesystem::path out = options.out;
+  if (out.empty()) out = runs.size() == 1 ? options.runs.front() / "report.html" : "report.html";
+  FOLIO_CHECK(!std::filesystem::is_directory(out), out.string(),
+              "is a directory; name a file with --out");
+  replace_durably(out, report_page(runs, references));
+  return out;
+}
+
+}  // namespace folio

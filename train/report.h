@@ -1,0 +1,18 @@
+// The `report` verb: runs to one HTML page.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace folio {
+
+struct ReportOptions {
+  std::vector<std::filesystem::path> runs;
+  std::filesystem::path out;  // empty: report.html in the run, or here if there are several
+  std::vector<std::filesystem::path> references;  // files of benchmarks/reference/
+};
+
+/// Writes the page and returns where it is. Throws Error before anything is written.
+std::filesystem::path write_report(const ReportOptions& options);
+
+}  // namespace folio

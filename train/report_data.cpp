@@ -1,0 +1,164 @@
+#include "folio/train/report_data.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <set>
+#include <system_error>
+
+#include "folio/data/corpus.h"
+#include "folio/tensor/error.h"
+#include "folio/train/checkpoint.h"
+#include "folio/train/files.h"
+#include "folio/train/machine.h"
+#include "folio/train/novelty.h"
+#include "folio/train/text_identity.h"
+#include "folio/train/trainer.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t most_sample_bytes = 1 << 20;
+
+/// N of "step_N.txt".
+std::optional<int64_t> sample_step(const std::string& name) {
+  constexpr std::string_view before = "step_", after = ".txt";
+  if (!name.starts_with(before) || !name.ends_with(after)) return std::nullopt;
+  const char* begin = name.data() + before.size();
+  const char* end = name.data() + name.size() - after.size();
+  int64_t step = 0;
+  const auto [stopped, error] = std::from_chars(begin, end, step);
+  if (error != std::errc() || stopped != end || step < 0) return std::nullopt;
+  return step;
+}
+
+/// Of many steps the first, the last, and between them each the nearest to a power of their ratio:
+/// a text changes most in the beginning.
+std::vector<int64_t> chosen_steps(const std::set<int64_t>& steps) {
+  std::vector<int64_t> all(steps.begin(), steps.end());
+  if (all.size() <= most_samples) return all;
+  std::set<int64_t> chosen = {all.front(), all.back()};
+  const double low = std::log(static_cast<double>(all[1])), high = std::log(double(all.back()));
+  for (size_t i = 0; i + 1 < most_samples; ++i) {
+    const double wanted = low + (high - low) * static_cast<double>(i) / (most_samples - 2);
+    chosen.insert(*std::min_element(all.begin() + 1, all.end(), [wanted](int64_t a, int64_t b) {
+      return std::abs(std::log(double(a)) - wanted) < std::abs(std::log(double(b)) - wanted);
+    }));
+  }
+  return {chosen.begin(), chosen.end()};
+}
+
+void read_samples(ReportRun& run) {
+  std::set<int64_t> steps;
+  std::error_code error;
+  for (fs::directory_iterator entry(run.directory / "samples", error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (const auto step = sample_step(entry->path().filename().string())) steps.insert(*step);
+  }
+  for (const int64_t step : chosen_steps(steps)) {
+    const fs::path path = run.directory / "samples" / fmt::format("step_{}.txt", step);
+    run.samples.push_back({step, read_whole(path, most_sample_bytes)});
+  }
+  run.samples_left_out = std::ssize(steps) - std::ssize(run.samples);
+}
+
+int64_t characters_in(std::string_view text) {
+  return std::ranges::count_if(text,
+                               [](char c) { return (static_cast<uint8_t>(c) & 0xC0u) != 0x80u; });
+}
+
+/// The tokenizer of the newest checkpoint that has one, or null.
+std::unique_ptr<Tokenizer> tokenizer_of(const fs::path& directory) {
+  std::vector<fs::path> candidates;
+  for (const auto& [step, path] : list_checkpoints(directory)) candidates.push_back(path);
+  if (const auto best = best_checkpoint(directory)) candidates.push_back(*best);
+  for (auto path = candidates.rbegin(); path != candidates.rend(); ++path) {
+    try {
+      return load_tokenizer(*path);
+    } catch (const Error&) {  // damaged: an older one may do
+    }
+  }
+  return nullptr;
+}
+
+/// The longest stretch of the last sample, without its prompt, that stands in the training text.
+void find_span(ReportRun& run, std::string_view training_text) {
+  const ReportSample& last = run.samples.back();
+  std::string_view written = last.text;
+  if (written.starts_with(run.config.train.sample_prompt)) {
+    written.remove_prefix(run.config.train.sample_prompt.size());
+  }
+  if (written.ends_with('\n')) written.remove_suffix(1);  // the file's own
+  const VerbatimSpan span = longest_verbatim_span(training_text, written);
+  if (span.length == 0) return;
+  const std::string text(written.substr(span.sample_offset, span.length));
+  run.span = ReportSpan{last.step, characters_in(text), text};
+}
+
+void read_text_of(ReportRun& run) {
+  std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(run.directory);
+  try {
+    const TextIdentity recorded = read_text_identity(run.directory);
+    run.text.path = recorded.path.string();
+    run.text.bytes = recorded.bytes;
+    run.text.hash = recorded.hash;
+    const TextIdentity identity = find_run_text(run.directory, run.config);
+    const std::string text = read_file(identity.path);
+    if (!tokenizer) tokenizer = build_tokenizer(run.config.data, text, identity.path.string());
+    const Corpus corpus =
+        make_corpus(identity.path, text, *tokenizer, run.config.data.validation_fraction,
+                    run.config.model.context);
+    run.text.characters = characters_in(text);
+    run.text.tokens = std::ssize(corpus.tokens);
+    run.text.train_tokens = corpus.train_tokens;
+    if (!run.samples.empty()) find_span(run, tokenizer->decode(corpus.train()));
+  } catch (const Error& error) {
+    run.text.why_unknown = error.what();
+  }
+  if (tokenizer) run.config.model.vocabulary = tokenizer->vocabulary();
+}
+
+ReportRun read_run(const fs::path& directory) {
+  FOLIO_CHECK(fs::is_directory(directory), directory.string(),
+              "there is no such run directory; name the --run of a folio train");
+  const fs::path config = directory / "config.yaml";
+  FOLIO_CHECK(
+      fs::is_regular_file(config), directory.string(),
+      "this is not a run directory: it has no config.yaml; name the --run of a folio train");
+  const fs::path metrics = directory / "metrics.jsonl";
+  FOLIO_CHECK(fs::is_regular_file(metrics), directory.string(),
+              "the run has no metrics.jsonl to report; train it first (folio train)");
+  const Config loaded = load_config(config);
+  ReportRun run{.directory = directory,
+                .name = fs::absolute(directory / "").lexically_normal().parent_path().filename(),
+                .config = loaded,
+                .plan = {},
+                .metrics = read_metrics(metrics, loaded.train.batch * loaded.model.context),
+                .samples = {},
+                .samples_left_out = 0,
+                .text = {},
+                .machine = read_machine(directory),
+                .span = {}};
+  read_samples(run);
+  read_text_of(run);
+  if (run.config.model.vocabulary > 0) run.plan = make_plan(run.config);
+  return run;
+}
+
+}  // namespace
+
+std::vector<ReportRun> read_runs(const std::vector<fs::path>& directories) {
+  std::vector<ReportRun> runs;
+  for (const fs::path& directory : directories) runs.push_back(read_run(directory));
+  std::map<std::string, int> uses;
+  for (const ReportRun& run : runs) ++uses[run.name];
+  for (ReportRun& run : runs) {  // where two would be called the same, their paths tell them apart
+    if (uses[run.name] > 1) run.name = run.directory.string();
+  }
+  return runs;
+}
+
+}  // namespace folio

@@ -1,0 +1,15 @@
+// The HTML page of a report: self-contained, readable without scripts, on a phone and on paper.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "folio/train/reference_band.h"
+#include "folio/train/report_data.h"
+
+namespace folio {
+
+std::string report_page(const std::vector<ReportRun>& runs,
+                        const std::vector<ReferenceBand>& references);
+
+}  // namespace folio
