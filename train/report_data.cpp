@@ -7,14 +7,13 @@
 #include <set>
 #include <system_error>
 
-#include "folio/data/corpus.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint.h"
 #include "folio/train/files.h"
 #include "folio/train/machine.h"
 #include "folio/train/novelty.h"
 #include "folio/train/text_identity.h"
-#include "folio/train/trainer.h"
+#include "folio/train/tokenized_text.h"
 
 namespace folio {
 namespace {
@@ -105,13 +104,12 @@ void read_text_of(ReportRun& run) {
     run.text.path = recorded.path.string();
     run.text.bytes = recorded.bytes;
     run.text.hash = recorded.hash;
-    const TextIdentity identity = find_run_text(run.directory, run.config);
-    const std::string text = read_file(identity.path);
-    if (!tokenizer) tokenizer = build_tokenizer(run.config.data, text, identity.path.string());
-    const Corpus corpus =
-        make_corpus(identity.path, text, *tokenizer, run.config.data.validation_fraction,
-                    run.config.model.context);
-    run.text.characters = characters_in(text);
+    Config config = run.config;
+    config.data.text = find_run_text(run.directory, config).path.string();
+    TokenizedText text = tokenize_text(config, std::move(tokenizer));
+    tokenizer = std::move(text.tokenizer);
+    const Corpus& corpus = text.corpus;
+    run.text.characters = characters_in(tokenizer->decode(corpus.tokens));
     run.text.tokens = std::ssize(corpus.tokens);
     run.text.train_tokens = corpus.train_tokens;
     if (!run.samples.empty()) find_span(run, tokenizer->decode(corpus.train()));

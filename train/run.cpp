@@ -131,7 +131,7 @@ void Training::announce() {
 void Training::go() {
   write_run_files(run_);
   metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
-  if (config.tensorboard) {
+  if (run_.config.train.tensorboard) {
     tensorboard_ = std::make_unique<TensorboardWriter>(run_.directory / "tensorboard");
   }
   announce();
