@@ -73,7 +73,7 @@ std::string to_table(const Profile& profile) {
   text += fmt::format(
       "\nTimes are means over the faster half of {} steps. GFLOP: matrix products, without what\n"
       "the causal mask hides. MB: every tensor that a kernel reads or writes, once. GEMM, copy:\n"
-      "what part of the time the same products alone (below), or a copy of as many bytes, would take.\n\n",
+      "what part of its time the same products alone (below), or copying as many bytes, take.\n\n",
       profile.steps);
   text += products_table(profile);
   text += fmt::format(
