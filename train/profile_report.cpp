@@ -71,18 +71,15 @@ std::string to_table(const Profile& profile) {
   std::string text = fmt::format("{} threads, {}\n\n", threads(), instruction_set().describe());
   text += ops_table(profile);
   text += fmt::format(
-      "\nTimes are means over the faster half of {} steps. GFLOP: matrix products, without what "
-      "the\n"
-      "causal mask hides. MB: every tensor that a kernel reads or writes, once. GEMM, copy: the "
-      "time\n"
-      "of the same products alone (below), and of copying as many bytes, over the op's time.\n\n",
+      "\nTimes are means over the faster half of {} steps. GFLOP: matrix products, without what\n"
+      "the causal mask hides. MB: every tensor that a kernel reads or writes, once. GEMM, copy:\n"
+      "what part of its time the same products alone (below), or copying as many bytes, take.\n\n",
       profile.steps);
   text += products_table(profile);
   text += fmt::format(
       "\nEach product by itself, by {}, with threads as it chooses, the best of\n"
-      "several; attention's, one a head and sequence, shared among threads whole, of which the "
-      "part\n"
-      "counts that the mask shows.\n\n",
+      "several; attention's, one a head and sequence, shared among threads whole, of which that\n"
+      "part counts that the mask shows.\n\n",
       instruction_set().products);
   text += fmt::format("a token           {:.3f} MFLOP (planned: {:.3f})\n",
                       profile.flops() / tokens * 1e-6, profile.planned_flops / tokens * 1e-6);

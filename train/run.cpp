@@ -105,8 +105,10 @@ Training::Training(OpenedRun run, int64_t last_step)
 void Training::announce() {
   const Config& config = run_.config;
   const Corpus& corpus = trainer_.corpus();
-  print(fmt::format("reading {}: {} tokens, {} different; {} train, {} validation\n",
+  const bool characters = trainer_.tokenizer().kind() == "char";
+  print(fmt::format("reading {}: {} {}, {} different; {} train, {} validation\n",
                     corpus.path.string(), grouped(std::ssize(corpus.tokens)),
+                    characters ? "characters" : "tokens",
                     grouped(trainer_.tokenizer().vocabulary()), grouped(std::ssize(corpus.train())),
                     grouped(std::ssize(corpus.validation()))));
   print(fmt::format("model   {} layers, {} heads, width {}, context {}: {} parameters\n",

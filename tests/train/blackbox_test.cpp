@@ -262,7 +262,7 @@ TEST_F(BlackBoxTest, EveryMissingOrDamagedFileIsNamed) {
   for (const auto& entry : fs::recursive_directory_iterator(bundle)) {
     if (entry.is_regular_file()) files.push_back(entry.path());
   }
-  ASSERT_EQ(files.size(), 9u);
+  ASSERT_EQ(files.size(), 10u);
   for (const fs::path& file : files) {
     const std::string content = read_text(file);
     fs::remove(file);

@@ -107,7 +107,7 @@ TEST(ConfigErrors, WrongTypesAreRefused) {
       {"model: {norm: pree}",
        "x.yaml:1:15: model.norm: \"pree\" is not one of: pre, post; is pre meant?"},
       {"model: {norm: none}", "x.yaml:1:15: model.norm: \"none\" is not one of: pre, post"},
-      {"data: {tokenizer: word}", "x.yaml:1:19: data.tokenizer: \"word\" is not one of: char"},
+      {"data: {tokenizer: word}", "x.yaml:1:19: data.tokenizer: \"word\" is not one of: char, synthetic"},
       {"model: 3", "x.yaml:1:8: model: found \"3\" where the keys of the section belong"},
       {"model: [a]", "x.yaml:1:8: model: found a list where the keys of the section belong"},
       {"- a",

@@ -63,6 +63,7 @@ TEST(Config, AliasesOfScalarsWork) {
 
 // A value other than the default for every key.
 const std::vector<std::pair<std::string, std::string>> other_values = {
+    {"data.vocabulary", "7"},
     {"data.text", "sonnets"},
     {"data.unknown_character", "replace"},
     {"data.validation_fraction", "0"},
@@ -117,7 +118,7 @@ TEST(Config, EveryKeyCanBeSetWrittenAndCompared) {
     EXPECT_THAT(differing_keys(config, Config{}), ElementsAre(key));
     EXPECT_THAT(differing_keys(parse(to_yaml(config)), config), IsEmpty()) << key;
   }
-  // No key is missing above: one line each, and data.tokenizer, which has one value only.
+  // No key is missing above: one line each, and data.tokenizer, which changes with data.text only.
   const std::string yaml = to_yaml(Config{});
   size_t keys = 0;
   for (size_t at = yaml.find("\n  "); at != yaml.npos; at = yaml.find("\n  ", at + 1)) ++keys;
