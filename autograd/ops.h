@@ -1,6 +1,6 @@
 // Every differentiable operation, once. Shapes in comments: B samples, T positions, C columns
-// (channels), V classes. Unless said otherwise tensors are f32 or f64, all of one type, and every
-// op throws Error, naming itself and the shapes seen and wanted, when they do not fit.
+// (channels), V classes. Unless said otherwise tensors are bf16, f32 or f64, all of one type, and
+// every op throws Error, naming itself and the shapes seen and wanted, when they do not fit.
 #pragma once
 
 #include <cstdint>
@@ -123,8 +123,9 @@ struct LossOptions {
   int32_t ignored_index = -1;    // targets of this value do not count
   int64_t valid_targets = 0;     // what the sum is divided by; 0: the number not ignored
 };
-/// Mean of -log softmax(logits)[target], one element: logits (..., V), targets i32 (...). With
-/// smoothing epsilon the target distribution is (1 - epsilon) onehot + epsilon / V.
+/// Mean of -log softmax(logits)[target], one element (f32 where logits are bf16): logits (..., V),
+/// targets i32 (...). With smoothing epsilon the target distribution is (1 - epsilon) onehot +
+/// epsilon / V.
 Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& targets,
                        const LossOptions& options = {});
 /// The same for logits that nobody else needs: their memory becomes that of their gradient, where no

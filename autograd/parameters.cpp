@@ -14,7 +14,7 @@ namespace {
 template <class T>
 void draw(const Parameter& parameter, uint64_t seed) {
   const RandomStream stream{.seed = seed, .purpose = purpose_of(parameter.name), .step = 0};
-  T* values = parameter.value.data<T>();
+  T* values = parameter.master.data<T>();
   const int64_t n = parameter.shape.numel();
   const double value = parameter.init.value;
   switch (parameter.init.kind) {
@@ -52,18 +52,22 @@ Parameter& ParameterStore::create(std::string name, const Shape& shape, const In
 void ParameterStore::initialize(uint64_t seed) {
   FOLIO_CHECK(!values_, "parameters", "initialize() was called twice");
   FOLIO_CHECK(numel_ > 0, "parameters", "the model has no parameters");
-  values_ = Tensor({numel_}, dtype_, device_);
-  gradients_ = Tensor({numel_}, dtype_, device_);
+  const DType master = accumulator_of(dtype_);
+  values_ = Tensor({numel_}, master, device_);
+  if (dtype_ != master) rounded_values_ = Tensor({numel_}, dtype_, device_);
+  gradients_ = Tensor({numel_}, master, device_);
   kernels_for(device_).fill(gradients_, 0.0);
+  const Tensor& seen_by_ops = rounded_values_ ? rounded_values_ : values_;
   int64_t decayed = 0, others = decayed_numel_;
   for (Parameter& parameter : parameters_) {
     int64_t& next = parameter.decay ? decayed : others;
     parameter.offset = next;
     next += parameter.shape.numel();
-    parameter.value = values_.view(parameter.offset, parameter.shape);
+    parameter.master = values_.view(parameter.offset, parameter.shape);
+    parameter.value = seen_by_ops.view(parameter.offset, parameter.shape);
     parameter.grad = gradients_.view(parameter.offset, parameter.shape);
     parameter.slot = {.shape = parameter.shape,
-                      .dtype = dtype_,
+                      .dtype = master,
                       .grad = parameter.grad,
                       .written = false,
                       .persistent = true};
@@ -73,6 +77,11 @@ void ParameterStore::initialize(uint64_t seed) {
       draw<float>(parameter, seed);
     }
   }
+  masters_changed();
+}
+
+void ParameterStore::masters_changed() {
+  if (rounded_values_) kernels_for(device_).copy({&rounded_values_, false}, values_);
 }
 
 Parameter& ParameterStore::find(std::string_view name) {

@@ -23,25 +23,30 @@ struct Init {
   static Init uniform(double bound) { return {Kind::uniform, bound}; }
 };
 
-/// One trained tensor. `value` is what ops compute with; `grad` collects its gradient. Both are
-/// views of the store's slabs and are empty before ParameterStore::initialize().
+/// One trained tensor. `value` is what ops compute with; `grad` collects its gradient; `master` is
+/// what is trained and saved. They are views of the store's slabs and are empty before
+/// ParameterStore::initialize(). Unless values are bf16, master and value are the same memory.
 struct Parameter {
   std::string name;  // dotted: "blocks.3.attention.qkv.weight"
   Shape shape;
   Init init;
   bool decay = false;  // weight decay acts on matrices (rank >= 2) only
   int64_t offset = 0;  // of its first element in the slabs
-  Tensor value, grad;
+  Tensor value, master, grad;
   GradSlot slot;
 
   /// The parameter as an input of ops.
   Variable variable() { return {value, &slot}; }
 };
 
-/// Owns every parameter of a model. Values and gradients are one allocation each: first all
+/// Owns every parameter of a model. Masters and gradients are one allocation each: first all
 /// parameters that decay, then the others, each in order of creation.
+///
+/// In bf16, masters and gradients are f32, and a third slab holds the masters rounded to bf16: the
+/// copy that ops compute with. The optimizer writes both in one pass.
 class ParameterStore {
  public:
+  /// dtype: what ops compute with.
   explicit ParameterStore(DType dtype = DType::f32, Device device = Device::cpu)
       : dtype_(dtype), device_(device) {}
   ParameterStore(const ParameterStore&) = delete;
@@ -64,8 +69,14 @@ class ParameterStore {
   int64_t numel() const { return numel_; }
   /// The first so many elements of the slabs decay.
   int64_t decayed_numel() const { return decayed_numel_; }
+  /// The masters.
   const Tensor& values() const { return values_; }
+  /// The masters rounded to bf16; empty unless dtype() is bf16.
+  const Tensor& rounded_values() const { return rounded_values_; }
   const Tensor& gradients() const { return gradients_; }
+
+  /// After the masters were written by others than the optimizer: what ops compute with follows.
+  void masters_changed();
 
   /// Before the first backward of a step: gradients will be overwritten, not added to.
   void start_gradients();
@@ -77,7 +88,7 @@ class ParameterStore {
   Device device_;
   std::deque<Parameter> parameters_;
   int64_t numel_ = 0, decayed_numel_ = 0;
-  Tensor values_, gradients_;
+  Tensor values_, rounded_values_, gradients_;
 };
 
 /// A place in a model: creates parameters under a dotted name.

@@ -5,9 +5,9 @@
 
 namespace folio {
 
-/// Where the gradient of one value collects during the backward pass. It knows the value's shape
-/// and type but does not keep the value alive: a closure that needs only the gradient captures the
-/// slot alone.
+/// Where the gradient of one value collects during the backward pass. It knows the gradient's shape
+/// and type (the value's, but f32 for a parameter of which ops see a bf16 copy) but does not keep
+/// the value alive: a closure that needs only the gradient captures the slot alone.
 struct GradSlot {
   Shape shape;
   DType dtype = DType::f32;

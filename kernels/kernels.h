@@ -2,7 +2,10 @@
 // only. Their callers (autograd/ops) have checked shapes and types and allocated every output.
 //
 // Conventions, for every entry:
-// - tensors are contiguous, of one floating type (f32 or f64) unless a comment says i32;
+// - tensors are contiguous, of one floating type (bf16, f32 or f64) unless a comment says i32;
+// - where they are bf16, arithmetic is in f32 and each result is rounded once, to nearest even; a
+//   GradTarget may then be f32 (a parameter's gradient), and what is said to be an accumulator
+//   always is;
 // - "rows" are all dimensions but the last, "columns" is the last;
 // - a GradTarget is overwritten or added to as it says; an empty one is left out;
 // - the result does not depend on the number of threads: reductions run in a fixed order.
@@ -63,9 +66,10 @@ struct Kernels {
   // --- memory ---------------------------------------------------------------------------------
   /// Every element of y (any type) becomes value.
   void (*fill)(const Tensor& y, double value);
-  /// y = x or y += x, elementwise, of equal numel.
+  /// y = x or y += x, elementwise, of equal numel. Overwritten, y may also be bf16 where x is f32.
   void (*copy)(GradTarget y, const Tensor& x);
-  /// y = factor * x or y += factor * x; factor is a tensor of one element. y may be x.
+  /// y = factor * x or y += factor * x; factor is a tensor of one element, an accumulator.
+  /// y may be x.
   void (*scale)(GradTarget y, const Tensor& x, const Tensor& factor);
 
   // --- elementwise ----------------------------------------------------------------------------
@@ -99,13 +103,14 @@ struct Kernels {
   /// Axis i of y is axis axes[i] of x (rank of x entries are used).
   void (*permute)(GradTarget y, const Tensor& x, const std::array<int, 4>& axes);
   /// Indices [x_start, x_start + length) of x along axis go to [y_start, ...) of y; the rest of y
-  /// is left alone. x and y agree in every other dimension. x and y of any type but bf16
-  /// (i32: no accumulation).
+  /// is left alone. x and y agree in every other dimension. x and y of any type (i32: no
+  /// accumulation).
   void (*copy_range)(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start,
                      int64_t length, int axis);
   /// y row i = table row indices[i]; table (V, C), indices i32 of any shape, checked by the caller.
   void (*gather_rows)(const Tensor& y, const Tensor& table, const Tensor& indices);
-  /// dtable row indices[i] += dy row i, in the order of i (dtable is zeroed first if overwritten).
+  /// dtable row indices[i] += dy row i, in the order of i (dtable is zeroed first if overwritten). In
+  /// a bf16 dtable each addition rounds.
   void (*scatter_add_rows)(GradTarget dtable, const Tensor& indices, const Tensor& dy);
   /// y (B, T, C) = table row tokens[b, t] + positions row t; tokens i32 (B, T), positions (>= T, C).
   void (*embedding_forward)(const Tensor& y, const Tensor& tokens, const Tensor& table,
@@ -120,13 +125,13 @@ struct Kernels {
                  bool transpose_b);
   /// z = x weight^T + bias; y = activation(z). x (..., I), weight (O, I), bias (O) or empty.
   /// Without activation (null) z is y. With one, z (the same shape) is kept for the backward pass
-  /// unless it is empty.
+  /// unless it is empty. In bf16 the product is rounded before bias and activation, and again after.
   void (*linear_forward)(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
                          const Tensor& bias, const UnaryOp* activation);
 
   // --- fused ----------------------------------------------------------------------------------
   /// y = (x - mean) rstd gain + bias, over the last axis, rstd = 1 / sqrt(variance + eps). bias
-  /// may be empty. mean and rstd: one element a row, outputs.
+  /// may be empty. mean and rstd: one element a row, outputs, accumulators.
   void (*layer_norm_forward)(const Tensor& y, const Tensor& mean, const Tensor& rstd,
                              const Tensor& x, const Tensor& gain, const Tensor& bias, double eps);
   /// sum = residual + dropout(x); y = layer norm of sum, as above.
@@ -139,34 +144,40 @@ struct Kernels {
                               const Tensor& dy);
   /// y (B, Tq, heads * head_dim) = dropout(softmax(scale q k^T + mask)) v, head by head.
   /// key_mask: empty, or i32 (B, Tk), 0 where a key must not be seen. log_sum (B, heads, Tq):
-  /// output, the logarithm of each row's sum of exponentials (0 and y = 0 where a query sees
-  /// nothing).
+  /// output, an accumulator, the logarithm of each row's sum of exponentials (0 and y = 0 where a
+  /// query sees nothing).
   void (*attention_forward)(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k,
                             HeadColumns v, const Tensor& key_mask, const AttentionShape& shape);
   void (*attention_backward)(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv,
                              HeadColumns q, HeadColumns k, HeadColumns v, const Tensor& key_mask,
                              const Tensor& y, const Tensor& log_sum, const Tensor& dy,
                              const AttentionShape& shape);
-  /// loss (one element) = scale * sum over rows; dlogits (as logits, may be empty) its gradient;
-  /// logits (..., V); targets i32, one a row. Each row is read once while it is in cache; dlogits
-  /// may be logits.
+  /// loss (one element, an accumulator) = scale * sum over rows; dlogits (as logits, may be empty)
+  /// its gradient; logits (..., V); targets i32, one a row. Each row is read once while it is in
+  /// cache; dlogits may be logits.
   void (*cross_entropy)(const Tensor& loss, const Tensor& dlogits, const Tensor& logits,
                         const Tensor& targets, const CrossEntropyOptions& options);
 
-  // --- optimizer, over slabs ------------------------------------------------------------------
+  // --- optimizer, over slabs, all f32 or all f64 ----------------------------------------------
   /// norm_and_scale (2): the Euclidean norm of gradients, and the factor min(1, max_norm / norm)
   /// (1 if max_norm is 0) that brings it to max_norm.
   void (*gradient_norm)(const Tensor& norm_and_scale, const Tensor& gradients, double max_norm);
-  /// One Adam step (Kingma and Ba 2015, algorithm 1) with gradient * norm_and_scale[1].
-  void (*adam)(const Tensor& values, const Tensor& first_moment, const Tensor& second_moment,
-               const Tensor& gradients, const Tensor& norm_and_scale, const AdamOptions& options);
-  /// velocity = momentum velocity + g; values -= lr velocity, g as above plus decay. velocity may
-  /// be empty where momentum is 0.
-  void (*sgd)(const Tensor& values, const Tensor& velocity, const Tensor& gradients,
-              const Tensor& norm_and_scale, const SgdOptions& options);
+  /// One Adam step (Kingma and Ba 2015, algorithm 1) with gradient * norm_and_scale[1]. copy: bf16,
+  /// receives the new values in the same pass, or empty.
+  void (*adam)(const Tensor& values, const Tensor& copy, const Tensor& first_moment,
+               const Tensor& second_moment, const Tensor& gradients, const Tensor& norm_and_scale,
+               const AdamOptions& options);
+  /// velocity = momentum velocity + g; values -= lr velocity, g as above plus decay; copy as above.
+  /// velocity may be empty where momentum is 0.
+  void (*sgd)(const Tensor& values, const Tensor& copy, const Tensor& velocity,
+              const Tensor& gradients, const Tensor& norm_and_scale, const SgdOptions& options);
 };
 
 /// The device's table. Throws Error for a bad FOLIO_ISA, see instruction_set().
 const Kernels& kernels_for(Device device);
+
+/// Whether the device itself multiplies bf16 (a CPU: with avx512_bf16 or amx_bf16, and oneDNN).
+/// Elsewhere bf16 products go through f32: as right, and slower than f32 alone.
+bool multiplies_bf16(Device device);
 
 }  // namespace folio

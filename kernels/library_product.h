@@ -8,8 +8,10 @@
 
 namespace folio {
 
-/// C (m, n) = op(A) op(B), or C += it, f32; `count` of them, of separate matrices.
+/// C (m, n) = op(A) op(B), or C += it; `count` of them, of separate matrices. A and B are f32 or
+/// bf16, C is f32, or bf16 where they are.
 struct MatrixProduct {
+  DType values = DType::f32, result = DType::f32;
   bool transpose_a = false, transpose_b = false, accumulate = false;
   int64_t m = 0, n = 0, k = 0, count = 1;
 
@@ -18,10 +20,10 @@ struct MatrixProduct {
   double flops() const { return 2.0 * static_cast<double>(m * n * k) * static_cast<double>(count); }
 };
 
-/// Computes it with dnnl_sgemm. A single product is one call, which shares its work among threads
-/// as oneDNN sees fit; several are shared among the threads whole. a, b and c are f32 and hold
-/// count dense matrices each. Without oneDNN there is no library to compare with, and it is our own
-/// gemm.
+/// Computes it with dnnl_sgemm, or in bf16 with oneDNN's matmul. A single product is one call, which
+/// shares its work among threads as oneDNN sees fit; several are shared among the threads whole. a,
+/// b and c hold count dense matrices each. Without oneDNN there is no library to compare with, and
+/// it is our own gemm.
 void library_product(const MatrixProduct& product, const Tensor& a, const Tensor& b,
                      const Tensor& c);
 

@@ -22,10 +22,10 @@ void fill_sinusoidal(T* table, int64_t context, int64_t width) {
 
 Tensor sinusoidal_positions(int64_t context, int64_t width, DType dtype, Device device) {
   Tensor table({context, width}, dtype, device);
-  if (dtype == DType::f64) {
-    fill_sinusoidal(table.data<double>(), context, width);
-  } else {
-    fill_sinusoidal(table.data<float>(), context, width);
+  switch (dtype) {
+    case DType::f64: fill_sinusoidal(table.data<double>(), context, width); break;
+    case DType::bf16: fill_sinusoidal(table.data<bf16>(), context, width); break;
+    default: fill_sinusoidal(table.data<float>(), context, width); break;
   }
   return table;
 }

@@ -26,11 +26,12 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerConfig& config)
   check_options(config);
   std::vector<std::string> names = {"first_moment", "second_moment"};
   if (config.kind == OptimizerKind::sgd) names = {"velocity"};
+  const DType master = store.values().dtype();
   for (std::string& name : names) {
-    state_.push_back({std::move(name), Tensor({store.numel()}, store.dtype(), store.device())});
+    state_.push_back({std::move(name), Tensor({store.numel()}, master, store.device())});
     kernels_->fill(state_.back().slab, 0.0);
   }
-  norm_and_scale_ = Tensor({2}, store.dtype(), store.device());
+  norm_and_scale_ = Tensor({2}, master, store.device());
   kernels_->fill(norm_and_scale_, 1.0);
   store.start_gradients();
 }
@@ -61,14 +62,17 @@ void Optimizer::update(double lr) {
   const int64_t decayed = store_.decayed_numel();
   const auto update = [&](int64_t begin, int64_t end, double weight_decay) {
     if (begin == end) return;
-    const auto part = [&](const Tensor& slab) { return slab.view(begin, {end - begin}); };
+    const auto part = [&](const Tensor& slab) {
+      return slab ? slab.view(begin, {end - begin}) : Tensor();
+    };
     if (config_.kind == OptimizerKind::sgd) {
       kernels_->sgd(
-          part(store_.values()), part(state_[0].slab), part(store_.gradients()), norm_and_scale_,
+          part(store_.values()), part(store_.rounded_values()), part(state_[0].slab),
+          part(store_.gradients()), norm_and_scale_,
           {.lr = lr, .momentum = config_.beta1, .weight_decay = weight_decay, .step = steps_});
     } else {
-      kernels_->adam(part(store_.values()), part(state_[0].slab), part(state_[1].slab),
-                     part(store_.gradients()), norm_and_scale_,
+      kernels_->adam(part(store_.values()), part(store_.rounded_values()), part(state_[0].slab),
+                     part(state_[1].slab), part(store_.gradients()), norm_and_scale_,
                      {.lr = lr,
                       .beta1 = config_.beta1,
                       .beta2 = config_.beta2,

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <string_view>
 
+#include "folio/tensor/bf16.h"
+
 namespace folio {
 
-/// f32 trains, f64 checks gradients on the CPU, i32 holds tokens; bf16 is the compute copy of
-/// machines that multiply bf16 (its kernels are not written yet: whatever computes refuses it).
+/// f32 trains, f64 checks gradients on the CPU, i32 holds tokens; bf16 holds activations and the
+/// weights' compute copy where the machine multiplies bf16.
 enum class DType : uint8_t { f32, bf16, i32, f64 };
 
 /// Bytes of one element.
@@ -32,10 +34,16 @@ constexpr std::string_view name_of(DType dtype) {
   return "?";
 }
 
+/// What kernels compute in, and keep sums, statistics and the gradients of parameters in, where
+/// values are `dtype`: f32 for bf16, otherwise the type itself.
+constexpr DType accumulator_of(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
+
 template <class T>
 struct DTypeOf;
 template <>
 struct DTypeOf<float> { static constexpr DType value = DType::f32; };
+template <>
+struct DTypeOf<bf16> { static constexpr DType value = DType::bf16; };
 template <>
 struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
 template <>

@@ -64,9 +64,9 @@ double Tensor::item() const {
     case DType::f32: return *data<float>();
     case DType::f64: return *data<double>();
     case DType::i32: return *data<int32_t>();
-    case DType::bf16: break;
+    case DType::bf16: return *data<bf16>();
   }
-  fail("tensor", "item() of bf16 is not supported");
+  return 0.0;
 }
 
 template <class T>
@@ -111,8 +111,10 @@ void Tensor::check_type(DType wanted) const {
 template Tensor Tensor::from(const Shape&, const std::vector<float>&);
 template Tensor Tensor::from(const Shape&, const std::vector<double>&);
 template Tensor Tensor::from(const Shape&, const std::vector<int32_t>&);
+template Tensor Tensor::from(const Shape&, const std::vector<bf16>&);
 template std::vector<float> Tensor::to_vector() const;
 template std::vector<double> Tensor::to_vector() const;
 template std::vector<int32_t> Tensor::to_vector() const;
+template std::vector<bf16> Tensor::to_vector() const;
 
 }  // namespace folio

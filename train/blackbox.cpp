@@ -38,7 +38,7 @@ Finding examine(const Gpt& model, ParameterStore& parameters, const RefusedStep&
   FiniteCheck check(parameters);
   Tape tape(parameters.device());
   tape.set_observer(&check);
-  const Tensor loss({1}, parameters.dtype(), parameters.device());
+  const Tensor loss({1}, accumulator_of(parameters.dtype()), parameters.device());
   Finding finding;
   compute_gradients(model, parameters, tape, step.batch, step.settings, loss,
                     [&](int64_t first_sample) {

@@ -272,9 +272,10 @@ void load_parameters(const fs::path& directory, ParameterStore& parameters) {
   from_huggingface(file.tensors);
   std::vector<NamedTensor> wanted;
   for (const Parameter& parameter : parameters.parameters()) {
-    wanted.push_back({parameter.name, parameter.value});
+    wanted.push_back({parameter.name, parameter.master});
   }
   fill(wanted, file.tensors, path, "is this another config's run?");
+  parameters.masters_changed();
 }
 
 Progress load_progress(const fs::path& directory, const ParameterStore& parameters,

@@ -32,7 +32,7 @@ struct TrainConfig {
   int64_t accumulate = 1;   // micro-batches a step; must divide batch
   uint64_t seed = 1337;
   std::string device = "auto";     // auto | cpu
-  std::string precision = "auto";  // auto | f32
+  std::string precision = "auto";  // auto | f32 | bf16, see computing_type()
   int64_t threads = 0;             // 0: OpenMP's own choice
   OnNonFinite on_non_finite = OnNonFinite::stop;
   int64_t max_skips = 10;          // steps whose update may be refused, over the whole run

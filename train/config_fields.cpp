@@ -192,9 +192,9 @@ std::vector<ConfigField> make_fields() {
                              {{"auto", "auto"}, {"cpu", "cpu"}}, "what computes",
                              {{"cuda", "this build has no CUDA; use device: auto or cpu"}}),
       choice<T, std::string>(
-          "train.precision", at(train, &T::precision), {{"auto", "auto"}, {"f32", "f32"}},
-          "of values",
-          {{"bf16", "bf16 is not supported yet by this build; use precision: auto or f32"}}),
+          "train.precision", at(train, &T::precision),
+          {{"auto", "auto"}, {"f32", "f32"}, {"bf16", "bf16"}},
+          "of matrix products; auto is bf16 where the CPU multiplies it, else f32"),
       integer("train.threads", at(train, &T::threads), 0, 1024, "0: as many as OpenMP chooses"),
       choice<T, OnNonFinite>("train.on_non_finite", at(train, &T::on_non_finite),
                              {{"stop", OnNonFinite::stop}, {"skip", OnNonFinite::skip}},

@@ -126,7 +126,7 @@ std::vector<NamedTensor> to_huggingface(const ParameterStore& parameters) {
   for (const Parameter& parameter : parameters.parameters()) {
     const Translation there = to_there(parameter.name);
     tensors.push_back(
-        {there.name, parameter.value, there.transposed && parameter.shape.rank() == 2});
+        {there.name, parameter.master, there.transposed && parameter.shape.rank() == 2});
   }
   return tensors;
 }
@@ -158,7 +158,7 @@ std::optional<Gpt2Export> export_gpt2(const GptConfig& config, const ParameterSt
       if (*here->second != wanted.shape) return std::nullopt;
       shapes.erase(here);
     } else if (!config.bias && wanted.name.ends_with(".bias")) {
-      Tensor zeros(wanted.shape, parameters.dtype());
+      Tensor zeros(wanted.shape, accumulator_of(parameters.dtype()));
       std::memset(zeros.raw(), 0, static_cast<size_t>(zeros.bytes()));
       result.zero_biases.push_back({to_huggingface_name(wanted.name), zeros});
     } else {

@@ -3,13 +3,15 @@
 #include <algorithm>
 
 #include "folio/autograd/parameters.h"
+#include "folio/kernels/kernels.h"
 #include "folio/layers/gpt.h"
 #include "folio/tensor/error.h"
+#include "folio/train/precision.h"
 
 namespace folio {
 namespace {
 
-constexpr int64_t element = 4;  // bytes of an f32, and of a token
+constexpr int64_t token_bytes = 4;
 
 /// "blocks.3.attention.qkv.weight" to "blocks.N.attention.qkv.weight".
 std::string without_number(const std::string& name) {
@@ -34,7 +36,7 @@ double flops_per_token(const GptConfig& model) {
   return 6.0 * (layers * block + output) + attention;
 }
 
-/// What is live besides the parameters when most is, in a micro-batch of N tokens, in elements.
+/// What is live besides the parameters when most is, in a micro-batch of N tokens, in bytes.
 /// The closures of autograd/ops keep, for each block (C the width):
 ///   two sums (the stream before each norm) 2 C, two normalised inputs of linear layers 2 C,
 ///   qkv 3 C, attention's output C, the hidden layer before and after its activation 8 C;
@@ -49,12 +51,15 @@ struct Activations {
   int64_t gradients = 0; // of activations, beyond the room that the logits leave
 };
 
-Activations activations(const Config& config) {
+Activations activations(const Config& config, DType type) {
   const GptConfig& model = config.model;
   const int64_t tokens = config.train.batch / config.train.accumulate * model.context;
-  const int64_t width = model.width, inputs = (model.norm == Norm::pre ? 2 : 1) * width;
-  const int64_t attention = 6 * width + 2 + model.heads;  // of the 16 C, what its half keeps
-  const int64_t feed_forward = 10 * width + 2;
+  const int64_t value = size_of(type), statistic = size_of(accumulator_of(type));
+  const int64_t width = model.width * value;
+  const int64_t inputs = (model.norm == Norm::pre ? 2 : 1) * width;
+  // Of the 16 C, what each half of a block keeps.
+  const int64_t attention = 6 * width + (2 + model.heads) * statistic;
+  const int64_t feed_forward = 10 * width + 2 * statistic;
   int64_t block = attention + feed_forward, again = 0;    // again: while a block goes back
   if (model.recompute == Recompute::mlp) {
     block = attention + width;  // the half's other input is kept already
@@ -64,10 +69,10 @@ Activations activations(const Config& config) {
     again = attention + feed_forward - inputs;
   }
   const int64_t blocks = tokens * model.layers * block;
-  const int64_t end = tokens * (model.norm == Norm::pre ? 2 * model.width + 2 : model.width);
+  const int64_t end = tokens * (model.norm == Norm::pre ? 2 * width + 2 * statistic : width);
   Activations result;
-  result.kept = blocks + end + 2 * tokens;
-  result.logits = 2 * tokens * model.vocabulary;
+  result.kept = blocks + end + 2 * tokens * token_bytes;
+  result.logits = 2 * tokens * model.vocabulary * value;
   // Going back through the last block's hidden layer, when logits and final norm are gone: the
   // gradients of the stream (C), of the hidden layer after (4 C) and before (4 C) its activation
   // and of its input (C), while the hidden layer itself (4 C) is gone too.
@@ -106,13 +111,16 @@ Plan make_plan(const Config& config) {
   plan.decayed_parameters = store.decayed_numel();
   plan.tokens_per_step = config.train.batch * config.model.context;
   plan.flops_per_token = flops_per_token(config.model);
-  const Activations live = activations(config);
-  plan.memory = {{"weights", plan.parameters * element},
-                 {"gradients", plan.parameters * element},
-                 {"optimizer moments", moments_of(config.optimizer.kind) * plan.parameters * element},
-                 {"activations kept for the backward pass", live.kept * element},
-                 {"logits and their gradient", live.logits * element},
-                 {"gradients of activations", live.gradients * element}};
+  const DType type = computing_type(config.train.precision, multiplies_bf16(Device::cpu));
+  const int64_t master = size_of(accumulator_of(type));
+  const int64_t copy = type == accumulator_of(type) ? 0 : size_of(type);
+  const Activations live = activations(config, type);
+  plan.memory = {{"weights", plan.parameters * (master + copy)},
+                 {"gradients", plan.parameters * master},
+                 {"optimizer moments", moments_of(config.optimizer.kind) * plan.parameters * master},
+                 {"activations kept for the backward pass", live.kept},
+                 {"logits and their gradient", live.logits},
+                 {"gradients of activations", live.gradients}};
   return plan;
 }
 

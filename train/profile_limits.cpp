@@ -30,8 +30,8 @@ double best_seconds(const Run& run) {
 }
 
 /// Ordinary numbers: products are slow among denormal ones.
-Tensor numbers(int64_t count) {
-  Tensor tensor({count}, DType::f32);
+Tensor numbers(int64_t count, DType dtype = DType::f32) {
+  Tensor tensor({count}, dtype);
   kernels_for(Device::cpu).fill(tensor, 0.01);
   return tensor;
 }
@@ -42,8 +42,9 @@ double MachineLimits::product_seconds(const MatrixProduct& product) {
   const auto known = products_.find(product);
   if (known != products_.end()) return known->second;
   const MatrixProduct& p = product;
-  const Tensor a = numbers(p.count * p.m * p.k), b = numbers(p.count * p.k * p.n);
-  const Tensor c = numbers(p.count * p.m * p.n);
+  const Tensor a = numbers(p.count * p.m * p.k, p.values);
+  const Tensor b = numbers(p.count * p.k * p.n, p.values);
+  const Tensor c = numbers(p.count * p.m * p.n, p.result);
   return products_[product] = best_seconds([&] { library_product(p, a, b, c); });
 }
 

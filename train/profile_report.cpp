@@ -52,8 +52,10 @@ std::string products_table(const Profile& profile) {
   for (const ProductTime& time : profile.products) {
     const MatrixProduct& p = time.product;
     const std::string name = fmt::format(
-        "{}({}, {}, {}) {}{}{}", p.count == 1 ? "" : fmt::format("{} x ", p.count), p.m, p.n, p.k,
-        p.transpose_a ? "T" : "N", p.transpose_b ? "T" : "N", p.accumulate ? " added" : "");
+        "{}({}, {}, {}) {}{}{}{}", p.count == 1 ? "" : fmt::format("{} x ", p.count), p.m, p.n, p.k,
+        p.transpose_a ? "T" : "N", p.transpose_b ? "T" : "N",
+        p.values == DType::f32 ? "" : p.result == DType::f32 ? " bf16 to f32" : " bf16",
+        p.accumulate ? " added" : "");
     text += fmt::format("{:<{}} {:>5.3g} {:>10.3f} {:>6} {:>10.3f} {:>10.1f}\n", name, name_width,
                         time.times, time.times * time.seconds * 1e3, "",
                         time.times * p.flops() * 1e-9, p.flops() / time.seconds * 1e-9);

@@ -36,7 +36,8 @@ double grad_bytes(const HeadColumnsGrad& grad, const AttentionShape& shape, int6
   return (grad.target.accumulate ? 2.0 : 1.0) * rows_bytes(shape, rows, *grad.target.tensor);
 }
 
-/// (M, N, K), one a head and sequence; only what the mask shows is wanted of it.
+/// (M, N, K), one a head and sequence; only what the mask shows is wanted of it. In f32: that is
+/// what heads of bf16 are computed in.
 PartialProduct of_heads(const AttentionShape& shape, bool transpose_a, bool transpose_b, int64_t m,
                         int64_t n, int64_t k) {
   return {{.transpose_a = transpose_a,
@@ -79,7 +80,9 @@ KernelWork work_of(Entry<&Kernels::embedding_forward>, const Tensor& y, const Te
 KernelWork work_of(Entry<&Kernels::matmul>, const GradTarget& c, const Tensor& a,
                    const bool& transpose_a, const Tensor& b, const bool& transpose_b) {
   if (!c) return {};
-  MatrixProduct product{.transpose_a = transpose_a,
+  MatrixProduct product{.values = a.dtype(),
+                        .result = c.tensor->dtype(),
+                        .transpose_a = transpose_a,
                         .transpose_b = transpose_b,
                         .accumulate = c.accumulate,
                         .m = a.dim(transpose_a ? -1 : -2),
@@ -100,8 +103,12 @@ KernelWork work_of(Entry<&Kernels::matmul>, const GradTarget& c, const Tensor& a
 KernelWork work_of(Entry<&Kernels::linear_forward>, const Tensor& y, const Tensor& z,
                    const Tensor& x, const Tensor& weight, const Tensor& bias,
                    const UnaryOp* const&) {
-  const MatrixProduct product{
-      .transpose_b = true, .m = x.shape().rows(), .n = weight.dim(0), .k = weight.dim(1)};
+  const MatrixProduct product{.values = x.dtype(),
+                              .result = y.dtype(),
+                              .transpose_b = true,
+                              .m = x.shape().rows(),
+                              .n = weight.dim(0),
+                              .k = weight.dim(1)};
   return {.bytes = bytes_of(y) + bytes_of(z) + bytes_of(x) + bytes_of(weight) + bytes_of(bias),
           .products = {{product}}};
 }
@@ -133,16 +140,17 @@ KernelWork work_of(Entry<&Kernels::attention_backward>, const HeadColumnsGrad& d
   return work;
 }
 
-KernelWork work_of(Entry<&Kernels::adam>, const Tensor& values, const Tensor& first_moment,
-                   const Tensor& second_moment, const Tensor& gradients, const Tensor&,
-                   const AdamOptions&) {
-  return {.bytes = bytes_of(gradients) +
+KernelWork work_of(Entry<&Kernels::adam>, const Tensor& values, const Tensor& copy,
+                   const Tensor& first_moment, const Tensor& second_moment,
+                   const Tensor& gradients, const Tensor&, const AdamOptions&) {
+  return {.bytes = bytes_of(gradients) + bytes_of(copy) +
                    2.0 * (bytes_of(values) + bytes_of(first_moment) + bytes_of(second_moment))};
 }
 
-KernelWork work_of(Entry<&Kernels::sgd>, const Tensor& values, const Tensor& velocity,
-                   const Tensor& gradients, const Tensor&, const SgdOptions&) {
-  return {.bytes = bytes_of(gradients) + 2.0 * (bytes_of(values) + bytes_of(velocity))};
+KernelWork work_of(Entry<&Kernels::sgd>, const Tensor& values, const Tensor& copy,
+                   const Tensor& velocity, const Tensor& gradients, const Tensor&,
+                   const SgdOptions&) {
+  return {.bytes = bytes_of(gradients) + bytes_of(copy) + 2.0 * (bytes_of(values) + bytes_of(velocity))};
 }
 
 }  // namespace folio

@@ -1,8 +1,10 @@
 #include "folio/train/replay.h"
 
+#include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
 #include "folio/train/output.h"
+#include "folio/train/precision.h"
 #include "folio/train/run.h"
 
 namespace folio {
@@ -10,7 +12,10 @@ namespace folio {
 void replay(const std::filesystem::path& path) {
   const Bundle bundle = read_bundle(path);
   const std::string where = bundle.directory.string();
-  const auto loaded = load_model(load_config(bundle.checkpoint / "config.yaml"), bundle.checkpoint);
+  const Config config = load_config(bundle.checkpoint / "config.yaml");
+  const auto loaded =
+      load_model(config, bundle.checkpoint,
+                 computing_type(config.train.precision, multiplies_bf16(Device::cpu)));
   print(fmt::format("replaying {}\n", where));
   const Finding finding = examine(*loaded->model, loaded->parameters, bundle.step);
   const std::string report = report_text(bundle.step, finding, *loaded->tokenizer);

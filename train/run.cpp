@@ -316,8 +316,9 @@ std::unique_ptr<LoadedRun> load_run(const fs::path& run, const std::string& whic
   return load_model(load_config(run / "config.yaml"), find_checkpoint(run, which));
 }
 
-std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& checkpoint) {
-  auto loaded = std::make_unique<LoadedRun>();
+std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& checkpoint,
+                                      DType dtype) {
+  auto loaded = std::make_unique<LoadedRun>(dtype);
   loaded->config = config;
   loaded->checkpoint = checkpoint;
   set_threads(static_cast<int>(config.train.threads));

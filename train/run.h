@@ -36,6 +36,8 @@ void train(const TrainOptions& options);
 
 /// A model loaded from a run, ready to sample from or to evaluate.
 struct LoadedRun {
+  explicit LoadedRun(DType dtype) : parameters(dtype) {}
+
   Config config;
   Progress progress;
   std::filesystem::path checkpoint;
@@ -44,8 +46,10 @@ struct LoadedRun {
   std::unique_ptr<Gpt> model;
 };
 
-/// From one checkpoint and its config alone. Throws Error as load_parameters() does.
-std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint);
+/// From one checkpoint and its config alone. It computes in `dtype`, whatever train.precision says:
+/// in f32, as the weights are saved, any machine can use it. Throws Error as load_parameters() does.
+std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint,
+                                      DType dtype = DType::f32);
 
 /// `which` as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
 std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);

@@ -79,9 +79,14 @@ class Reader {
   std::span<const float> logits(size_t index) {
     const Tensor& row = logits_[index];
     if (row.dtype() == DType::f32) return {row.data<float>(), static_cast<size_t>(row.numel())};
-    const std::vector<double> wide = row.to_vector<double>();
-    narrow_.assign(wide.begin(), wide.end());
-    return narrow_;
+    if (row.dtype() == DType::bf16) {
+      const std::vector<bf16> values = row.to_vector<bf16>();
+      converted_.assign(values.begin(), values.end());
+    } else {
+      const std::vector<double> values = row.to_vector<double>();
+      converted_.assign(values.begin(), values.end());
+    }
+    return converted_;
   }
 
  private:
@@ -107,7 +112,7 @@ class Reader {
   KeyValueCache cache_;
   std::vector<Tensor> logits_;  // (V), one a text
   std::vector<int32_t> newest_;
-  std::vector<float> narrow_;
+  std::vector<float> converted_;
 };
 
 using Emit = std::function<void(std::string_view)>;

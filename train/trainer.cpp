@@ -3,9 +3,11 @@
 #include <chrono>
 #include <cmath>
 
+#include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
 #include "folio/train/output.h"
+#include "folio/train/precision.h"
 #include "folio/train/tokenized_text.h"
 
 namespace folio {
@@ -22,7 +24,9 @@ double seconds_since(Clock::time_point start) {
 Trainer::Trainer(const Config& config) : Trainer(config, nullptr) {}
 
 Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer)
-    : config_(config), spike_guard_(config.train.spike_guard, config.train.spike_window) {
+    : config_(config),
+      store_(computing_type(config.train.precision, multiplies_bf16(Device::cpu))),
+      spike_guard_(config.train.spike_guard, config.train.spike_window) {
   const TrainConfig& train = config_.train;
   FOLIO_CHECK(train.accumulate >= 1 && train.batch >= 1 && train.batch % train.accumulate == 0,
               "train.accumulate", "{} micro-batches do not divide train.batch, {}",
@@ -37,7 +41,7 @@ Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer)
   optimizer_ = std::make_unique<Optimizer>(store_, config_.optimizer);
   sampler_ = std::make_unique<BatchSampler>(corpus_.train(), train.batch, config_.model.context,
                                             config_.data.sampling, train.seed);
-  loss_ = Tensor({1}, store_.dtype(), store_.device());
+  loss_ = Tensor({1}, accumulator_of(store_.dtype()), store_.device());
 }
 
 StepSettings Trainer::settings_of(int64_t step) const {

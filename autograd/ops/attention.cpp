@@ -44,7 +44,7 @@ Variable attention(Tape& tape, const Variable& q, const Variable& k, const Varia
       attention_shape(tape, options, q.dim(0), q.dim(1), k.dim(1), columns);
   const Variable y = tape.output(q.shape(), q.value.dtype(), {&q, &k, &v});
   const Tensor log_sum =
-      tape.scratch({shape.batch, shape.heads, shape.queries}, q.value.dtype());
+      tape.scratch({shape.batch, shape.heads, shape.queries}, accumulator_of(q.value.dtype()));
   const Tensor key_mask = options.key_mask != nullptr ? *options.key_mask : Tensor();
   tape.kernels().attention_forward(y.value, log_sum, {&q.value}, {&k.value}, {&v.value}, key_mask,
                                    shape);
@@ -69,7 +69,7 @@ Variable attention(Tape& tape, const Variable& qkv, const AttentionOptions& opti
       attention_shape(tape, options, qkv.dim(0), qkv.dim(1), qkv.dim(1), columns);
   const Variable y = tape.output(qkv.shape().with(2, columns), qkv.value.dtype(), {&qkv});
   const Tensor log_sum =
-      tape.scratch({shape.batch, shape.heads, shape.queries}, qkv.value.dtype());
+      tape.scratch({shape.batch, shape.heads, shape.queries}, accumulator_of(qkv.value.dtype()));
   const Tensor key_mask = options.key_mask != nullptr ? *options.key_mask : Tensor();
   const auto part = [columns](const Tensor& packed, int i) {
     return HeadColumns{&packed, i * columns};
@@ -108,7 +108,7 @@ Variable cached_attention(Tape& tape, const Variable& qkv, const Tensor& cache, 
   const AttentionShape shape =
       attention_shape(tape, {.heads = heads, .causal = true}, batch, queries, keys, columns);
   const Variable y = tape.output(qkv.shape().with(2, columns), cache.dtype(), {&qkv});
-  const Tensor log_sum = tape.scratch({batch, heads, queries}, cache.dtype());
+  const Tensor log_sum = tape.scratch({batch, heads, queries}, accumulator_of(cache.dtype()));
   tape.kernels().attention_forward(y.value, log_sum, {&qkv.value, 0}, {&cache, 0},
                                    {&cache, columns}, Tensor(), shape);
   tape.record(name, y, [](Tape&) {});  // for observers

@@ -9,8 +9,7 @@ namespace folio {
 /// Throws Error unless x is a floating tensor.
 inline void check_floating(const char* op, const char* name, const Tensor& x) {
   FOLIO_CHECK(x, op, "{} is an empty tensor", name);
-  FOLIO_CHECK(x.dtype() == DType::f32 || x.dtype() == DType::f64, op, "{} is {}; wanted f32 or f64",
-              name, x.describe());
+  FOLIO_CHECK(x.dtype() != DType::i32, op, "{} is {}; wanted bf16, f32 or f64", name, x.describe());
 }
 
 /// Throws Error unless x has the type of `like`.

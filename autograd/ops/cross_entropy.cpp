@@ -36,7 +36,7 @@ Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits, 
       count_valid(targets, logits.shape().columns(), options.ignored_index);
   const int64_t valid = options.valid_targets > 0 ? options.valid_targets : counted;
   const DType dtype = logits.value.dtype();
-  const Variable loss = tape.output({}, dtype, {&logits});
+  const Variable loss = tape.output({}, accumulator_of(dtype), {&logits});
   // The gradient is computed now, while each row is in the cache, and scaled in the backward pass
   // by what comes from above.
   if (!loss.needs_grad()) dlogits = Tensor();

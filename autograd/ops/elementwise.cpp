@@ -89,9 +89,15 @@ Variable divide(Tape& tape, const Variable& a, const Variable& b) {
 
 Variable multiply(Tape& tape, const Variable& x, double factor) {
   check_floating("multiply", "x", x.value);
-  const Tensor constant = tape.scratch({}, x.value.dtype());
+  check_floating("multiply", "x", x.value);
+  const Tensor constant = tape.scratch({}, accumulator_of(x.value.dtype()));
   tape.kernels().fill(constant, factor);
-  return multiply(tape, x, Variable{constant});
+  const Variable y = tape.output_like(x);
+  tape.kernels().scale({&y.value, false}, x.value, constant);
+  tape.record("multiply", y, [constant, dx = x.slot, dy = y.slot](Tape& tape) {
+    tape.kernels().scale(tape.grad_of(dx), tape.grad(dy), constant);
+  });
+  return y;
 }
 
 Variable exp(Tape& tape, const Variable& x) {

@@ -24,8 +24,8 @@ Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain, const V
   const Variable& b = bias != nullptr ? *bias : none;
   const DType dtype = x.value.dtype();
   const Variable y = tape.output(x.shape(), dtype, {&x, &gain, &b});
-  const Tensor mean = tape.scratch({x.shape().rows()}, dtype);
-  const Tensor rstd = tape.scratch({x.shape().rows()}, dtype);
+  const Tensor mean = tape.scratch({x.shape().rows()}, accumulator_of(dtype));
+  const Tensor rstd = tape.scratch({x.shape().rows()}, accumulator_of(dtype));
   tape.kernels().layer_norm_forward(y.value, mean, rstd, x.value, gain.value, b.value, eps);
   tape.record("layer_norm", y,
               [mean, rstd, dx = x.slot, dgain = gain.slot, dbias = b.slot, dy = y.slot,
@@ -52,8 +52,8 @@ NormalizedSum residual_dropout_layer_norm(Tape& tape, const Variable& residual, 
   // The sum needs a slot whenever the norm has one: the norm's gradient passes through it.
   const Variable sum = tape.output(x.shape(), dtype, {&residual, &x, &gain, &b});
   const Variable y = tape.output(x.shape(), dtype, {&sum});
-  const Tensor mean = tape.scratch({x.shape().rows()}, dtype);
-  const Tensor rstd = tape.scratch({x.shape().rows()}, dtype);
+  const Tensor mean = tape.scratch({x.shape().rows()}, accumulator_of(dtype));
+  const Tensor rstd = tape.scratch({x.shape().rows()}, accumulator_of(dtype));
   tape.kernels().add_dropout_layer_norm_forward(sum.value, y.value, mean, rstd, residual.value,
                                                 x.value, gain.value, b.value, eps, mask);
   tape.record(name, sum, y,

@@ -128,40 +128,81 @@ struct BackwardHead {
   }
 };
 
+/// Where the gradient of one head's queries, keys or values is computed: in the target where T is
+/// what is computed in, else in scratch memory.
 template <class T>
-HeadGrad<T> grad_of(const HeadTask& task, const HeadColumnsGrad& grad) {
+HeadGrad<Arithmetic<T>> grad_of(const HeadTask& task, const HeadColumnsGrad& grad,
+                                [[maybe_unused]] Arithmetic<T>* scratch) {
   if (!grad.target) return {};
-  return {task.rows_of<T>(*grad.target.tensor, grad.first), grad.target.accumulate};
+  if constexpr (std::is_same_v<T, Arithmetic<T>>) {
+    return {task.rows_of<T>(*grad.target.tensor, grad.first), grad.target.accumulate};
+  } else {
+    return {{scratch, task.shape.head_dim}, false};
+  }
+}
+
+/// From the scratch memory to the target, where there is one: bf16 or f32.
+void write_grad(const HeadTask& task, const HeadColumnsGrad& grad, bool accumulate, int64_t rows,
+                const float* scratch) {
+  if (!grad.target) return;
+  const auto write = [&]<class Y>(Type<Y>) {
+    const HeadRows<Y> out = task.rows_of<Y>(*grad.target.tensor, grad.first);
+    round_rows(out.data, accumulate, scratch, rows, task.shape.head_dim, out.stride);
+  };
+  if (grad.target.tensor->dtype() == DType::bf16) {
+    write(Type<bf16>());
+  } else {
+    write(Type<float>());
+  }
+}
+
+bool same_columns(const HeadColumnsGrad& a, const HeadColumnsGrad& b) {
+  return a.target && b.target && a.target.tensor->raw() == b.target.tensor->raw() &&
+         a.first == b.first;
 }
 
 template <class T>
 void backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv, HeadColumns q,
               HeadColumns k, HeadColumns v, const Tensor& key_mask, const Tensor& y,
               const Tensor& log_sum, const Tensor& dy, const AttentionShape& shape) {
+  using A = Arithmetic<T>;
   const int64_t stride = round_up(shape.keys, column_unit);
+  const int64_t queries = shape.queries, key_count = shape.keys;
+  const int64_t wide_queries = widened_elements<T>(queries, shape.head_dim);
+  const int64_t wide_keys = widened_elements<T>(key_count, shape.head_dim);
   parallel_for(shape.batch * shape.heads, 1, [&](int64_t begin, int64_t end) {
-    const auto [keys, values, p, dp] =
-        thread_scratch<T>(shape.head_dim * stride, shape.head_dim * stride, block_rows * stride,
-                          block_rows * stride);
+    const auto [keys, values, p, dp, wide_q, wide_k, wide_v, wide_y, wide_dy, wide_dq, wide_dk,
+                wide_dv] =
+        thread_scratch<A>(shape.head_dim * stride, shape.head_dim * stride, block_rows * stride,
+                          block_rows * stride, wide_queries, wide_keys, wide_keys, wide_queries,
+                          wide_queries, wide_queries, wide_keys, wide_keys);
     for (int64_t i = begin; i < end; ++i) {
       const HeadTask task{shape, i / shape.heads, i % shape.heads};
-      BackwardHead<T>{task,
-                      grad_of<T>(task, dq),
-                      grad_of<T>(task, dk),
-                      grad_of<T>(task, dv),
-                      task.rows_of<const T>(*q.tensor, q.first),
-                      task.rows_of<const T>(*k.tensor, k.first),
-                      task.rows_of<const T>(*v.tensor, v.first),
-                      task.rows_of<const T>(y, 0),
-                      task.rows_of<const T>(dy, 0),
+      BackwardHead<A>{task,
+                      grad_of<T>(task, dq, wide_dq),
+                      grad_of<T>(task, dk, wide_dk),
+                      grad_of<T>(task, dv, wide_dv),
+                      task.widened_rows_of<T>(*q.tensor, q.first, queries, wide_q),
+                      task.widened_rows_of<T>(*k.tensor, k.first, key_count, wide_k),
+                      task.widened_rows_of<T>(*v.tensor, v.first, key_count, wide_v),
+                      task.widened_rows_of<T>(y, 0, queries, wide_y),
+                      task.widened_rows_of<T>(dy, 0, queries, wide_dy),
                       task.key_mask_of(key_mask),
-                      task.log_sum_of<T>(log_sum),
+                      task.log_sum_of<A>(log_sum),
                       stride,
                       keys,
                       values,
                       p,
                       dp}
           .run();
+      if constexpr (!std::is_same_v<T, A>) {
+        // Where one tensor is the target twice, the later writes add.
+        const bool add_dk = dk.target.accumulate || same_columns(dk, dq);
+        const bool add_dv = dv.target.accumulate || same_columns(dv, dq) || same_columns(dv, dk);
+        write_grad(task, dq, dq.target.accumulate, queries, wide_dq);
+        write_grad(task, dk, add_dk, key_count, wide_dk);
+        write_grad(task, dv, add_dv, key_count, wide_dv);
+      }
     }
   });
 }
@@ -172,11 +213,9 @@ void attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad 
                         HeadColumns k, HeadColumns v, const Tensor& key_mask, const Tensor& y,
                         const Tensor& log_sum, const Tensor& dy, const AttentionShape& shape) {
   check_floating("attention", y);
-  if (y.dtype() == DType::f64) {
-    backward<double>(dq, dk, dv, q, k, v, key_mask, y, log_sum, dy, shape);
-  } else {
-    backward<float>(dq, dk, dv, q, k, v, key_mask, y, log_sum, dy, shape);
-  }
+  with_type(y.dtype(), [&]<class T>(Type<T>) {
+    backward<T>(dq, dk, dv, q, k, v, key_mask, y, log_sum, dy, shape);
+  });
 }
 
 }  // namespace folio::cpu

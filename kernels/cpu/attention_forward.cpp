@@ -15,13 +15,14 @@ namespace {
 /// So few queries that transposing the keys for them would cost more than it saves.
 constexpr int64_t few_queries = 4;
 
+/// keys: scratch for the transposed keys, (head_dim, keys), unless the queries are few; p: for a
+/// strip's probabilities. Their rows are `stride` apart.
 template <class T>
 void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<const T> q,
-                  HeadRows<const T> k, HeadRows<const T> v, const int32_t* key_mask) {
+                  HeadRows<const T> k, HeadRows<const T> v, const int32_t* key_mask, int64_t stride,
+                  T* keys, T* p) {
   const AttentionShape& shape = task.shape;
-  const int64_t stride = round_up(shape.keys, column_unit);
   const bool few = shape.queries <= few_queries;
-  const auto [keys, p] = thread_scratch<T>(few ? 0 : shape.head_dim * stride, strip_rows * stride);
   if (!few) block_transpose(shape.keys, shape.head_dim, k.data, k.stride, keys, stride);
   for (int64_t first = 0; first < shape.queries; first += strip_rows) {
     const int64_t rows = std::min(strip_rows, shape.queries - first);
@@ -50,17 +51,29 @@ void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<cons
 template <class T>
 void forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k, HeadColumns v,
              const Tensor& key_mask, const AttentionShape& shape) {
+  using A = Arithmetic<T>;
   const int64_t work = shape.queries * shape.keys * shape.head_dim;  // of a head
   constexpr int64_t worth_sharing = 64 * 1024;
   const int64_t heads = worth_sharing / std::max<int64_t>(work, 1);
+  const int64_t stride = round_up(shape.keys, column_unit);
+  const int64_t transposed = shape.queries <= few_queries ? 0 : shape.head_dim * stride;
+  const int64_t wide_queries = widened_elements<T>(shape.queries, shape.head_dim);
+  const int64_t wide_keys = widened_elements<T>(shape.keys, shape.head_dim);
   parallel_for(shape.batch * shape.heads, heads, [&](int64_t begin, int64_t end) {
+    const auto [keys, p, wide_q, wide_k, wide_v, wide_y] = thread_scratch<A>(
+        transposed, strip_rows * stride, wide_queries, wide_keys, wide_keys, wide_queries);
     for (int64_t i = begin; i < end; ++i) {
       const HeadTask task{shape, i / shape.heads, i % shape.heads};
-      forward_head<T>(task, task.rows_of<T>(y, 0), task.log_sum_of<T>(log_sum),
-                      task.rows_of<const T>(*q.tensor, q.first),
-                      task.rows_of<const T>(*k.tensor, k.first),
-                      task.rows_of<const T>(*v.tensor, v.first),
-                      task.key_mask_of(key_mask));
+      const HeadRows<T> out = task.rows_of<T>(y, 0);
+      const HeadRows<A> result = place_for(out, wide_y, shape.head_dim);
+      forward_head<A>(task, result, task.log_sum_of<A>(log_sum),
+                      task.widened_rows_of<T>(*q.tensor, q.first, shape.queries, wide_q),
+                      task.widened_rows_of<T>(*k.tensor, k.first, shape.keys, wide_k),
+                      task.widened_rows_of<T>(*v.tensor, v.first, shape.keys, wide_v),
+                      task.key_mask_of(key_mask), stride, keys, p);
+      if constexpr (!std::is_same_v<T, A>) {
+        round_rows(out.data, false, wide_y, shape.queries, shape.head_dim, out.stride);
+      }
     }
   });
 }
@@ -70,11 +83,7 @@ void forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns 
 void attention_forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k,
                        HeadColumns v, const Tensor& key_mask, const AttentionShape& shape) {
   check_floating("attention", y);
-  if (y.dtype() == DType::f64) {
-    forward<double>(y, log_sum, q, k, v, key_mask, shape);
-  } else {
-    forward<float>(y, log_sum, q, k, v, key_mask, shape);
-  }
+  with_type(y.dtype(), [&]<class T>(Type<T>) { forward<T>(y, log_sum, q, k, v, key_mask, shape); });
 }
 
 }  // namespace folio::cpu

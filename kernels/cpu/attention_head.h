@@ -6,6 +6,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "folio/kernels/cpu/rows.h"
+#include "folio/kernels/cpu/types.h"
 #include "folio/kernels/kernels.h"
 
 namespace folio::cpu {
@@ -28,6 +30,23 @@ struct HeadRows {
   T* operator[](int64_t row) const { return data + row * stride; }
 };
 
+/// Heads of bf16 are widened into scratch memory and computed there: how many elements that takes.
+template <class T>
+int64_t widened_elements(int64_t rows, int64_t head_dim) {
+  return std::is_same_v<T, Arithmetic<T>> ? 0 : rows * head_dim;
+}
+
+/// Where results for `rows` are computed: in place, or in the scratch memory.
+template <class T>
+HeadRows<Arithmetic<T>> place_for(HeadRows<T> rows, [[maybe_unused]] Arithmetic<T>* scratch,
+                                  [[maybe_unused]] int64_t head_dim) {
+  if constexpr (std::is_same_v<T, Arithmetic<T>>) {
+    return rows;
+  } else {
+    return {scratch, head_dim};
+  }
+}
+
 /// One task of attention: a sequence and a head.
 struct HeadTask {
   const AttentionShape& shape;
@@ -39,6 +58,19 @@ struct HeadTask {
     const int64_t width = tensor.shape().columns();
     T* data = tensor.data<std::remove_const_t<T>>();
     return {data + batch * tensor.dim(1) * width + first + head * shape.head_dim, width};
+  }
+
+  /// The same to compute with: where T is bf16, widened into the scratch memory.
+  template <class T>
+  HeadRows<const Arithmetic<T>> widened_rows_of(const Tensor& tensor, int64_t first, int64_t rows,
+                                                [[maybe_unused]] Arithmetic<T>* scratch) const {
+    const HeadRows<const T> narrow = rows_of<const T>(tensor, first);
+    if constexpr (std::is_same_v<T, Arithmetic<T>>) {
+      return narrow;
+    } else {
+      widen_rows(scratch, narrow.data, rows, shape.head_dim, narrow.stride);
+      return {scratch, shape.head_dim};
+    }
   }
 
   /// Of a (B, heads, Tq) tensor.

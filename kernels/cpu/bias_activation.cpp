@@ -21,18 +21,19 @@ struct Add {
 /// One row: z += bias, y = Op(z), with one read and one or two writes.
 template <class Op, class T>
 HWY_INLINE void activate_row(T* y, T* z, const T* bias, int64_t columns) {
-  const hn::ScalableTag<T> d;
+  const hn::ScalableTag<Arithmetic<T>> d;
   const int64_t lanes = lanes_of(d);
+  const T* in = z;
   const bool keep = bias != nullptr && y != z;
   int64_t i = 0;
   for (; i + lanes <= columns; i += lanes) {
-    auto v = hn::LoadU(d, z + i);
-    if (bias != nullptr) v = hn::Add(v, hn::LoadU(d, bias + i));
-    if (keep) hn::StoreU(v, d, z + i);
-    hn::StoreU(Op::forward(d, v), d, y + i);
+    auto v = load_all(d, in + i);
+    if (bias != nullptr) v = hn::Add(v, load_all(d, bias + i));
+    if (keep) store_all(v, d, z + i);
+    store_all(Op::forward(d, v), d, y + i);
   }
   if (i < columns) {
-    auto v = load_part(d, z + i, columns - i);
+    auto v = load_part(d, in + i, columns - i);
     if (bias != nullptr) v = hn::Add(v, load_part(d, bias + i, columns - i));
     if (keep) store_part(v, d, z + i, columns - i);
     store_part(Op::forward(d, v), d, y + i, columns - i);
@@ -72,6 +73,10 @@ void finish_f64(double* y, double* z, const double* bias, int64_t rows, int64_t 
                 const UnaryOp* activation) {
   finish_rows(y, z, bias, rows, columns, activation);
 }
+void finish_bf16(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns,
+                 const UnaryOp* activation) {
+  finish_rows(y, z, bias, rows, columns, activation);
+}
 
 }  // namespace
 }  // namespace folio::cpu::HWY_NAMESPACE
@@ -82,6 +87,7 @@ namespace folio::cpu {
 
 HWY_EXPORT(finish_f32);
 HWY_EXPORT(finish_f64);
+HWY_EXPORT(finish_bf16);
 
 void bias_activation(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
                      const UnaryOp* activation) {
@@ -98,6 +104,15 @@ void bias_activation(double* y, double* z, const double* bias, int64_t rows, int
   parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
     const int64_t first = begin * columns;
     HWY_DYNAMIC_DISPATCH(finish_f64)(y + first, z + first, bias, end - begin, columns, activation);
+  });
+}
+
+void bias_activation(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns,
+                     const UnaryOp* activation) {
+  if (bias == nullptr && activation == nullptr) return;
+  parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * columns;
+    HWY_DYNAMIC_DISPATCH(finish_bf16)(y + first, z + first, bias, end - begin, columns, activation);
   });
 }
 

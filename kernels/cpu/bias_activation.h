@@ -13,6 +13,8 @@ void bias_activation(float* y, float* z, const float* bias, int64_t rows, int64_
                      const UnaryOp* activation);
 void bias_activation(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
                      const UnaryOp* activation);
+void bias_activation(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns,
+                     const UnaryOp* activation);
 
 /// Whether bias_activation knows the function: relu and the gelus.
 bool is_activation(UnaryOp op);

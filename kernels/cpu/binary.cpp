@@ -37,9 +37,9 @@ struct Quotient {
 
 // What becomes of a row's result: each action is called with (f, row, operands of f).
 
-template <class T>
+template <class Y>
 struct MapRows {
-  T* y;
+  Y* y;
   int64_t columns, stride;
   bool accumulate;
   template <class F, class... X>
@@ -48,9 +48,9 @@ struct MapRows {
   }
 };
 
-template <class T>
+template <class A>
 struct SumRows {
-  T* y;
+  A* y;
   int64_t columns;
   bool accumulate;
   template <class F, class... X>
@@ -75,10 +75,10 @@ struct Rows {
   int64_t stride;
   const T* row(int64_t r) const { return first + r * stride; }
 };
-template <class T>
+template <class A>
 struct OneElement {
-  T value;
-  Same<T> row(int64_t) const { return {value}; }
+  A value;
+  Same<A> row(int64_t) const { return {value}; }
 };
 
 template <class T>
@@ -88,7 +88,7 @@ Rows<T> rows_of(const Operand& operand, const Part& part) {
   return {memory + part.first, part.stride};
 }
 template <class T>
-OneElement<T> element_of(const Operand& operand) {
+OneElement<Arithmetic<T>> element_of(const Operand& operand) {
   return {*static_cast<const T*>(operand.memory)};
 }
 
@@ -146,48 +146,36 @@ void slope_rows(Slope slope, const Action& action, const Operand& dy, const Oper
 
 void forward_part(BinaryOp op, const Tensor& y, const Operand& a, const Operand& b,
                   const Part& part) {
-  if (y.dtype() == DType::f32) {
-    forward_rows<float>(op, y, a, b, part);
-  } else {
-    forward_rows<double>(op, y, a, b, part);
-  }
+  with_type(y.dtype(), [&]<class T>(Type<T>) HWY_ATTR { forward_rows<T>(op, y, a, b, part); });
 }
 
 /// The slope's values, where the operand is as large as dy.
-void map_part(Slope slope, GradTarget target, const Operand& dy, const Operand& a,
+void map_part(Slope slope, DType dtype, GradTarget target, const Operand& dy, const Operand& a,
               const Operand& b, const Part& part) {
-  if (target.tensor->dtype() == DType::f32) {
-    const MapRows<float> action{elements<float>(*target.tensor) + part.first, part.columns,
-                                part.stride, target.accumulate};
-    slope_rows<float>(slope, action, dy, a, b, part);
-  } else {
-    const MapRows<double> action{elements<double>(*target.tensor) + part.first, part.columns,
-                                 part.stride, target.accumulate};
-    slope_rows<double>(slope, action, dy, a, b, part);
-  }
+  with_types(target.tensor->dtype(), dtype, [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
+    const MapRows<Y> action{elements<Y>(*target.tensor) + part.first, part.columns, part.stride,
+                            target.accumulate};
+    slope_rows<T>(slope, action, dy, a, b, part);
+  });
 }
 
 /// Their sum over the part's rows, to out's elements from `offset` on.
-void sum_rows_part(Slope slope, const Tensor& out, int64_t offset, bool accumulate,
+void sum_rows_part(Slope slope, DType dtype, const Tensor& out, int64_t offset, bool accumulate,
                    const Operand& dy, const Operand& a, const Operand& b, const Part& part) {
-  if (out.dtype() == DType::f32) {
-    const SumRows<float> action{elements<float>(out) + offset, part.columns, accumulate};
-    slope_rows<float>(slope, action, dy, a, b, part);
-  } else {
-    const SumRows<double> action{elements<double>(out) + offset, part.columns, accumulate};
-    slope_rows<double>(slope, action, dy, a, b, part);
-  }
+  with_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    using A = Arithmetic<T>;
+    const SumRows<A> action{elements<A>(out) + offset, part.columns, accumulate};
+    slope_rows<T>(slope, action, dy, a, b, part);
+  });
 }
 
 /// Their sum over the whole part.
 double sum_all_part(Slope slope, DType dtype, const Operand& dy, const Operand& a,
                     const Operand& b, const Part& part) {
   double sum = 0.0;
-  if (dtype == DType::f32) {
-    slope_rows<float>(slope, SumAll<float>{part.columns, &sum}, dy, a, b, part);
-  } else {
-    slope_rows<double>(slope, SumAll<double>{part.columns, &sum}, dy, a, b, part);
-  }
+  with_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    slope_rows<T>(slope, SumAll<T>{part.columns, &sum}, dy, a, b, part);
+  });
   return sum;
 }
 
@@ -223,7 +211,8 @@ struct Cut {
 template <class T>
 void write_one(GradTarget y, double value) {
   T* out = elements<T>(*y.tensor);
-  *out = static_cast<T>(y.accumulate ? static_cast<double>(*out) + value : value);
+  if (y.accumulate) value += static_cast<double>(*out);
+  *out = static_cast<T>(static_cast<Arithmetic<T>>(value));
 }
 
 void gradient(Slope slope, GradTarget target, const Tensor& dy_tensor, const Operand& a,
@@ -233,7 +222,8 @@ void gradient(Slope slope, GradTarget target, const Tensor& dy_tensor, const Ope
   switch (extent_of(*target.tensor, dy_tensor)) {
     case Extent::full:
       parallel_for(cut.count, cut.grain, [&](int64_t begin, int64_t end) {
-        HWY_DYNAMIC_DISPATCH(map_part)(slope, target, dy, a, b, cut.part(begin, end));
+        HWY_DYNAMIC_DISPATCH(map_part)
+        (slope, dy_tensor.dtype(), target, dy, a, b, cut.part(begin, end));
       });
       return;
     case Extent::row: {
@@ -244,7 +234,7 @@ void gradient(Slope slope, GradTarget target, const Tensor& dy_tensor, const Ope
                     const Part part{row * stride + column, row_end - row, column_end - column,
                                     stride, column};
                     HWY_DYNAMIC_DISPATCH(sum_rows_part)
-                    (slope, out, offset, accumulate, dy, a, b, part);
+                    (slope, dy_tensor.dtype(), out, offset, accumulate, dy, a, b, part);
                   });
       return;
     }
@@ -253,8 +243,10 @@ void gradient(Slope slope, GradTarget target, const Tensor& dy_tensor, const Ope
         return HWY_DYNAMIC_DISPATCH(sum_all_part)(slope, dy_tensor.dtype(), dy, a, b,
                                                   cut.part(begin, end));
       });
-      if (dy_tensor.dtype() == DType::f32) {
+      if (target.tensor->dtype() == DType::f32) {
         write_one<float>(target, sum);
+      } else if (target.tensor->dtype() == DType::bf16) {
+        write_one<bf16>(target, sum);
       } else {
         write_one<double>(target, sum);
       }

@@ -28,19 +28,22 @@ struct Affine {
 template <class T>
 HWY_INLINE double row_loss(T* dx, const T* x, int64_t V, int64_t target,
                            const CrossEntropyOptions& options) {
+  using A = Arithmetic<T>;
   const double epsilon = options.label_smoothing;
-  const T max = max_vectors(x, V, T{1});
+  const A max = max_vectors(x, V, A{1});
   // Before dx is written, which may be x.
   const double chosen = static_cast<double>(x[target]);
   const double mean =
       epsilon > 0.0 ? sum_vectors<T>(V, Identity(), x) / static_cast<double>(V) : 0.0;
   double sum;
   if (dx) {
-    sum = exp_row(dx, x, V, V, T{1}, max);
+    A* row = row_in_arithmetic(dx, V);
+    sum = exp_row(row, x, V, V, A{1}, max);
     const double uniform = epsilon * options.scale / static_cast<double>(V);
     map_vectors<false>(
-        dx, V, Affine<T>{static_cast<T>(options.scale / sum), static_cast<T>(-uniform)}, dx);
-    dx[target] -= static_cast<T>((1.0 - epsilon) * options.scale);
+        row, V, Affine<A>{static_cast<A>(options.scale / sum), static_cast<A>(-uniform)}, row);
+    row[target] -= static_cast<A>((1.0 - epsilon) * options.scale);
+    if constexpr (!std::is_same_v<T, A>) map_vectors<false>(dx, V, Identity(), row);
   } else {
     sum = exp_sum(x, V, max);
   }
@@ -58,7 +61,7 @@ HWY_INLINE double rows_loss(const Tensor& dlogits, const Tensor& logits, const T
   for (int64_t r = begin; r < end; ++r) {
     T* dx = dlogits ? elements<T>(dlogits) + r * V : nullptr;
     if (target[r] == options.ignored_index) {
-      if (dx) std::fill(dx, dx + V, T{0});
+      if (dx) std::fill(dx, dx + V, T(0));
     } else {
       loss += row_loss(dx, elements<const T>(logits) + r * V, V, target[r], options);
     }
@@ -68,10 +71,11 @@ HWY_INLINE double rows_loss(const Tensor& dlogits, const Tensor& logits, const T
 
 double loss_piece(const Tensor& dlogits, const Tensor& logits, const Tensor& targets,
                   const CrossEntropyOptions& options, int64_t begin, int64_t end) {
-  if (logits.dtype() == DType::f32) {
-    return rows_loss<float>(dlogits, logits, targets, options, begin, end);
-  }
-  return rows_loss<double>(dlogits, logits, targets, options, begin, end);
+  double loss = 0.0;
+  with_type(logits.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    loss = rows_loss<T>(dlogits, logits, targets, options, begin, end);
+  });
+  return loss;
 }
 
 }  // namespace

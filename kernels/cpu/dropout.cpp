@@ -12,26 +12,18 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-template <class T>
-HWY_INLINE void dropout_elements(GradTarget y, const Tensor& x, const DropoutMask& mask,
-                                 int64_t begin, int64_t end) {
-  T* out = elements<T>(*y.tensor) + begin;
-  const T* in = elements<const T>(x) + begin;
-  const uint64_t first = mask.first_index + static_cast<uint64_t>(begin);
-  if (y.accumulate) {
-    dropout_vectors(out, in, end - begin, mask, first, static_cast<const T*>(out));
-  } else {
-    dropout_vectors(out, in, end - begin, mask, first);
-  }
-}
-
 void dropout_piece(GradTarget y, const Tensor& x, const DropoutMask& mask, int64_t begin,
                    int64_t end) {
-  if (x.dtype() == DType::f32) {
-    dropout_elements<float>(y, x, mask, begin, end);
-  } else {
-    dropout_elements<double>(y, x, mask, begin, end);
-  }
+  with_types(y.tensor->dtype(), x.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
+    Y* out = elements<Y>(*y.tensor) + begin;
+    const T* in = elements<const T>(x) + begin;
+    const uint64_t first = mask.first_index + static_cast<uint64_t>(begin);
+    if (y.accumulate) {
+      dropout_vectors(out, in, end - begin, mask, first, static_cast<const Y*>(out));
+    } else {
+      dropout_vectors(out, in, end - begin, mask, first);
+    }
+  });
 }
 
 }  // namespace

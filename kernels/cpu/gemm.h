@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "folio/tensor/bf16.h"
+
 namespace folio::cpu {
 
 /// Row-major C (m, n) = alpha op(A) op(B) + beta C; op transposes where asked. A is (m, k) or,
@@ -16,5 +18,15 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, f
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, double alpha,
           const double* a, int64_t lda, const double* b, int64_t ldb, double beta, double* c,
           int64_t ldc);
+
+/// C (m, n) = op(A) op(B), or C += it, of bf16 with sums in f32; the rest as above. oneDNN where it
+/// and multiplies_bf16() serve, otherwise the f32 product of the widened operands.
+void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const bf16* a,
+          int64_t lda, const bf16* b, int64_t ldb, bool accumulate, bf16* c, int64_t ldc);
+void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const bf16* a,
+          int64_t lda, const bf16* b, int64_t ldb, bool accumulate, float* c, int64_t ldc);
+
+/// Whether this CPU multiplies bf16 itself, through oneDNN, as far as FOLIO_ISA allows.
+bool multiplies_bf16();
 
 }  // namespace folio::cpu

@@ -39,17 +39,17 @@ struct Sum {
   HWY_INLINE V operator()(D, V a, V b) const { return hn::Add(a, b); }
 };
 
-template <class T>
-HWY_INLINE void normalize_row(T* y, T* mean, T* rstd, const T* x, const T* gain, const T* bias,
+template <class T, class A = Arithmetic<T>>
+HWY_INLINE void normalize_row(T* y, A* mean, A* rstd, const T* x, const T* gain, const T* bias,
                               int64_t n, double eps) {
-  *mean = static_cast<T>(sum_vectors<T>(n, Identity(), x) / static_cast<double>(n));
-  const double squares = sum_vectors<T>(n, SquaredDistance<T>{*mean}, x);
-  *rstd = static_cast<T>(1.0 / std::sqrt(squares / static_cast<double>(n) + eps));
-  const Normalize<T> normalize{*mean, *rstd};
+  *mean = static_cast<A>(sum_vectors<T>(n, Identity(), x) / static_cast<double>(n));
+  const double squares = sum_vectors<T>(n, SquaredDistance<A>{*mean}, x);
+  *rstd = static_cast<A>(1.0 / std::sqrt(squares / static_cast<double>(n) + eps));
+  const Normalize<A> normalize{*mean, *rstd};
   if (bias) {
     map_vectors<false>(y, n, normalize, x, gain, bias);
   } else {
-    map_vectors<false>(y, n, normalize, x, gain, Same<T>{0});
+    map_vectors<false>(y, n, normalize, x, gain, Same<A>{0});
   }
 }
 
@@ -57,9 +57,10 @@ template <class T>
 void forward_rows(const Tensor& y, const Tensor& mean, const Tensor& rstd, const Tensor& x,
                   const Tensor& gain, const Tensor& bias, double eps, int64_t begin,
                   int64_t end) {
+  using A = Arithmetic<T>;
   const int64_t n = x.shape().columns();
   for (int64_t r = begin; r < end; ++r) {
-    normalize_row(elements<T>(y) + r * n, elements<T>(mean) + r, elements<T>(rstd) + r,
+    normalize_row(elements<T>(y) + r * n, elements<A>(mean) + r, elements<A>(rstd) + r,
                   elements<const T>(x) + r * n, elements<const T>(gain), elements<const T>(bias),
                   n, eps);
   }
@@ -71,6 +72,7 @@ void add_dropout_rows(const Tensor& sum, const Tensor& y, const Tensor& mean, co
                       const Tensor& residual, const Tensor& x, const Tensor& gain,
                       const Tensor& bias, double eps, const DropoutMask& mask, int64_t begin,
                       int64_t end) {
+  using A = Arithmetic<T>;
   const int64_t n = x.shape().columns();
   for (int64_t r = begin; r < end; ++r) {
     T* row = elements<T>(sum) + r * n;
@@ -81,7 +83,7 @@ void add_dropout_rows(const Tensor& sum, const Tensor& y, const Tensor& mean, co
     } else {
       map_vectors<false>(row, n, Sum(), branch, base);
     }
-    normalize_row(elements<T>(y) + r * n, elements<T>(mean) + r, elements<T>(rstd) + r,
+    normalize_row(elements<T>(y) + r * n, elements<A>(mean) + r, elements<A>(rstd) + r,
                   static_cast<const T*>(row), elements<const T>(gain), elements<const T>(bias), n,
                   eps);
   }
@@ -91,9 +93,10 @@ void add_dropout_rows(const Tensor& sum, const Tensor& y, const Tensor& mean, co
 /// dx = rstd (e - mean of e - h mean of (e h)); dgain += dy h; dbias += dy.
 template <class T>
 struct BackwardRow {
+  using A = Arithmetic<T>;
   const T *x, *dy, *gain;
-  T mean, rstd;
-  T *dgain, *dbias;  // sums so far
+  A mean, rstd;
+  A *dgain, *dbias;  // sums so far
   int64_t n;
 
   template <bool with_bias, class D, class V>
@@ -108,7 +111,7 @@ struct BackwardRow {
   }
 
   template <class D, class V>
-  static HWY_INLINE void store(V v, D d, T* p, int64_t count) {
+  static HWY_INLINE void store(V v, D d, A* p, int64_t count) {
     if (count == lanes_of(d)) {
       hn::StoreU(v, d, p);
     } else {
@@ -118,13 +121,13 @@ struct BackwardRow {
 
   /// Adds the row to dgain and dbias; returns the means of e and of e h.
   template <bool with_bias>
-  HWY_INLINE void sums(T& mean_e, T& mean_eh) const {
-    const hn::ScalableTag<T> d;
+  HWY_INLINE void sums(A& mean_e, A& mean_eh) const {
+    const hn::ScalableTag<A> d;
     const int64_t lanes = lanes_of(d);
     auto sum0 = hn::Zero(d), sum1 = sum0, sum_h0 = sum0, sum_h1 = sum0;
     const auto zero = hn::Zero(d);
     const auto whole = [&](int64_t i, auto& sum, auto& sum_h) HWY_ATTR {
-      add<with_bias>(d, i, hn::LoadU(d, x + i), hn::LoadU(d, dy + i), hn::LoadU(d, gain + i),
+      add<with_bias>(d, i, load_all(d, x + i), load_all(d, dy + i), load_all(d, gain + i),
                      hn::LoadU(d, dgain + i), with_bias ? hn::LoadU(d, dbias + i) : zero, sum,
                      sum_h, lanes);
     };
@@ -143,7 +146,7 @@ struct BackwardRow {
                      load_part(d, gain + i, rest), load_part(d, dgain + i, rest),
                      with_bias ? load_part(d, dbias + i, rest) : zero, sum1, sum_h1, rest);
     }
-    const T scale = T{1} / static_cast<T>(n);
+    const A scale = A{1} / static_cast<A>(n);
     mean_e = scale * hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
     mean_eh = scale * hn::GetLane(hn::SumOfLanes(d, hn::Add(sum_h0, sum_h1)));
   }
@@ -161,53 +164,49 @@ struct Slope {
   }
 };
 
-template <class T>
-HWY_INLINE void backward_rows(GradTarget dx, T* dgain, T* dbias, const Tensor& x,
+template <class Y, class T, class A = Arithmetic<T>>
+HWY_INLINE void backward_rows(GradTarget dx, A* dgain, A* dbias, const Tensor& x,
                               const Tensor& mean, const Tensor& rstd, const Tensor& gain,
                               const Tensor& dy, int64_t begin, int64_t end) {
   const int64_t n = x.shape().columns();
-  std::fill(dgain, dgain + n, T{0});
-  if (dbias) std::fill(dbias, dbias + n, T{0});
+  std::fill(dgain, dgain + n, A{0});
+  if (dbias) std::fill(dbias, dbias + n, A{0});
   for (int64_t r = begin; r < end; ++r) {
     const BackwardRow<T> row{elements<const T>(x) + r * n,
                              elements<const T>(dy) + r * n,
                              elements<const T>(gain),
-                             elements<const T>(mean)[r],
-                             elements<const T>(rstd)[r],
+                             elements<const A>(mean)[r],
+                             elements<const A>(rstd)[r],
                              dgain,
                              dbias,
                              n};
-    T mean_e, mean_eh;
+    A mean_e, mean_eh;
     if (dbias) {
       row.template sums<true>(mean_e, mean_eh);
     } else {
       row.template sums<false>(mean_e, mean_eh);
     }
     if (!dx) continue;
-    map_vectors(dx.accumulate, elements<T>(*dx.tensor) + r * n, n,
-                Slope<T>{row.mean, row.rstd, mean_e, mean_eh}, row.x, row.dy, row.gain);
+    map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + r * n, n,
+                Slope<A>{row.mean, row.rstd, mean_e, mean_eh}, row.x, row.dy, row.gain);
   }
 }
 
 void forward_piece(const Tensor& y, const Tensor& mean, const Tensor& rstd, const Tensor& x,
                    const Tensor& gain, const Tensor& bias, double eps, int64_t begin,
                    int64_t end) {
-  if (x.dtype() == DType::f32) {
-    forward_rows<float>(y, mean, rstd, x, gain, bias, eps, begin, end);
-  } else {
-    forward_rows<double>(y, mean, rstd, x, gain, bias, eps, begin, end);
-  }
+  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    forward_rows<T>(y, mean, rstd, x, gain, bias, eps, begin, end);
+  });
 }
 
 void add_dropout_piece(const Tensor& sum, const Tensor& y, const Tensor& mean, const Tensor& rstd,
                        const Tensor& residual, const Tensor& x, const Tensor& gain,
                        const Tensor& bias, double eps, const DropoutMask& mask, int64_t begin,
                        int64_t end) {
-  if (x.dtype() == DType::f32) {
-    add_dropout_rows<float>(sum, y, mean, rstd, residual, x, gain, bias, eps, mask, begin, end);
-  } else {
-    add_dropout_rows<double>(sum, y, mean, rstd, residual, x, gain, bias, eps, mask, begin, end);
-  }
+  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    add_dropout_rows<T>(sum, y, mean, rstd, residual, x, gain, bias, eps, mask, begin, end);
+  });
 }
 
 /// The piece's sums for dgain go to partial's elements from `offset` on, those for dbias behind
@@ -216,15 +215,12 @@ void backward_piece(GradTarget dx, const Tensor& partial, int64_t offset, bool w
                     const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& gain,
                     const Tensor& dy, int64_t begin, int64_t end) {
   const int64_t n = x.shape().columns();
-  if (x.dtype() == DType::f32) {
-    float* sums = elements<float>(partial) + offset;
-    backward_rows<float>(dx, sums, with_bias ? sums + n : nullptr, x, mean, rstd, gain, dy, begin,
-                         end);
-  } else {
-    double* sums = elements<double>(partial) + offset;
-    backward_rows<double>(dx, sums, with_bias ? sums + n : nullptr, x, mean, rstd, gain, dy, begin,
-                          end);
-  }
+  const DType target = dx ? dx.tensor->dtype() : x.dtype();
+  with_types(target, x.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
+    Arithmetic<T>* sums = elements<Arithmetic<T>>(partial) + offset;
+    backward_rows<Y, T>(dx, sums, with_bias ? sums + n : nullptr, x, mean, rstd, gain, dy, begin,
+                        end);
+  });
 }
 
 }  // namespace
@@ -265,7 +261,7 @@ void layer_norm_backward(GradTarget dx, GradTarget dgain, GradTarget dbias, cons
   const RowPieces pieces(x.shape().rows(), columns);
   const bool with_bias = static_cast<bool>(dbias);
   const int64_t stride = with_bias ? 2 * columns : columns;
-  const Tensor partial({pieces.count, stride}, x.dtype());
+  const Tensor partial({pieces.count, stride}, accumulator_of(x.dtype()));
   const int64_t grain = std::max<int64_t>(1, grain_rows(columns) / pieces.size);
   parallel_for(pieces.count, grain, [&](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {

@@ -3,6 +3,7 @@
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/table.h"
+#include "folio/kernels/cpu/types.h"
 
 namespace folio::cpu {
 namespace {
@@ -35,16 +36,25 @@ Products products_of(const Tensor& c, const Tensor& a, bool transpose_a, const T
   return {m, n, k, count, matrix_size(a), b.shape().rank() == 2 ? 0 : matrix_size(b)};
 }
 
-template <class T>
+/// gemm() without factors.
+template <class C, class T>
+void product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a,
+             int64_t lda, const T* b, int64_t ldb, bool accumulate, C* c) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, accumulate, c, n);
+  } else {
+    gemm(transpose_a, transpose_b, m, n, k, T{1}, a, lda, b, ldb, accumulate ? T{1} : T{0}, c, n);
+  }
+}
+
+template <class C, class T>
 void multiply(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
-  if (!c) return;
   const Products p = products_of(*c.tensor, a, transpose_a, b, transpose_b);
   const int64_t lda = row_length(a), ldb = row_length(b);
-  const T beta = c.accumulate ? T{1} : T{0};
   const auto multiply_range = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      gemm(transpose_a, transpose_b, p.m, p.n, p.k, T{1}, a.data<T>() + i * p.step_a, lda,
-           b.data<T>() + i * p.step_b, ldb, beta, c.tensor->data<T>() + i * p.m * p.n, p.n);
+      product(transpose_a, transpose_b, p.m, p.n, p.k, a.data<T>() + i * p.step_a, lda,
+              b.data<T>() + i * p.step_b, ldb, c.accumulate, c.tensor->data<C>() + i * p.m * p.n);
     }
   };
   // Many products are shared out whole; few large ones are divided by gemm itself.
@@ -61,11 +71,11 @@ template <class T>
 void linear(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
             const Tensor& bias, const UnaryOp* activation) {
   const int64_t rows = x.shape().rows(), in = weight.dim(1), out = weight.dim(0);
-  T* product = (z && activation != nullptr ? z : y).data<T>();
-  gemm(false, true, rows, out, in, T{1}, x.data<T>(), in, weight.data<T>(), in, T{0}, product, out);
+  T* before = (z && activation != nullptr ? z : y).data<T>();
+  product(false, true, rows, out, in, x.data<T>(), in, weight.data<T>(), in, false, before);
   // Functions that are not in bias_activation take a pass of their own.
   const bool fused = activation != nullptr && is_activation(*activation);
-  bias_activation(fused ? y.data<T>() : product, product, bias ? bias.data<T>() : nullptr, rows,
+  bias_activation(fused ? y.data<T>() : before, before, bias ? bias.data<T>() : nullptr, rows,
                   out, fused ? activation : nullptr);
   if (activation != nullptr && !fused) unary_forward(*activation, y, z ? z : y);
 }
@@ -74,21 +84,16 @@ void linear(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& wei
 
 void matmul(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
   check_floating("matmul", a);
-  if (a.dtype() == DType::f64) {
-    multiply<double>(c, a, transpose_a, b, transpose_b);
-  } else {
-    multiply<float>(c, a, transpose_a, b, transpose_b);
-  }
+  if (!c) return;
+  with_types(c.tensor->dtype(), a.dtype(), [&]<class C, class T>(Type<C>, Type<T>) {
+    multiply<C, T>(c, a, transpose_a, b, transpose_b);
+  });
 }
 
 void linear_forward(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
                     const Tensor& bias, const UnaryOp* activation) {
   check_floating("linear", x);
-  if (x.dtype() == DType::f64) {
-    linear<double>(y, z, x, weight, bias, activation);
-  } else {
-    linear<float>(y, z, x, weight, bias, activation);
-  }
+  with_type(x.dtype(), [&]<class T>(Type<T>) { linear<T>(y, z, x, weight, bias, activation); });
 }
 
 }  // namespace folio::cpu

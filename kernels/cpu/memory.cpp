@@ -1,4 +1,3 @@
-#include <bit>
 #include <cstring>
 
 #include "folio/kernels/cpu/pieces.h"
@@ -14,18 +13,17 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-template <class T>
-HWY_INLINE void scaled(GradTarget y, const Tensor& x, double factor, int64_t begin, int64_t end) {
-  map_vectors(y.accumulate, elements<T>(*y.tensor) + begin, end - begin,
-              Scaled<T>{static_cast<T>(factor)}, elements<T>(x) + begin);
+void scale_piece(GradTarget y, const Tensor& x, double factor, int64_t begin, int64_t end) {
+  with_types(y.tensor->dtype(), x.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
+    using A = Arithmetic<T>;
+    map_vectors(y.accumulate, elements<Y>(*y.tensor) + begin, end - begin,
+                Scaled<A>{static_cast<A>(factor)}, elements<const T>(x) + begin);
+  });
 }
 
-void scale_piece(GradTarget y, const Tensor& x, double factor, int64_t begin, int64_t end) {
-  if (x.dtype() == DType::f32) {
-    scaled<float>(y, x, factor, begin, end);
-  } else {
-    scaled<double>(y, x, factor, begin, end);
-  }
+void round_piece(const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
+  map_vectors<false>(elements<bf16>(y) + begin, end - begin, Identity(),
+                     elements<const float>(x) + begin);
 }
 
 }  // namespace
@@ -36,6 +34,7 @@ HWY_AFTER_NAMESPACE();
 namespace folio::cpu {
 
 HWY_EXPORT(scale_piece);
+HWY_EXPORT(round_piece);
 
 namespace {
 
@@ -54,13 +53,6 @@ void fill_elements(const Tensor& y, T value) {
   });
 }
 
-/// The nearest bf16's bits, to even where two are as near.
-uint16_t bf16_bits(float value) {
-  if (value != value) return 0x7FC0;
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
-
 }  // namespace
 
 void fill(const Tensor& y, double value) {
@@ -68,13 +60,19 @@ void fill(const Tensor& y, double value) {
     case DType::f32: return fill_elements(y, static_cast<float>(value));
     case DType::f64: return fill_elements(y, value);
     case DType::i32: return fill_elements(y, static_cast<int32_t>(value));
-    case DType::bf16: return fill_elements(y, bf16_bits(static_cast<float>(value)));
+    case DType::bf16: return fill_elements(y, bf16(static_cast<float>(value)));
   }
 }
 
 void copy(GradTarget y, const Tensor& x) {
   if (!y) return;
-  if (y.accumulate) {
+  if (y.tensor->dtype() == DType::bf16 && x.dtype() == DType::f32 && !y.accumulate) {
+    parallel_for(x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
+      HWY_DYNAMIC_DISPATCH(round_piece)(*y.tensor, x, begin, end);
+    });
+    return;
+  }
+  if (y.accumulate || y.tensor->dtype() != x.dtype()) {
     check_floating("copy", x);
     parallel_for(x.numel(), grain_of(x.numel()), [&](int64_t begin, int64_t end) {
       HWY_DYNAMIC_DISPATCH(scale_piece)(y, x, 1.0, begin, end);

@@ -1,20 +1,24 @@
 #include <array>
 #include <cstring>
+#include <type_traits>
 
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/table.h"
+#include "folio/kernels/cpu/types.h"
 
 namespace folio::cpu {
 namespace {
 
 /// y[i] = or += x[i].
-template <class T>
-void move_row(T* y, const T* x, int64_t n, bool accumulate) {
+template <class Y, class T>
+void move_row(Y* y, const T* x, int64_t n, bool accumulate) {
   if (accumulate) {
-    for (int64_t i = 0; i < n; ++i) y[i] += x[i];
-  } else {
+    for (int64_t i = 0; i < n; ++i) y[i] = static_cast<Y>(y[i] + x[i]);
+  } else if constexpr (std::is_same_v<Y, T>) {
     std::memcpy(y, x, static_cast<size_t>(n) * sizeof(T));
+  } else {
+    for (int64_t i = 0; i < n; ++i) y[i] = static_cast<Y>(x[i]);
   }
 }
 
@@ -45,8 +49,8 @@ struct Permutation {
 
 /// Rows [begin, end) of y where x has another last axis: in squares, so that the cache lines of x are
 /// used whole.
-template <class T>
-void transpose_rows(T* y, const T* x, const Permutation& p, int64_t begin, int64_t end,
+template <class Y, class T>
+void transpose_rows(Y* y, const T* x, const Permutation& p, int64_t begin, int64_t end,
                     bool accumulate) {
   constexpr int64_t side = 64 / sizeof(T);
   const int64_t columns = p.dim[3];
@@ -55,21 +59,22 @@ void transpose_rows(T* y, const T* x, const Permutation& p, int64_t begin, int64
     for (int64_t column = 0; column < columns; column += side) {
       const int64_t width = std::min(side, columns - column);
       for (int64_t r = row; r < last; ++r) {
-        T* to = y + r * columns + column;
+        Y* to = y + r * columns + column;
         const T* from = x + p.first(r) + column * p.stride[3];
         for (int64_t j = 0; j < width; ++j) {
-          to[j] = accumulate ? to[j] + from[j * p.stride[3]] : from[j * p.stride[3]];
+          const T value = from[j * p.stride[3]];
+          to[j] = accumulate ? static_cast<Y>(to[j] + value) : static_cast<Y>(value);
         }
       }
     }
   }
 }
 
-template <class T>
+template <class Y, class T>
 void permute_elements(GradTarget y, const Tensor& x, const std::array<int, 4>& axes) {
   const Permutation p(x.shape(), axes);
   const int64_t columns = p.dim[3], rows = p.dim[0] * p.dim[1] * p.dim[2];
-  T* out = y.tensor->data<T>();
+  Y* out = y.tensor->data<Y>();
   const T* in = x.data<T>();
   parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
     if (p.stride[3] != 1) return transpose_rows(out, in, p, begin, end, y.accumulate);
@@ -89,13 +94,13 @@ struct AxisView {
   }
 };
 
-template <class T>
+template <class Y, class T>
 void copy_range_elements(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start,
                          int64_t length, int axis) {
   const AxisView from(x.shape(), axis), to(y.tensor->shape(), axis);
   const int64_t run = length * from.inner;
   const T* in = x.data<T>() + x_start * from.inner;
-  T* out = y.tensor->data<T>() + y_start * to.inner;
+  Y* out = y.tensor->data<Y>() + y_start * to.inner;
   // Few long runs are cut, so that every thread has some of them.
   const int64_t piece = std::max<int64_t>(std::min(run, grain_elements), 1);
   const int64_t pieces = (run + piece - 1) / piece;
@@ -123,16 +128,16 @@ void gather(const Tensor& y, const Tensor& table, const Tensor& indices) {
 
 /// Each piece of columns meets the indices in their order, so no two threads meet in an element and
 /// the sums are the same for any number of them.
-template <class T>
+template <class Y, class T>
 void scatter_add(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
   const int64_t rows = dtable.tensor->dim(0), columns = dtable.tensor->dim(1);
   const int64_t count = indices.numel();
   const int32_t* index = indices.data<int32_t>();
   const T* in = dy.data<T>();
-  T* out = dtable.tensor->data<T>();
+  Y* out = dtable.tensor->data<Y>();
   if (!dtable.accumulate) {
     parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
-      std::fill(out + begin * columns, out + end * columns, T{0});
+      std::fill(out + begin * columns, out + end * columns, Y(0));
     });
   }
   constexpr int64_t line = 64 / sizeof(T);      // a cache line is one thread's
@@ -155,7 +160,7 @@ void embed(const Tensor& y, const Tensor& tokens, const Tensor& table, const Ten
   parallel_for(tokens.numel(), grain_rows(columns), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const T *a = token_rows + token[i] * columns, *b = position_rows + i % length * columns;
-      for (int64_t j = 0; j < columns; ++j) out[i * columns + j] = a[j] + b[j];
+      for (int64_t j = 0; j < columns; ++j) out[i * columns + j] = static_cast<T>(a[j] + b[j]);
     }
   });
 }
@@ -164,44 +169,41 @@ void embed(const Tensor& y, const Tensor& tokens, const Tensor& table, const Ten
 
 void permute(GradTarget y, const Tensor& x, const std::array<int, 4>& axes) {
   if (!y) return;
-  if (x.dtype() == DType::f64) return permute_elements<double>(y, x, axes);
-  if (x.dtype() == DType::i32) return permute_elements<int32_t>(y, x, axes);
-  check_floating("permute", x);
-  permute_elements<float>(y, x, axes);
+  if (x.dtype() == DType::i32) return permute_elements<int32_t, int32_t>(y, x, axes);
+  with_types(y.tensor->dtype(), x.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
+    permute_elements<Y, T>(y, x, axes);
+  });
 }
 
 void copy_range(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start, int64_t length,
                 int axis) {
   if (!y) return;
   axis = x.shape().normalize_axis(axis);
-  if (x.dtype() == DType::f64) {
-    return copy_range_elements<double>(y, y_start, x, x_start, length, axis);
-  }
   if (x.dtype() == DType::i32) {
-    return copy_range_elements<int32_t>(y, y_start, x, x_start, length, axis);
+    return copy_range_elements<int32_t, int32_t>(y, y_start, x, x_start, length, axis);
   }
-  check_floating("copy_range", x);
-  copy_range_elements<float>(y, y_start, x, x_start, length, axis);
+  with_types(y.tensor->dtype(), x.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
+    copy_range_elements<Y, T>(y, y_start, x, x_start, length, axis);
+  });
 }
 
 void gather_rows(const Tensor& y, const Tensor& table, const Tensor& indices) {
-  if (table.dtype() == DType::f64) return gather<double>(y, table, indices);
   check_floating("gather_rows", table);
-  gather<float>(y, table, indices);
+  with_type(table.dtype(), [&]<class T>(Type<T>) { gather<T>(y, table, indices); });
 }
 
 void scatter_add_rows(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
   if (!dtable) return;
-  if (dy.dtype() == DType::f64) return scatter_add<double>(dtable, indices, dy);
   check_floating("scatter_add_rows", dy);
-  scatter_add<float>(dtable, indices, dy);
+  with_types(dtable.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
+    scatter_add<Y, T>(dtable, indices, dy);
+  });
 }
 
 void embedding_forward(const Tensor& y, const Tensor& tokens, const Tensor& table,
                        const Tensor& positions) {
-  if (table.dtype() == DType::f64) return embed<double>(y, tokens, table, positions);
   check_floating("embedding", table);
-  embed<float>(y, tokens, table, positions);
+  with_type(table.dtype(), [&]<class T>(Type<T>) { embed<T>(y, tokens, table, positions); });
 }
 
 }  // namespace folio::cpu

@@ -59,18 +59,20 @@ HWY_INLINE void for_each_vector(int64_t n, const Step& step) {
   for (; i + lanes <= n; i += lanes) {
     step(
         d, [&](const T* p) HWY_ATTR { return hn::LoadU(d, p + i); },
-        [&](auto v, T* p) HWY_ATTR { hn::StoreU(v, d, p + i); });
+        [&](auto v, auto* p) HWY_ATTR { store_all(v, d, p + i); });
   }
   if (i < n) {
     step(
         d, [&](const T* p) HWY_ATTR { return load_part(d, p + i, n - i); },
-        [&](auto v, T* p) HWY_ATTR { store_part(v, d, p + i, n - i); });
+        [&](auto v, auto* p) HWY_ATTR { store_part(v, d, p + i, n - i); });
   }
 }
 
 template <class T>
 struct AdamStep {
-  T *values, *first, *second;
+  T* values;
+  bf16* copy;  // null where there is none
+  T *first, *second;
   const T* gradients;
   T scale, beta1, beta2, rest1, rest2;  // rest: 1 - beta
   T rate, inverse_root, eps;            // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
@@ -88,19 +90,25 @@ struct AdamStep {
     const auto root = hn::MulAdd(hn::Sqrt(v), hn::Set(d, inverse_root), hn::Set(d, eps));
     store(m, first);
     store(v, second);
-    store(hn::NegMulAdd(hn::Set(d, rate), hn::Div(m, root), value), values);
+    const auto result = hn::NegMulAdd(hn::Set(d, rate), hn::Div(m, root), value);
+    store(result, values);
+    if constexpr (std::is_same_v<T, float>) {
+      if (copy) store(result, copy);
+    }
   }
 };
 
 template <class T>
-HWY_INLINE void adam_elements(const Tensor& values, const Tensor& first, const Tensor& second,
-                              const Tensor& gradients, const Tensor& norm_and_scale,
-                              const AdamOptions& options, int64_t begin, int64_t end) {
+HWY_INLINE void adam_elements(const Tensor& values, const Tensor& copy, const Tensor& first,
+                              const Tensor& second, const Tensor& gradients,
+                              const Tensor& norm_and_scale, const AdamOptions& options,
+                              int64_t begin, int64_t end) {
   const double t = static_cast<double>(options.step);
   const double correction1 = 1.0 - std::pow(options.beta1, t);
   const double correction2 = 1.0 - std::pow(options.beta2, t);
   const double decay = options.weight_decay;
   const AdamStep<T> step{elements<T>(values) + begin,
+                         copy ? elements<bf16>(copy) + begin : nullptr,
                          elements<T>(first) + begin,
                          elements<T>(second) + begin,
                          elements<const T>(gradients) + begin,
@@ -117,19 +125,23 @@ HWY_INLINE void adam_elements(const Tensor& values, const Tensor& first, const T
   for_each_vector<T>(end - begin, step);
 }
 
-void adam_piece(const Tensor& values, const Tensor& first, const Tensor& second,
-                const Tensor& gradients, const Tensor& norm_and_scale, const AdamOptions& options,
-                int64_t begin, int64_t end) {
+void adam_piece(const Tensor& values, const Tensor& copy, const Tensor& first,
+                const Tensor& second, const Tensor& gradients, const Tensor& norm_and_scale,
+                const AdamOptions& options, int64_t begin, int64_t end) {
   if (values.dtype() == DType::f32) {
-    adam_elements<float>(values, first, second, gradients, norm_and_scale, options, begin, end);
+    adam_elements<float>(values, copy, first, second, gradients, norm_and_scale, options, begin,
+                         end);
   } else {
-    adam_elements<double>(values, first, second, gradients, norm_and_scale, options, begin, end);
+    adam_elements<double>(values, copy, first, second, gradients, norm_and_scale, options, begin,
+                          end);
   }
 }
 
 template <class T>
 struct SgdStep {
-  T *values, *velocity;  // velocity is null where there is no momentum
+  T* values;
+  bf16* copy;   // null where there is none
+  T* velocity;  // null where there is no momentum
   const T* gradients;
   T scale, decay, momentum, rate;
   bool first;
@@ -142,15 +154,20 @@ struct SgdStep {
       if (!first) g = hn::MulAdd(hn::Set(d, momentum), load(velocity), g);
       store(g, velocity);
     }
-    store(hn::NegMulAdd(hn::Set(d, rate), g, value), values);
+    const auto result = hn::NegMulAdd(hn::Set(d, rate), g, value);
+    store(result, values);
+    if constexpr (std::is_same_v<T, float>) {
+      if (copy) store(result, copy);
+    }
   }
 };
 
 template <class T>
-HWY_INLINE void sgd_elements(const Tensor& values, const Tensor& velocity,
+HWY_INLINE void sgd_elements(const Tensor& values, const Tensor& copy, const Tensor& velocity,
                              const Tensor& gradients, const Tensor& norm_and_scale,
                              const SgdOptions& options, int64_t begin, int64_t end) {
   const SgdStep<T> step{elements<T>(values) + begin,
+                        copy ? elements<bf16>(copy) + begin : nullptr,
                         velocity ? elements<T>(velocity) + begin : nullptr,
                         elements<const T>(gradients) + begin,
                         elements<const T>(norm_and_scale)[1],
@@ -161,13 +178,13 @@ HWY_INLINE void sgd_elements(const Tensor& values, const Tensor& velocity,
   for_each_vector<T>(end - begin, step);
 }
 
-void sgd_piece(const Tensor& values, const Tensor& velocity, const Tensor& gradients,
-               const Tensor& norm_and_scale, const SgdOptions& options, int64_t begin,
-               int64_t end) {
+void sgd_piece(const Tensor& values, const Tensor& copy, const Tensor& velocity,
+               const Tensor& gradients, const Tensor& norm_and_scale, const SgdOptions& options,
+               int64_t begin, int64_t end) {
   if (values.dtype() == DType::f32) {
-    sgd_elements<float>(values, velocity, gradients, norm_and_scale, options, begin, end);
+    sgd_elements<float>(values, copy, velocity, gradients, norm_and_scale, options, begin, end);
   } else {
-    sgd_elements<double>(values, velocity, gradients, norm_and_scale, options, begin, end);
+    sgd_elements<double>(values, copy, velocity, gradients, norm_and_scale, options, begin, end);
   }
 }
 
@@ -182,8 +199,18 @@ HWY_EXPORT(squares_piece);
 HWY_EXPORT(adam_piece);
 HWY_EXPORT(sgd_piece);
 
+namespace {
+
+/// Masters, moments and gradients are never bf16: a small update of a large value would vanish.
+void check_master(std::string_view kernel, const Tensor& slab) {
+  FOLIO_CHECK(slab.dtype() == DType::f32 || slab.dtype() == DType::f64, kernel,
+              "the slab is {}; wanted f32 or f64", slab.describe());
+}
+
+}  // namespace
+
 void gradient_norm(const Tensor& norm_and_scale, const Tensor& gradients, double max_norm) {
-  check_floating("gradient_norm", gradients);
+  check_master("gradient_norm", gradients);
   const double squares =
       sum_over_pieces(gradients.numel(), grain_elements, [&](int64_t begin, int64_t end) {
         return HWY_DYNAMIC_DISPATCH(squares_piece)(gradients, begin, end);
@@ -200,21 +227,22 @@ void gradient_norm(const Tensor& norm_and_scale, const Tensor& gradients, double
   }
 }
 
-void adam(const Tensor& values, const Tensor& first_moment, const Tensor& second_moment,
-          const Tensor& gradients, const Tensor& norm_and_scale, const AdamOptions& options) {
-  check_floating("adam", values);
+void adam(const Tensor& values, const Tensor& copy, const Tensor& first_moment,
+          const Tensor& second_moment, const Tensor& gradients, const Tensor& norm_and_scale,
+          const AdamOptions& options) {
+  check_master("adam", values);
   parallel_for(values.numel(), grain_elements, [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(adam_piece)
-    (values, first_moment, second_moment, gradients, norm_and_scale, options, begin, end);
+    (values, copy, first_moment, second_moment, gradients, norm_and_scale, options, begin, end);
   });
 }
 
-void sgd(const Tensor& values, const Tensor& velocity, const Tensor& gradients,
+void sgd(const Tensor& values, const Tensor& copy, const Tensor& velocity, const Tensor& gradients,
          const Tensor& norm_and_scale, const SgdOptions& options) {
-  check_floating("sgd", values);
+  check_master("sgd", values);
   parallel_for(values.numel(), grain_elements, [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(sgd_piece)
-    (values, velocity, gradients, norm_and_scale, options, begin, end);
+    (values, copy, velocity, gradients, norm_and_scale, options, begin, end);
   });
 }
 

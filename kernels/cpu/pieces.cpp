@@ -5,8 +5,8 @@
 namespace folio::cpu {
 namespace {
 
-template <class T>
-void add_pieces_of(T* y, bool accumulate, const T* partial, int64_t columns, int64_t pieces,
+template <class Y, class T>
+void add_pieces_of(Y* y, bool accumulate, const T* partial, int64_t columns, int64_t pieces,
                    int64_t stride) {
   constexpr int64_t block = 256;
   parallel_for(columns, std::max(block, grain_rows(pieces)), [&](int64_t begin, int64_t end) {
@@ -18,9 +18,10 @@ void add_pieces_of(T* y, bool accumulate, const T* partial, int64_t columns, int
         const T* row = partial + piece * stride + first;
         for (int64_t i = 0; i < count; ++i) sums[i] += static_cast<double>(row[i]);
       }
-      T* out = y + first;
+      Y* out = y + first;
       for (int64_t i = 0; i < count; ++i) {
-        out[i] = accumulate ? out[i] + static_cast<T>(sums[i]) : static_cast<T>(sums[i]);
+        const T sum = static_cast<T>(sums[i]);
+        out[i] = static_cast<Y>(accumulate ? out[i] + sum : sum);
       }
     }
   });
@@ -33,6 +34,9 @@ void add_pieces(GradTarget y, const Tensor& partial, int64_t first, int64_t piec
   const int64_t columns = y.tensor->numel();
   if (y.tensor->dtype() == DType::f32) {
     add_pieces_of(elements<float>(*y.tensor), y.accumulate, elements<float>(partial) + first,
+                  columns, pieces, stride);
+  } else if (y.tensor->dtype() == DType::bf16) {
+    add_pieces_of(elements<bf16>(*y.tensor), y.accumulate, elements<float>(partial) + first,
                   columns, pieces, stride);
   } else {
     add_pieces_of(elements<double>(*y.tensor), y.accumulate, elements<double>(partial) + first,

@@ -12,10 +12,10 @@
 
 namespace folio::cpu {
 
-/// Throws Error unless the tensor is f32 or f64.
+/// Throws Error unless the tensor is of a floating type.
 inline void check_floating(std::string_view kernel, const Tensor& tensor) {
-  FOLIO_CHECK(tensor.dtype() == DType::f32 || tensor.dtype() == DType::f64, kernel,
-              "the CPU computes in f32 and f64, not in {}", name_of(tensor.dtype()));
+  FOLIO_CHECK(tensor.dtype() != DType::i32, kernel,
+              "the CPU computes in bf16, f32 and f64, not in {}", name_of(tensor.dtype()));
 }
 
 /// The elements without data<T>()'s check, for pieces that may not throw; null if empty.
@@ -39,7 +39,7 @@ double sum_over_pieces(int64_t count, int64_t grain, const Body& body) {
   return sum;
 }
 
-/// Rows that are to be summed, cut into pieces: each piece is summed in the tensor's type, the
+/// Rows that are to be summed, cut into pieces: each piece is summed in the accumulator's type, the
 /// pieces' sums in double.
 struct RowPieces {
   int64_t rows, size, count;
@@ -54,8 +54,8 @@ struct RowPieces {
   int64_t end(int64_t piece) const { return std::min(rows, (piece + 1) * size); }
 };
 
-/// y (columns) = or += the sum of `pieces` rows of partial, `stride` apart, the first at element
-/// `first`.
+/// y (columns) = or += the sum of `pieces` rows of partial (an accumulator), `stride` apart, the
+/// first at element `first`.
 void add_pieces(GradTarget y, const Tensor& partial, int64_t first, int64_t pieces,
                 int64_t stride);
 
@@ -63,8 +63,8 @@ void add_pieces(GradTarget y, const Tensor& partial, int64_t first, int64_t piec
 inline constexpr int64_t column_block = 512;
 
 /// y (columns) = or += a sum over rows. body(out, offset, accumulate, row_begin, row_end,
-/// column_begin, column_end) sums part of them, in that order of rows, to out's elements from
-/// `offset` on; its row_begin < row_end.
+/// column_begin, column_end) sums part of them, in that order of rows, to the elements from
+/// `offset` on of out, an accumulator; its row_begin < row_end.
 template <class Body>
 void sum_columns(GradTarget y, int64_t rows, int64_t columns, const Body& body) {
   if (rows * columns == 0) {
@@ -73,9 +73,9 @@ void sum_columns(GradTarget y, int64_t rows, int64_t columns, const Body& body) 
   }
   const RowPieces pieces(rows, columns);
   const int64_t blocks = (columns + column_block - 1) / column_block;
-  const bool direct = pieces.count == 1;
-  const Tensor partial =
-      direct ? *y.tensor : Tensor({pieces.count, columns}, y.tensor->dtype());
+  const DType accumulator = accumulator_of(y.tensor->dtype());
+  const bool direct = pieces.count == 1 && y.tensor->dtype() == accumulator;
+  const Tensor partial = direct ? *y.tensor : Tensor({pieces.count, columns}, accumulator);
   const int64_t grain = std::max<int64_t>(
       1, grain_elements / (std::min(rows, pieces.size) * std::min(columns, column_block)));
   parallel_for(pieces.count * blocks, grain, [&](int64_t begin, int64_t end) {

@@ -120,11 +120,11 @@ HWY_INLINE hn::Mask<D> load_part(D d, DroppedBits dropped, int64_t) {
 /// y = x where the mask keeps, times its scale, 0 elsewhere, plus base[i] if there is one (base is
 /// nothing or one pointer). Element i is number first_index + i of the mask's stream. y may be x or
 /// the base.
-template <class T, class... Base>
-HWY_INLINE void dropout_vectors(T* y, const T* x, int64_t n, const DropoutMask& mask,
+template <class Y, class T, class... Base>
+HWY_INLINE void dropout_vectors(Y* y, const T* x, int64_t n, const DropoutMask& mask,
                                 uint64_t first_index, Base... base) {
   HWY_ALIGN uint32_t numbers[random_room];
-  const Drop<T> drop{static_cast<T>(mask.scale())};
+  const Drop<Arithmetic<T>> drop{static_cast<Arithmetic<T>>(mask.scale())};
   for (int64_t begin = 0; begin < n; begin += random_chunk) {
     const int64_t count = std::min(random_chunk, n - begin);
     const uint64_t first = first_index + static_cast<uint64_t>(begin);

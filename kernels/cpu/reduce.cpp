@@ -19,34 +19,28 @@ struct SumOfFour {
 };
 
 double sum_piece(const Tensor& x, int64_t begin, int64_t end) {
-  if (x.dtype() == DType::f32) {
-    return sum_vectors<float>(end - begin, Identity(), elements<const float>(x) + begin);
-  }
-  return sum_vectors<double>(end - begin, Identity(), elements<const double>(x) + begin);
-}
-
-template <class T>
-void spread_rows(GradTarget dx, const Tensor& dy, double factor, int64_t begin, int64_t end,
-                 int64_t columns) {
-  const T* from = elements<const T>(dy);
-  for (int64_t r = begin; r < end; ++r) {
-    const Same<T> same{static_cast<T>(factor * static_cast<double>(from[r]))};
-    map_vectors(dx.accumulate, elements<T>(*dx.tensor) + r * columns, columns, Identity(), same);
-  }
+  double sum = 0.0;
+  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    sum = sum_vectors<T>(end - begin, Identity(), elements<const T>(x) + begin);
+  });
+  return sum;
 }
 
 void spread_piece(GradTarget dx, const Tensor& dy, double factor, int64_t begin, int64_t end,
                   int64_t columns) {
-  if (dy.dtype() == DType::f32) {
-    spread_rows<float>(dx, dy, factor, begin, end, columns);
-  } else {
-    spread_rows<double>(dx, dy, factor, begin, end, columns);
-  }
+  with_types(dx.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
+    const T* from = elements<const T>(dy);
+    for (int64_t r = begin; r < end; ++r) {
+      using A = Arithmetic<T>;
+      const Same<A> same{static_cast<A>(factor * static_cast<double>(from[r]))};
+      map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + r * columns, columns, Identity(), same);
+    }
+  });
 }
 
 /// out[0, n) = or += the sum over `rows` rows of x, `stride` apart.
 template <class T>
-HWY_INLINE void add_rows(T* out, bool accumulate, const T* x, int64_t rows, int64_t n,
+HWY_INLINE void add_rows(Arithmetic<T>* out, bool accumulate, const T* x, int64_t rows, int64_t n,
                          int64_t stride) {
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4, accumulate = true) {
@@ -61,13 +55,10 @@ HWY_INLINE void add_rows(T* out, bool accumulate, const T* x, int64_t rows, int6
 
 void add_rows_piece(const Tensor& out, int64_t offset, bool accumulate, const Tensor& x,
                     int64_t first, int64_t rows, int64_t n, int64_t stride) {
-  if (x.dtype() == DType::f32) {
-    add_rows(elements<float>(out) + offset, accumulate, elements<const float>(x) + first, rows, n,
-             stride);
-  } else {
-    add_rows(elements<double>(out) + offset, accumulate, elements<const double>(x) + first, rows,
+  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    add_rows(elements<Arithmetic<T>>(out) + offset, accumulate, elements<const T>(x) + first, rows,
              n, stride);
-  }
+  });
 }
 
 }  // namespace
@@ -86,6 +77,8 @@ namespace {
 void write(const Tensor& y, int64_t index, double value) {
   if (y.dtype() == DType::f32) {
     elements<float>(y)[index] = static_cast<float>(value);
+  } else if (y.dtype() == DType::bf16) {
+    elements<bf16>(y)[index] = bf16(static_cast<float>(value));
   } else {
     elements<double>(y)[index] = value;
   }

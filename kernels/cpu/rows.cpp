@@ -104,6 +104,23 @@ void dropout_f32(float* y, const float* x, int64_t n, const DropoutMask& mask, u
 void dropout_f64(double* y, const double* x, int64_t n, const DropoutMask& mask, uint64_t first) {
   dropout_vectors(y, x, n, mask, first);
 }
+void widen_f32(float* y, const bf16* x, int64_t rows, int64_t columns, int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r) {
+    map_vectors<false>(y + r * columns, columns, Identity(), x + r * stride);
+  }
+}
+void round_bf16(bf16* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
+                int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r) {
+    map_vectors(accumulate, y + r * stride, columns, Identity(), x + r * columns);
+  }
+}
+void round_f32(float* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
+               int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r) {
+    map_vectors(accumulate, y + r * stride, columns, Identity(), x + r * columns);
+  }
+}
 double dot_f32(const float* a, const float* b, int64_t n) {
   return sum_vectors<float>(n, Product(), a, b);
 }
@@ -126,6 +143,9 @@ HWY_EXPORT(backward_f32);
 HWY_EXPORT(backward_f64);
 HWY_EXPORT(dropout_f32);
 HWY_EXPORT(dropout_f64);
+HWY_EXPORT(widen_f32);
+HWY_EXPORT(round_bf16);
+HWY_EXPORT(round_f32);
 HWY_EXPORT(dot_f32);
 HWY_EXPORT(dot_f64);
 
@@ -163,6 +183,19 @@ void dropout_row(float* y, const float* x, int64_t n, const DropoutMask& mask,
 void dropout_row(double* y, const double* x, int64_t n, const DropoutMask& mask,
                  uint64_t first_index) {
   HWY_DYNAMIC_DISPATCH(dropout_f64)(y, x, n, mask, first_index);
+}
+
+void widen_rows(float* y, const bf16* x, int64_t rows, int64_t columns, int64_t stride) {
+  HWY_DYNAMIC_DISPATCH(widen_f32)(y, x, rows, columns, stride);
+}
+
+void round_rows(bf16* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
+                int64_t stride) {
+  HWY_DYNAMIC_DISPATCH(round_bf16)(y, accumulate, x, rows, columns, stride);
+}
+void round_rows(float* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
+                int64_t stride) {
+  HWY_DYNAMIC_DISPATCH(round_f32)(y, accumulate, x, rows, columns, stride);
 }
 
 double dot_row(const float* a, const float* b, int64_t n) {

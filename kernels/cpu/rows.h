@@ -1,9 +1,10 @@
 // Work on a few rows by the calling thread alone: the parts of attention between its matrix
-// products. Each function exists for float and double.
+// products. Each function exists for float and double; bf16 is widened first.
 #pragma once
 
 #include <cstdint>
 
+#include "folio/tensor/bf16.h"
 #include "folio/tensor/random.h"
 
 namespace folio::cpu {
@@ -35,6 +36,14 @@ void dropout_row(float* y, const float* x, int64_t n, const DropoutMask& mask,
                  uint64_t first_index);
 void dropout_row(double* y, const double* x, int64_t n, const DropoutMask& mask,
                  uint64_t first_index);
+
+/// rows x columns elements without gaps, from x, whose rows are `stride` apart.
+void widen_rows(float* y, const bf16* x, int64_t rows, int64_t columns, int64_t stride);
+/// y, whose rows are `stride` apart, = or += x, which has no gaps.
+void round_rows(bf16* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
+                int64_t stride);
+void round_rows(float* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
+                int64_t stride);
 
 /// The sum of a[i] b[i].
 double dot_row(const float* a, const float* b, int64_t n);

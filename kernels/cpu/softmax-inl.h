@@ -7,23 +7,35 @@
 #endif
 
 #include "folio/kernels/cpu/math-inl.h"
+#include "folio/kernels/cpu/scratch.h"
 #include "folio/kernels/cpu/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 
+/// Where a row of n elements is computed before it goes to y: y itself, or scratch memory (the
+/// thread's, see thread_scratch) where y is too narrow.
+template <class T>
+HWY_INLINE Arithmetic<T>* row_in_arithmetic(T* y, [[maybe_unused]] int64_t n) {
+  if constexpr (std::is_same_v<T, Arithmetic<T>>) {
+    return y;
+  } else {
+    return thread_scratch<Arithmetic<T>>(n)[0];
+  }
+}
+
 /// exp_row over at most sum_block elements, the sum in T. `room` elements may be read and written:
 /// where the row goes on after n, whole vectors are quicker than parts.
-template <bool store, class T>
-HWY_INLINE T exp_block(T* y, const T* x, int64_t n, int64_t room, T factor, T shift) {
+template <bool store, class T, class X>
+HWY_INLINE T exp_block(T* y, const X* x, int64_t n, int64_t room, T factor, T shift) {
   const hn::ScalableTag<T> d;
   const int64_t lanes = lanes_of(d);
   const auto scale = hn::Set(d, factor), offset = hn::Set(d, shift);
   auto sum0 = hn::Zero(d), sum1 = sum0;
   int64_t i = 0;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    const auto e0 = exp_nonpositive(d, hn::MulSub(scale, hn::LoadU(d, x + i), offset));
-    const auto e1 = exp_nonpositive(d, hn::MulSub(scale, hn::LoadU(d, x + i + lanes), offset));
+    const auto e0 = exp_nonpositive(d, hn::MulSub(scale, load_all(d, x + i), offset));
+    const auto e1 = exp_nonpositive(d, hn::MulSub(scale, load_all(d, x + i + lanes), offset));
     if constexpr (store) {
       hn::StoreU(e0, d, y + i);
       hn::StoreU(e1, d, y + i + lanes);
@@ -34,7 +46,7 @@ HWY_INLINE T exp_block(T* y, const T* x, int64_t n, int64_t room, T factor, T sh
   for (; i < n; i += lanes) {
     const auto inside = hn::FirstN(d, static_cast<size_t>(std::min(lanes, n - i)));
     const bool whole = i + lanes <= room;
-    const auto v = whole ? hn::LoadU(d, x + i) : load_part(d, x + i, room - i);
+    const auto v = whole ? load_all(d, x + i) : load_part(d, x + i, room - i);
     auto e = exp_nonpositive(d, hn::MulSub(scale, v, offset));
     e = hn::IfThenElseZero(inside, e);
     if constexpr (store) {
@@ -51,8 +63,8 @@ HWY_INLINE T exp_block(T* y, const T* x, int64_t n, int64_t room, T factor, T sh
 
 /// y = exp(factor * x - shift) over the first n elements and 0 over the rest of `columns`; returns
 /// the sum. The exponents must not be above 88. y may be x.
-template <class T>
-HWY_INLINE double exp_row(T* y, const T* x, int64_t n, int64_t columns, T factor, T shift) {
+template <class T, class X>
+HWY_INLINE double exp_row(T* y, const X* x, int64_t n, int64_t columns, T factor, T shift) {
   const hn::ScalableTag<T> d;
   const int64_t lanes = lanes_of(d);
   double sum = 0.0;
@@ -68,8 +80,8 @@ HWY_INLINE double exp_row(T* y, const T* x, int64_t n, int64_t columns, T factor
 }
 
 /// The sum of exp(x - shift).
-template <class T>
-HWY_INLINE double exp_sum(const T* x, int64_t n, T shift) {
+template <class T, class X>
+HWY_INLINE double exp_sum(const X* x, int64_t n, T shift) {
   double sum = 0.0;
   for (int64_t i = 0; i < n; i += sum_block) {
     const int64_t count = std::min(sum_block, n - i);

@@ -43,54 +43,53 @@ struct LogSoftmaxGradient {
 template <class T>
 HWY_INLINE void forward_rows(const Tensor& y, const Tensor& x, bool logarithm, int64_t begin,
                              int64_t end, int64_t n) {
+  using A = Arithmetic<T>;
   for (int64_t r = begin; r < end; ++r) {
     T* out = elements<T>(y) + r * n;
     const T* in = elements<const T>(x) + r * n;
-    const T max = max_vectors(in, n, T{1});
+    const A max = max_vectors(in, n, A{1});
     if (logarithm) {
       const double sum = exp_sum(in, n, max);
-      map_vectors<false>(out, n, LogSoftmax<T>{max, static_cast<T>(std::log(sum))}, in);
+      map_vectors<false>(out, n, LogSoftmax<A>{max, static_cast<A>(std::log(sum))}, in);
     } else {
-      const double sum = exp_row(out, in, n, n, T{1}, max);
-      map_vectors<false>(out, n, Scaled<T>{static_cast<T>(1.0 / sum)}, out);
+      A* exponentials = row_in_arithmetic(out, n);
+      const double sum = exp_row(exponentials, in, n, n, A{1}, max);
+      map_vectors<false>(out, n, Scaled<A>{static_cast<A>(1.0 / sum)}, exponentials);
     }
   }
 }
 
-template <class T>
+template <class Y, class T>
 HWY_INLINE void backward_rows(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm,
                               int64_t begin, int64_t end, int64_t n) {
+  using A = Arithmetic<T>;
   for (int64_t r = begin; r < end; ++r) {
-    T* out = elements<T>(*dx.tensor) + r * n;
+    Y* out = elements<Y>(*dx.tensor) + r * n;
     const T* result = elements<const T>(y) + r * n;
     const T* slope = elements<const T>(dy) + r * n;
     if (logarithm) {
-      const T sum = static_cast<T>(sum_vectors<T>(n, Identity(), slope));
-      map_vectors(dx.accumulate, out, n, LogSoftmaxGradient<T>{sum}, result, slope);
+      const A sum = static_cast<A>(sum_vectors<T>(n, Identity(), slope));
+      map_vectors(dx.accumulate, out, n, LogSoftmaxGradient<A>{sum}, result, slope);
     } else {
-      const T dot = static_cast<T>(sum_vectors<T>(n, Product(), result, slope));
-      map_vectors(dx.accumulate, out, n, SoftmaxGradient<T>{dot}, result, slope);
+      const A dot = static_cast<A>(sum_vectors<T>(n, Product(), result, slope));
+      map_vectors(dx.accumulate, out, n, SoftmaxGradient<A>{dot}, result, slope);
     }
   }
 }
 
 void forward_piece(const Tensor& y, const Tensor& x, bool logarithm, int64_t begin, int64_t end) {
   const int64_t n = x.shape().columns();
-  if (x.dtype() == DType::f32) {
-    forward_rows<float>(y, x, logarithm, begin, end, n);
-  } else {
-    forward_rows<double>(y, x, logarithm, begin, end, n);
-  }
+  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    forward_rows<T>(y, x, logarithm, begin, end, n);
+  });
 }
 
 void backward_piece(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm,
                     int64_t begin, int64_t end) {
   const int64_t n = y.shape().columns();
-  if (y.dtype() == DType::f32) {
-    backward_rows<float>(dx, y, dy, logarithm, begin, end, n);
-  } else {
-    backward_rows<double>(dx, y, dy, logarithm, begin, end, n);
-  }
+  with_types(dx.tensor->dtype(), y.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
+    backward_rows<Y, T>(dx, y, dy, logarithm, begin, end, n);
+  });
 }
 
 }  // namespace

@@ -73,9 +73,10 @@ void cross_entropy(const Tensor& loss, const Tensor& dlogits, const Tensor& logi
 
 // optimizer.cpp
 void gradient_norm(const Tensor& norm_and_scale, const Tensor& gradients, double max_norm);
-void adam(const Tensor& values, const Tensor& first_moment, const Tensor& second_moment,
-          const Tensor& gradients, const Tensor& norm_and_scale, const AdamOptions& options);
-void sgd(const Tensor& values, const Tensor& velocity, const Tensor& gradients,
+void adam(const Tensor& values, const Tensor& copy, const Tensor& first_moment,
+          const Tensor& second_moment, const Tensor& gradients, const Tensor& norm_and_scale,
+          const AdamOptions& options);
+void sgd(const Tensor& values, const Tensor& copy, const Tensor& velocity, const Tensor& gradients,
          const Tensor& norm_and_scale, const SgdOptions& options);
 
 }  // namespace folio::cpu

@@ -67,37 +67,22 @@ struct Backward {
   HWY_INLINE V operator()(D d, V source, V dy) const { return Op::backward(d, source, dy); }
 };
 
-template <class Op, class T>
-void forward_elements(const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
-  map_vectors<false>(elements<T>(y) + begin, end - begin, Forward<Op>(),
-                     elements<const T>(x) + begin);
-}
-
 template <class Op>
 HWY_INLINE void forward_op(const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
-  if (x.dtype() == DType::f32) {
-    forward_elements<Op, float>(y, x, begin, end);
-  } else {
-    forward_elements<Op, double>(y, x, begin, end);
-  }
-}
-
-template <class Op, class T>
-void backward_elements(GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy,
-                       int64_t begin, int64_t end) {
-  const T* source = elements<const T>(Op::from_output ? y : x) + begin;
-  map_vectors(dx.accumulate, elements<T>(*dx.tensor) + begin, end - begin, Backward<Op>(), source,
-              elements<const T>(dy) + begin);
+  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    map_vectors<false>(elements<T>(y) + begin, end - begin, Forward<Op>(),
+                       elements<const T>(x) + begin);
+  });
 }
 
 template <class Op>
 HWY_INLINE void backward_op(GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy,
                             int64_t begin, int64_t end) {
-  if (dy.dtype() == DType::f32) {
-    backward_elements<Op, float>(dx, x, y, dy, begin, end);
-  } else {
-    backward_elements<Op, double>(dx, x, y, dy, begin, end);
-  }
+  with_types(dx.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
+    const T* source = elements<const T>(Op::from_output ? y : x) + begin;
+    map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + begin, end - begin, Backward<Op>(),
+                source, elements<const T>(dy) + begin);
+  });
 }
 
 void forward_piece(UnaryOp op, const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {

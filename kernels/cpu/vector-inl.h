@@ -1,5 +1,6 @@
 // Loops over arrays in vectors of the instruction set being compiled for: elementwise maps, sums
-// and maxima. Compiled once for every instruction set, hence the unusual include guard.
+// and maxima. bf16 is widened to f32 as it is loaded and rounded as it is stored. Compiled once for
+// every instruction set, hence the unusual include guard.
 #if defined(FOLIO_KERNELS_CPU_VECTOR_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef FOLIO_KERNELS_CPU_VECTOR_INL_H
 #undef FOLIO_KERNELS_CPU_VECTOR_INL_H
@@ -13,6 +14,8 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+
+#include "folio/kernels/cpu/types.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
@@ -56,6 +59,41 @@ HWY_INLINE void store_part(hn::Vec<D> v, D d, T* p, int64_t count) {
   }
 }
 
+/// f32 from as many bf16.
+template <class D>
+HWY_INLINE hn::Vec<D> widen(D d, hn::Vec<hn::Rebind<uint16_t, D>> bits) {
+  const hn::RebindToUnsigned<D> du;
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+}
+
+/// As bf16_bits() has it.
+template <class D>
+HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> narrow(D, hn::Vec<D> v) {
+  const hn::RebindToUnsigned<D> du;
+  const auto bits = hn::BitCast(du, v), upper = hn::ShiftRight<16>(bits);
+  const auto half = hn::Add(hn::And(upper, hn::Set(du, 1u)), hn::Set(du, 0x7FFFu));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, half));
+  const auto quiet = hn::Or(upper, hn::Set(du, 0x40u));
+  const auto result = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(v)), quiet, rounded);
+  return hn::DemoteTo(hn::Rebind<uint16_t, D>(), hn::BitCast(hn::RebindToSigned<D>(), result));
+}
+
+// Of 2-byte lanes Highway's masked moves keep to their mask in AVX-512 alone.
+template <class D>
+HWY_INLINE hn::Vec<D> load_part(D d, const bf16* p, int64_t count) {
+  const hn::Rebind<uint16_t, D> d16;
+  HWY_ALIGN uint16_t lanes[HWY_MAX_BYTES / sizeof(uint16_t)] = {};
+  std::memcpy(lanes, p, static_cast<size_t>(count) * sizeof(bf16));
+  return widen(d, hn::Load(d16, lanes));
+}
+template <class D>
+HWY_INLINE void store_part(hn::Vec<D> v, D d, bf16* p, int64_t count) {
+  const hn::Rebind<uint16_t, D> d16;
+  HWY_ALIGN uint16_t lanes[HWY_MAX_BYTES / sizeof(uint16_t)];
+  hn::Store(narrow(d, v), d16, lanes);
+  std::memcpy(p, lanes, static_cast<size_t>(count) * sizeof(bf16));
+}
+
 /// An operand of the loops below that is the same number everywhere; the others are pointers.
 template <class T>
 struct Same {
@@ -67,6 +105,10 @@ template <class D, class T = hn::TFromD<D>>
 HWY_INLINE hn::Vec<D> load_all(D d, const T* p) {
   return hn::LoadU(d, p);
 }
+template <class D>
+HWY_INLINE hn::Vec<D> load_all(D d, const bf16* p) {
+  return widen(d, hn::LoadU(hn::Rebind<uint16_t, D>(), reinterpret_cast<const uint16_t*>(p)));
+}
 template <class D, class T>
 HWY_INLINE hn::Vec<D> load_all(D d, Same<T> same) {
   return hn::Set(d, same.value);
@@ -76,20 +118,29 @@ HWY_INLINE hn::Vec<D> load_part(D d, Same<T> same, int64_t) {
   return hn::Set(d, same.value);
 }
 
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void store_all(hn::Vec<D> v, D d, T* p) {
+  hn::StoreU(v, d, p);
+}
+template <class D>
+HWY_INLINE void store_all(hn::Vec<D> v, D d, bf16* p) {
+  hn::StoreU(narrow(d, v), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(p));
+}
+
 /// y[i] = f(x[i]...), or y[i] += it. f(d, vectors...) returns a vector. y may be one of the x.
 template <bool accumulate, class T, class F, class... X>
 HWY_INLINE void map_vectors(T* y, int64_t n, const F& f, X... x) {
-  const hn::ScalableTag<T> d;
+  const hn::ScalableTag<Arithmetic<T>> d;
   const int64_t lanes = lanes_of(d);
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
     auto v = f(d, load_all(d, x + i)...);
-    if constexpr (accumulate) v = hn::Add(v, hn::LoadU(d, y + i));
-    hn::StoreU(v, d, y + i);
+    if constexpr (accumulate) v = hn::Add(v, load_all(d, static_cast<const T*>(y + i)));
+    store_all(v, d, y + i);
   }
   if (i < n) {
     auto v = f(d, load_part(d, x + i, n - i)...);
-    if constexpr (accumulate) v = hn::Add(v, load_part(d, y + i, n - i));
+    if constexpr (accumulate) v = hn::Add(v, load_part(d, static_cast<const T*>(y + i), n - i));
     store_part(v, d, y + i, n - i);
   }
 }
@@ -111,10 +162,10 @@ inline constexpr int64_t sum_block = 128;
 inline constexpr int64_t sum_block = 2048;
 #endif
 
-/// The sum of f(x[i]...) over at most sum_block elements, in T.
+/// The sum of f(x[i]...) over at most sum_block elements, in T's arithmetic.
 template <class T, class F, class... X>
-HWY_INLINE T sum_block_vectors(int64_t n, const F& f, X... x) {
-  const hn::ScalableTag<T> d;
+HWY_INLINE Arithmetic<T> sum_block_vectors(int64_t n, const F& f, X... x) {
+  const hn::ScalableTag<Arithmetic<T>> d;
   const int64_t lanes = lanes_of(d);
   auto sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
   int64_t i = 0;
@@ -132,7 +183,7 @@ HWY_INLINE T sum_block_vectors(int64_t n, const F& f, X... x) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
 }
 
-/// The sum of f(x[i]...), in T within a block and in double over the blocks.
+/// The sum of f(x[i]...), in T's arithmetic within a block and in double over the blocks.
 template <class T, class F, class... X>
 HWY_INLINE double sum_vectors(int64_t n, const F& f, X... x) {
   double sum = 0.0;
@@ -143,8 +194,8 @@ HWY_INLINE double sum_vectors(int64_t n, const F& f, X... x) {
 }
 
 /// The largest factor * x[i]; -infinity for n == 0.
-template <class T>
-HWY_INLINE T max_vectors(const T* x, int64_t n, T factor) {
+template <class X, class T = Arithmetic<X>>
+HWY_INLINE T max_vectors(const X* x, int64_t n, T factor) {
   const hn::ScalableTag<T> d;
   const int64_t lanes = lanes_of(d);
   const auto scale = hn::Set(d, factor);
@@ -152,12 +203,12 @@ HWY_INLINE T max_vectors(const T* x, int64_t n, T factor) {
   auto max0 = lowest, max1 = lowest;
   int64_t i = 0;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    max0 = hn::Max(max0, hn::Mul(scale, hn::LoadU(d, x + i)));
-    max1 = hn::Max(max1, hn::Mul(scale, hn::LoadU(d, x + i + lanes)));
+    max0 = hn::Max(max0, hn::Mul(scale, load_all(d, x + i)));
+    max1 = hn::Max(max1, hn::Mul(scale, load_all(d, x + i + lanes)));
   }
   for (; i < n; i += lanes) {
     const int64_t count = std::min(lanes, n - i);
-    const auto v = count == lanes ? hn::LoadU(d, x + i) : load_part(d, x + i, count);
+    const auto v = count == lanes ? load_all(d, x + i) : load_part(d, x + i, count);
     const auto inside = hn::FirstN(d, static_cast<size_t>(count));
     max0 = hn::Max(max0, hn::IfThenElse(inside, hn::Mul(scale, v), lowest));
   }

@@ -184,6 +184,20 @@ class TrainTest(CliTest):
     def test_invalid_utf8(self):
         self.assert_refused(*self.with_text(b"To be\xff or not"), parts=["text.txt", "byte 5", "0xff"])
 
+    def test_bf16_on_a_cpu_without_it(self):
+        without = {"env": {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}}  # oneDNN then sees no more
+        for verb, *rest in (("train", "--run", self.folder / "run"), ("plan",)):
+            result = self.folio(verb, self.config, "--set", "train.precision=bf16", *rest, **without)
+            self.assert_error(result, "train.precision: this CPU does not multiply bf16",
+                              "use precision: auto or f32")
+        self.assertFalse((self.folder / "run").exists())
+        result = self.folio("train", self.config, "--run", self.folder / "run", **without)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"(?m)^device  cpu, f32, ")
+        # What was trained elsewhere can be used: this run is bf16 where the CPU multiplies it.
+        for verb in ("eval", "sample"):
+            self.assertEqual(self.folio(verb, self.trained, **without).returncode, 0)
+
     def test_unknown_key(self):
         config = self.write("bad.yaml", "model:\n  widht: 16\n")
         self.assert_refused(config, parts=["bad.yaml:2:3", "widht", "model.width"])

@@ -26,7 +26,8 @@ TEXT = "".join(f"{speaker}:\nSpeak, my lord, of night {i} and day.\n\n"
 CONFIG = """\
 data: {{text: {text}}}
 model: {{layers: 2, heads: 2, width: 48, context: 32, dropout: 0.1}}
-train: {{steps: {steps}, batch: 8, eval_every: 0, checkpoint_every: {steps}, sample_at: []}}
+train: {{steps: {steps}, batch: 8, precision: f32, eval_every: 0, checkpoint_every: {steps},
+         sample_at: []}}
 optimizer: {{lr: 3.0e-3}}
 schedule: {{warmup: 5}}
 """

@@ -71,7 +71,7 @@ TEST(AdamKernel, FollowsTheReferenceForSeveralSteps) {
           for (size_t i = 0; i < g.size(); ++i) {
             reference_adam(value[i], m[i], v[i], 0.25 * g[i], options);
           }
-          cpu_kernels().adam(values, first, second, tensor_of({n}, g, dtype), scale, options);
+          cpu_kernels().adam(values, Tensor(), first, second, tensor_of({n}, g, dtype), scale, options);
         }
         expect_each_near(first, m, tolerance_for(dtype, 1e-6));
         expect_each_near(second, v, tolerance_for(dtype, 1e-6));
@@ -100,7 +100,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
             velocity[i] = step == 1 ? slope : momentum * velocity[i] + slope;
             value[i] -= options.lr * velocity[i];
           }
-          cpu_kernels().sgd(values, speed, tensor_of({n}, g, dtype), scale, options);
+          cpu_kernels().sgd(values, Tensor(), speed, tensor_of({n}, g, dtype), scale, options);
         }
         expect_each_near(speed, velocity, tolerance_for(dtype, 1e-6));
         expect_each_near(values, value, tolerance_for(dtype, 1e-6));
@@ -111,7 +111,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
 
 TEST(SgdKernel, NeedsNoVelocityWithoutMomentum) {
   const Tensor values = tensor_of({3}, {1.0, 2.0, 3.0}, DType::f32);
-  cpu_kernels().sgd(values, Tensor(), tensor_of({3}, {1.0, 1.0, -1.0}, DType::f32),
+  cpu_kernels().sgd(values, Tensor(), Tensor(), tensor_of({3}, {1.0, 1.0, -1.0}, DType::f32),
                     tensor_of({2}, {1.0, 1.0}, DType::f32), {0.5, 0.0, 0.0, 3});
   expect_each_near(values, {0.5, 1.5, 3.5}, 0.0);
 }
@@ -124,8 +124,8 @@ TEST(OptimizerKernels, SameWithAnyThreads) {
     const Tensor v({n}, DType::f32), other({n}, DType::f32);
     for (const Tensor& tensor : {value, m, v, other}) cpu_kernels().fill(tensor, 0.25);
     cpu_kernels().gradient_norm(scale, g, 1.0);
-    cpu_kernels().adam(value, m, v, g, scale, {.lr = 1e-3, .weight_decay = 0.1, .step = 2});
-    cpu_kernels().sgd(value, other, g, scale, {.lr = 1e-3, .momentum = 0.9, .step = 2});
+    cpu_kernels().adam(value, Tensor(), m, v, g, scale, {.lr = 1e-3, .weight_decay = 0.1, .step = 2});
+    cpu_kernels().sgd(value, Tensor(), other, g, scale, {.lr = 1e-3, .momentum = 0.9, .step = 2});
     return std::vector<Tensor>{scale, value, m, v, other};
   });
 }

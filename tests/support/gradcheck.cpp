@@ -51,6 +51,15 @@ Outcome run(const std::vector<Tensor>& inputs, const Function& function, DType d
   return outcome;
 }
 
+std::vector<Tensor> rounded_to_bf16(const std::vector<Tensor>& inputs) {
+  std::vector<Tensor> rounded;
+  for (const Tensor& input : inputs) {
+    const Tensor narrow = tensor_of(input.shape(), values_of(input), DType::bf16);
+    rounded.push_back(tensor_of(input.shape(), values_of(narrow), DType::f64));
+  }
+  return rounded;
+}
+
 std::string gradient_name(size_t input) { return fmt::format("gradient of input {}", input); }
 
 }  // namespace
@@ -84,12 +93,21 @@ Tensor random_indices(const Shape& shape, uint64_t seed, int64_t limit) {
 
 std::vector<double> values_of(const Tensor& tensor) {
   if (tensor.dtype() == DType::f64) return tensor.to_vector<double>();
+  if (tensor.dtype() == DType::bf16) {
+    const std::vector<bf16> values = tensor.to_vector<bf16>();
+    return {values.begin(), values.end()};
+  }
   const std::vector<float> values = tensor.to_vector<float>();
   return {values.begin(), values.end()};
 }
 
 Tensor tensor_of(const Shape& shape, const std::vector<double>& values, DType dtype) {
   if (dtype == DType::f64) return Tensor::from(shape, values);
+  if (dtype == DType::bf16) {
+    std::vector<bf16> narrow;
+    for (double value : values) narrow.emplace_back(static_cast<float>(value));
+    return Tensor::from(shape, narrow);
+  }
   return Tensor::from(shape, std::vector<float>(values.begin(), values.end()));
 }
 
@@ -148,6 +166,14 @@ void expect_gradients(const std::vector<Tensor>& inputs, const Function& functio
     for (double& g : doubled) g *= 2.0;
     expect_close(twice.gradients[i], doubled, 1e-12, gradient_name(i) + " of two calls");
   }
+  const std::vector<Tensor> coarse = rounded_to_bf16(inputs);
+  const Outcome exact = run(coarse, function, DType::f64);
+  const Outcome bf16 = run(coarse, function, DType::bf16);
+  expect_close(bf16.value, exact.value, 3e-2, "value in bf16");
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    // Terms of size 1 may cancel: a gradient that should vanish is what their rounding left.
+    expect_close(bf16.gradients[i], exact.gradients[i], 3e-2, gradient_name(i) + " in bf16", 0.15);
+  }
   if (inputs.size() < 2) return;
   for (size_t constant = 0; constant < inputs.size(); ++constant) {
     const Outcome without = run(inputs, function, DType::f64, static_cast<int>(constant));
@@ -185,11 +211,12 @@ void randomize(ParameterStore& store, uint64_t seed, double bound) {
       for (double& value : values) value += 1.0;
     }
     if (store.dtype() == DType::f64) {
-      std::copy(values.begin(), values.end(), parameter.value.data<double>());
+      std::copy(values.begin(), values.end(), parameter.master.data<double>());
     } else {
-      std::copy(values.begin(), values.end(), parameter.value.data<float>());
+      std::copy(values.begin(), values.end(), parameter.master.data<float>());
     }
   }
+  store.masters_changed();
 }
 
 }  // namespace folio

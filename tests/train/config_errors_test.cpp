@@ -120,10 +120,6 @@ TEST(ConfigErrors, WrongTypesAreRefused) {
 TEST(ConfigErrors, WhatThisBuildLacksIsRefusedWithTheReason) {
   EXPECT_EQ(error_in("train: {device: cuda}"),
             "x.yaml:1:17: train.device: this build has no CUDA; use device: auto or cpu");
-  EXPECT_EQ(
-      error_in("", {"train.precision=bf16"}),
-      "--set train.precision: bf16 is not supported yet by this build; use precision: auto or "
-      "f32");
   EXPECT_EQ(error_in("", {"data.tokenizer=bpe"}),
             "--set data.tokenizer: this build has no bpe tokenizer; use tokenizer: char");
 }

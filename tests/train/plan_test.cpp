@@ -61,6 +61,7 @@ TEST(Plan, MemoryIsWhatAStepTakes) {
       {"model.width=16", "model.heads=2"},  // the logits matter beside the blocks
       {"model.layers=1", "model.width=128", "train.batch=32"},
       {"model.layers=4", "model.width=128", "train.batch=2"},  // the parameters matter most
+      {"train.precision=auto"},                                // bf16 where the CPU multiplies it
   };
   for (const auto& variant : variants) {
     std::vector<std::string> overrides = {"model.layers=3", "model.heads=4", "model.width=64",
