@@ -150,7 +150,8 @@ KernelWork work_of(Entry<&Kernels::adam>, const Tensor& values, const Tensor& co
 KernelWork work_of(Entry<&Kernels::sgd>, const Tensor& values, const Tensor& copy,
                    const Tensor& velocity, const Tensor& gradients, const Tensor&,
                    const SgdOptions&) {
-  return {.bytes = bytes_of(gradients) + bytes_of(copy) + 2.0 * (bytes_of(values) + bytes_of(velocity))};
+  return {.bytes = bytes_of(gradients) + bytes_of(copy) +
+                   2.0 * (bytes_of(values) + bytes_of(velocity))};
 }
 
 }  // namespace folio

@@ -11,7 +11,8 @@ void expect_our_product(DType values, DType result, double tolerance) {
     for (const bool transpose_a : {false, true}) {
       for (const bool transpose_b : {false, true}) {
         for (const bool accumulate : {false, true}) {
-          const MatrixProduct p{values, result, transpose_a, transpose_b, accumulate, 5, 6, 7, count};
+          const MatrixProduct p{values, result, transpose_a, transpose_b, accumulate,
+                                5,      6,      7,           count};
           const Shape shape_a{count, transpose_a ? 7 : 5, transpose_a ? 5 : 7};
           const Shape shape_b{count, transpose_b ? 6 : 7, transpose_b ? 7 : 6};
           const Shape shape_c{count, 5, 6};

@@ -71,7 +71,8 @@ TEST(AdamKernel, FollowsTheReferenceForSeveralSteps) {
           for (size_t i = 0; i < g.size(); ++i) {
             reference_adam(value[i], m[i], v[i], 0.25 * g[i], options);
           }
-          cpu_kernels().adam(values, Tensor(), first, second, tensor_of({n}, g, dtype), scale, options);
+          cpu_kernels().adam(values, Tensor(), first, second, tensor_of({n}, g, dtype), scale,
+                             options);
         }
         expect_each_near(first, m, tolerance_for(dtype, 1e-6));
         expect_each_near(second, v, tolerance_for(dtype, 1e-6));
@@ -124,7 +125,8 @@ TEST(OptimizerKernels, SameWithAnyThreads) {
     const Tensor v({n}, DType::f32), other({n}, DType::f32);
     for (const Tensor& tensor : {value, m, v, other}) cpu_kernels().fill(tensor, 0.25);
     cpu_kernels().gradient_norm(scale, g, 1.0);
-    cpu_kernels().adam(value, Tensor(), m, v, g, scale, {.lr = 1e-3, .weight_decay = 0.1, .step = 2});
+    cpu_kernels().adam(value, Tensor(), m, v, g, scale,
+                       {.lr = 1e-3, .weight_decay = 0.1, .step = 2});
     cpu_kernels().sgd(value, Tensor(), other, g, scale, {.lr = 1e-3, .momentum = 0.9, .step = 2});
     return std::vector<Tensor>{scale, value, m, v, other};
   });
