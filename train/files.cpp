@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <ranges>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -148,12 +147,13 @@ std::vector<fs::path> make_directories(const fs::path& directory) {
     path = path.parent_path();
   }
   std::vector<fs::path> made;
-  for (const fs::path& path : missing | std::views::reverse) {
+  for (; !missing.empty(); missing.pop_back()) {
+    const fs::path& path = missing.back();
     if (::mkdir(path.c_str(), 0777) == 0) {
       made.push_back(path);
       sync_directory(path.parent_path());
     } else if (const int reason = errno; !fs::is_directory(path, error)) {
-      for (const fs::path& level : made | std::views::reverse) fs::remove(level, error);
+      for (; !made.empty(); made.pop_back()) fs::remove(made.back(), error);
       fail_system(path, "make the directory", reason);
     }
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 #include <system_error>
 
 #include "folio/tensor/error.h"
@@ -91,7 +90,7 @@ class NewPaths {
   NewPaths& operator=(const NewPaths&) = delete;
   ~NewPaths() {
     std::error_code ignored;  // of a directory: others have put something there
-    for (const fs::path& path : paths_ | std::views::reverse) fs::remove(path, ignored);
+    for (; !paths_.empty(); paths_.pop_back()) fs::remove(paths_.back(), ignored);
   }
   void add(const fs::path& path) { paths_.push_back(path); }
   void keep() { paths_.clear(); }
