@@ -271,12 +271,13 @@ class TrainTest(CliTest):
         def no_files():
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
+        no_place = dict(os.environ, TMPDIR="/no/where")  # for ThreadSanitizer, as above
         run = self.folder / "new" / "run"
-        self.assert_error(self.folio("train", self.config, "--run", run, preexec_fn=no_files), run)
+        self.assert_error(self.folio("train", self.config, "--run", run, preexec_fn=no_files, env=no_place), run)
         self.assertEqual(list(self.folder.iterdir()), [])
         # An empty directory that was there stays.
         run.mkdir(parents=True)
-        self.assert_error(self.folio("train", self.config, "--run", run, preexec_fn=no_files), run)
+        self.assert_error(self.folio("train", self.config, "--run", run, preexec_fn=no_files, env=no_place), run)
         self.assertEqual(list(run.iterdir()), [])
         self.assertEqual(self.folio("train", self.config, "--run", run).returncode, 0)
 
