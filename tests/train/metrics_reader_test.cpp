@@ -171,7 +171,9 @@ TEST_F(MetricsReader, ALongFileTakesNoMoreMemory) {
   EXPECT_EQ(metrics.lines, steps);
   EXPECT_LE(metrics.train_loss.points().size(), 300u);
   EXPECT_NEAR(metrics.seconds, 30'000.0, 1.0);
-  if (!sanitized) EXPECT_LT(peak_memory() - before, 8 << 20);  // the file has 27 MB
+  if (!sanitized) {
+    EXPECT_LT(peak_memory() - before, 8 << 20);  // the file has 27 MB
+  }
 }
 
 }  // namespace
