@@ -74,7 +74,7 @@ struct Kernels {
 
   // --- elementwise ----------------------------------------------------------------------------
   void (*unary_forward)(UnaryOp op, const Tensor& y, const Tensor& x);
-  /// dx = dy f'(x). May work in place (dx and dy the same memory).
+  /// dx = dy f'(x). May work in place (dx the same memory as dy, or as x).
   void (*unary_backward)(UnaryOp op, GradTarget dx, const Tensor& x, const Tensor& y,
                          const Tensor& dy);
   /// y = a op b. a and b each have y's shape, or y's last dimension as their only one, or one

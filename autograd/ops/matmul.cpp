@@ -92,10 +92,9 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Var
                x = x.value.reshape(x_rows), weight = weight.value,
                z = std::move(z)](Tape& tape) {
                 Tensor dz = tape.grad(dy);
-                if (function != nullptr) {
-                  const Tensor through = tape.scratch(dz.shape(), dz.dtype());
-                  tape.kernels().unary_backward(*function, {&through, false}, z, Tensor(), dz);
-                  dz = through;
+                if (function != nullptr) {  // z is needed no more: its gradient takes its place
+                  tape.kernels().unary_backward(*function, {&z, false}, z, Tensor(), dz);
+                  dz = z;
                 }
                 dz = dz.reshape(y_rows);
                 if (dx != nullptr) {

@@ -1,7 +1,5 @@
 #include "folio/kernels/cpu/bias_activation.h"
 
-#include "folio/kernels/cpu/parallel.h"
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/bias_activation.cpp"
 #include <hwy/foreach_target.h>
@@ -41,41 +39,41 @@ HWY_INLINE void activate_row(T* y, T* z, const T* bias, int64_t columns) {
 }
 
 template <class Op, class T>
-void activate_rows(T* y, T* z, const T* bias, int64_t rows, int64_t columns) {
+void activate_rows(T* y, T* z, const T* bias, int64_t rows, int64_t columns, int64_t stride) {
   for (int64_t r = 0; r < rows; ++r) {
-    activate_row<Op>(y + r * columns, z + r * columns, bias, columns);
+    activate_row<Op>(y + r * stride, z + r * stride, bias, columns);
   }
 }
 
 template <class T>
 HWY_INLINE void finish_rows(T* y, T* z, const T* bias, int64_t rows, int64_t columns,
-                            const UnaryOp* activation) {
+                            int64_t stride, const UnaryOp* activation) {
   if (activation == nullptr) {
     for (int64_t r = 0; r < rows; ++r) {
-      T* row = z + r * columns;
+      T* row = z + r * stride;
       map_vectors<false>(row, columns, Add(), static_cast<const T*>(row), bias);
     }
     return;
   }
   switch (*activation) {
-    case UnaryOp::relu: return activate_rows<Relu>(y, z, bias, rows, columns);
-    case UnaryOp::gelu: return activate_rows<Gelu>(y, z, bias, rows, columns);
-    case UnaryOp::gelu_tanh: return activate_rows<GeluTanh>(y, z, bias, rows, columns);
+    case UnaryOp::relu: return activate_rows<Relu>(y, z, bias, rows, columns, stride);
+    case UnaryOp::gelu: return activate_rows<Gelu>(y, z, bias, rows, columns, stride);
+    case UnaryOp::gelu_tanh: return activate_rows<GeluTanh>(y, z, bias, rows, columns, stride);
     default: return;  // see is_activation
   }
 }
 
-void finish_f32(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
+void finish_f32(float* y, float* z, const float* bias, int64_t rows, int64_t columns, int64_t stride,
                 const UnaryOp* activation) {
-  finish_rows(y, z, bias, rows, columns, activation);
+  finish_rows(y, z, bias, rows, columns, stride, activation);
 }
-void finish_f64(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
+void finish_f64(double* y, double* z, const double* bias, int64_t rows, int64_t columns, int64_t stride,
                 const UnaryOp* activation) {
-  finish_rows(y, z, bias, rows, columns, activation);
+  finish_rows(y, z, bias, rows, columns, stride, activation);
 }
-void finish_bf16(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns,
+void finish_bf16(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns, int64_t stride,
                  const UnaryOp* activation) {
-  finish_rows(y, z, bias, rows, columns, activation);
+  finish_rows(y, z, bias, rows, columns, stride, activation);
 }
 
 }  // namespace
@@ -90,30 +88,21 @@ HWY_EXPORT(finish_f64);
 HWY_EXPORT(finish_bf16);
 
 void bias_activation(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
-                     const UnaryOp* activation) {
+                     int64_t stride, const UnaryOp* activation) {
   if (bias == nullptr && activation == nullptr) return;
-  parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
-    const int64_t first = begin * columns;
-    HWY_DYNAMIC_DISPATCH(finish_f32)(y + first, z + first, bias, end - begin, columns, activation);
-  });
+  HWY_DYNAMIC_DISPATCH(finish_f32)(y, z, bias, rows, columns, stride, activation);
 }
 
 void bias_activation(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
-                     const UnaryOp* activation) {
+                     int64_t stride, const UnaryOp* activation) {
   if (bias == nullptr && activation == nullptr) return;
-  parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
-    const int64_t first = begin * columns;
-    HWY_DYNAMIC_DISPATCH(finish_f64)(y + first, z + first, bias, end - begin, columns, activation);
-  });
+  HWY_DYNAMIC_DISPATCH(finish_f64)(y, z, bias, rows, columns, stride, activation);
 }
 
 void bias_activation(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns,
-                     const UnaryOp* activation) {
+                     int64_t stride, const UnaryOp* activation) {
   if (bias == nullptr && activation == nullptr) return;
-  parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
-    const int64_t first = begin * columns;
-    HWY_DYNAMIC_DISPATCH(finish_bf16)(y + first, z + first, bias, end - begin, columns, activation);
-  });
+  HWY_DYNAMIC_DISPATCH(finish_bf16)(y, z, bias, rows, columns, stride, activation);
 }
 
 bool is_activation(UnaryOp op) {

@@ -1,4 +1,4 @@
-// What follows the matrix product of a linear layer, in one pass over it.
+// What follows the matrix product of a linear layer, done to each part of it while it is in cache.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,14 @@
 namespace folio::cpu {
 
 /// z (rows, columns) += bias, where there is one (else null); y = activation(z), where there is one
-/// (else null, and y is z). y may be z: then z is lost.
+/// (else null, and y is z), on the calling thread. Rows of both are `stride` apart. y may be z:
+/// then z is lost.
 void bias_activation(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
-                     const UnaryOp* activation);
+                     int64_t stride, const UnaryOp* activation);
 void bias_activation(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
-                     const UnaryOp* activation);
+                     int64_t stride, const UnaryOp* activation);
 void bias_activation(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns,
-                     const UnaryOp* activation);
+                     int64_t stride, const UnaryOp* activation);
 
 /// Whether bias_activation knows the function: relu and the gelus.
 bool is_activation(UnaryOp op);

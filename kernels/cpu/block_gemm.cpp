@@ -2,8 +2,6 @@
 // while the inner dimension runs, one element of A is broadcast against vectors of B.
 #include "folio/kernels/cpu/block_gemm.h"
 
-#include <algorithm>
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/block_gemm.cpp"
 #include <hwy/foreach_target.h>
@@ -133,6 +131,66 @@ void multiply_f64(int64_t m, int64_t n, int64_t k, const double* a, int64_t row_
   multiply_block<double>(m, n, {k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc});
 }
 
+/// Rows [i0, i1) and columns [j0, j1) of x become columns and rows of y.
+template <class T>
+HWY_INLINE void transpose_part(int64_t i0, int64_t i1, int64_t j0, int64_t j1, const T* x,
+                               int64_t ldx, T* y, int64_t ldy) {
+  for (int64_t j = j0; j < j1; ++j) {
+    for (int64_t i = i0; i < i1; ++i) y[j * ldy + i] = x[i * ldx + j];
+  }
+}
+
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void transpose_16(const float* x, int64_t ldx, float* y, int64_t ldy) {
+  transpose_part(0, 16, 0, 16, x, ldx, y, ldy);
+}
+#else
+/// y (4, 4) = the transpose of x (4, 4).
+HWY_INLINE void transpose_4(const float* x, int64_t ldx, float* y, int64_t ldy) {
+  const hn::FixedTag<float, 4> d;
+  const auto x0 = hn::LoadU(d, x), x1 = hn::LoadU(d, x + ldx);
+  const auto x2 = hn::LoadU(d, x + 2 * ldx), x3 = hn::LoadU(d, x + 3 * ldx);
+  const auto lower02 = hn::InterleaveLower(d, x0, x2), lower13 = hn::InterleaveLower(d, x1, x3);
+  const auto upper02 = hn::InterleaveUpper(d, x0, x2), upper13 = hn::InterleaveUpper(d, x1, x3);
+  hn::StoreU(hn::InterleaveLower(d, lower02, lower13), d, y);
+  hn::StoreU(hn::InterleaveUpper(d, lower02, lower13), d, y + ldy);
+  hn::StoreU(hn::InterleaveLower(d, upper02, upper13), d, y + 2 * ldy);
+  hn::StoreU(hn::InterleaveUpper(d, upper02, upper13), d, y + 3 * ldy);
+}
+
+HWY_INLINE void transpose_16(const float* x, int64_t ldx, float* y, int64_t ldy) {
+  for (int64_t j = 0; j < 16; j += 4) {
+    for (int64_t i = 0; i < 16; i += 4) transpose_4(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+  }
+}
+#endif
+HWY_INLINE void transpose_16(const double* x, int64_t ldx, double* y, int64_t ldy) {
+  transpose_part(0, 16, 0, 16, x, ldx, y, ldy);
+}
+
+template <class T>
+HWY_INLINE void transpose(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* y,
+                          int64_t ldy) {
+  const int64_t whole_columns = columns / 16 * 16;
+  int64_t i = 0;
+  for (; i + 16 <= rows; i += 16) {
+    for (int64_t j = 0; j < whole_columns; j += 16) {
+      transpose_16(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+    }
+    transpose_part(i, i + 16, whole_columns, columns, x, ldx, y, ldy);
+  }
+  transpose_part(i, rows, 0, columns, x, ldx, y, ldy);
+}
+
+void transpose_f32(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y,
+                   int64_t ldy) {
+  transpose(rows, columns, x, ldx, y, ldy);
+}
+void transpose_f64(int64_t rows, int64_t columns, const double* x, int64_t ldx, double* y,
+                   int64_t ldy) {
+  transpose(rows, columns, x, ldx, y, ldy);
+}
+
 }  // namespace
 }  // namespace folio::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -140,26 +198,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace folio::cpu {
 
-namespace {
-
-template <class T>
-void transpose(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* y, int64_t ldy) {
-  constexpr int64_t unit = 64 / sizeof(T);  // a cache line of x and of y
-  for (int64_t i0 = 0; i0 < rows; i0 += unit) {
-    const int64_t i1 = std::min(i0 + unit, rows);
-    for (int64_t j0 = 0; j0 < columns; j0 += unit) {
-      const int64_t j1 = std::min(j0 + unit, columns);
-      for (int64_t j = j0; j < j1; ++j) {
-        for (int64_t i = i0; i < i1; ++i) y[j * ldy + i] = x[i * ldx + j];
-      }
-    }
-  }
-}
-
-}  // namespace
-
 HWY_EXPORT(multiply_f32);
 HWY_EXPORT(multiply_f64);
+HWY_EXPORT(transpose_f32);
+HWY_EXPORT(transpose_f64);
 
 void block_gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_stride,
                 int64_t inner_stride, const float* b, int64_t ldb, bool accumulate, float* c,
@@ -175,12 +217,12 @@ void block_gemm(int64_t m, int64_t n, int64_t k, const double* a, int64_t row_st
 
 void block_transpose(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y,
                      int64_t ldy) {
-  transpose(rows, columns, x, ldx, y, ldy);
+  HWY_DYNAMIC_DISPATCH(transpose_f32)(rows, columns, x, ldx, y, ldy);
 }
 
 void block_transpose(int64_t rows, int64_t columns, const double* x, int64_t ldx, double* y,
                      int64_t ldy) {
-  transpose(rows, columns, x, ldx, y, ldy);
+  HWY_DYNAMIC_DISPATCH(transpose_f64)(rows, columns, x, ldx, y, ldy);
 }
 
 }  // namespace folio::cpu

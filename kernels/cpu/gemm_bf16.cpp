@@ -81,7 +81,7 @@ struct Cut {
 /// Measured: whole rows of C cost least, and tiles of 256 rows as little as taller ones; 128 rows
 /// cost 5% more.
 template <class C>
-void multiply_tiles(const Product<C>& p) {
+void multiply_tiles(const Product<C>& p, const PartDone& done) {
   constexpr int64_t worth_sharing = 2'000'000;  // multiplications: about 10 us
   constexpr int64_t tile_rows = 256, tile_columns = 2048;
   const bool small = p.m * p.n < (worth_sharing + p.k - 1) / p.k;
@@ -115,18 +115,19 @@ void multiply_tiles(const Product<C>& p) {
       const int64_t i = row * rows.part, j = column * columns.part;
       (*of_kind(row, column))(p.a + (p.transpose_a ? i : i * p.lda),
                               p.b + (p.transpose_b ? j * p.ldb : j), p.c + i * p.ldc + j);
+      if (done) done(i, rows.length(row), j, columns.length(column));
     }
   });
 }
 #endif
 
 template <class C>
-void multiply(const Product<C>& p) {
+void multiply(const Product<C>& p, const PartDone& done) {
   if (p.m == 0 || p.n == 0) return;
 #ifdef FOLIO_HAVE_ONEDNN
   if (p.k > 0 && multiplies_bf16()) {
     try {
-      return multiply_tiles(p);
+      return multiply_tiles(p, done);
     } catch (const dnnl::error& error) {
       fail("gemm", fmt::format("oneDNN failed at m = {}, n = {}, k = {} in bf16: {}; is memory "
                                "exhausted?",
@@ -135,18 +136,20 @@ void multiply(const Product<C>& p) {
   }
 #endif
   multiply_widened(p);
+  if (done) done(0, p.m, 0, p.n);
 }
 
 }  // namespace
 
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const bf16* a,
-          int64_t lda, const bf16* b, int64_t ldb, bool accumulate, bf16* c, int64_t ldc) {
-  multiply<bf16>({transpose_a, transpose_b, m, n, k, a, lda, b, ldb, accumulate, c, ldc});
+          int64_t lda, const bf16* b, int64_t ldb, bool accumulate, bf16* c, int64_t ldc,
+          const PartDone& done) {
+  multiply<bf16>({transpose_a, transpose_b, m, n, k, a, lda, b, ldb, accumulate, c, ldc}, done);
 }
 
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const bf16* a,
           int64_t lda, const bf16* b, int64_t ldb, bool accumulate, float* c, int64_t ldc) {
-  multiply<float>({transpose_a, transpose_b, m, n, k, a, lda, b, ldb, accumulate, c, ldc});
+  multiply<float>({transpose_a, transpose_b, m, n, k, a, lda, b, ldb, accumulate, c, ldc}, {});
 }
 
 bool multiplies_bf16() {

@@ -39,11 +39,15 @@ Products products_of(const Tensor& c, const Tensor& a, bool transpose_a, const T
 /// gemm() without factors.
 template <class C, class T>
 void product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a,
-             int64_t lda, const T* b, int64_t ldb, bool accumulate, C* c) {
-  if constexpr (std::is_same_v<T, bf16>) {
+             int64_t lda, const T* b, int64_t ldb, bool accumulate, C* c,
+             const PartDone& done = {}) {
+  if constexpr (std::is_same_v<C, T> && std::is_same_v<T, bf16>) {
+    gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, accumulate, c, n, done);
+  } else if constexpr (std::is_same_v<T, bf16>) {
     gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, accumulate, c, n);
   } else {
-    gemm(transpose_a, transpose_b, m, n, k, T{1}, a, lda, b, ldb, accumulate ? T{1} : T{0}, c, n);
+    gemm(transpose_a, transpose_b, m, n, k, T{1}, a, lda, b, ldb, accumulate ? T{1} : T{0}, c, n,
+         done);
   }
 }
 
@@ -72,11 +76,16 @@ void linear(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& wei
             const Tensor& bias, const UnaryOp* activation) {
   const int64_t rows = x.shape().rows(), in = weight.dim(1), out = weight.dim(0);
   T* before = (z && activation != nullptr ? z : y).data<T>();
-  product(false, true, rows, out, in, x.data<T>(), in, weight.data<T>(), in, false, before);
   // Functions that are not in bias_activation take a pass of their own.
   const bool fused = activation != nullptr && is_activation(*activation);
-  bias_activation(fused ? y.data<T>() : before, before, bias ? bias.data<T>() : nullptr, rows,
-                  out, fused ? activation : nullptr);
+  const PartDone finish = [&](int64_t row, int64_t part_rows, int64_t column, int64_t columns) {
+    const int64_t first = row * out + column;
+    bias_activation((fused ? y.data<T>() : before) + first, before + first,
+                    bias ? bias.data<T>() + column : nullptr, part_rows, columns, out,
+                    fused ? activation : nullptr);
+  };
+  product(false, true, rows, out, in, x.data<T>(), in, weight.data<T>(), in, false, before,
+          bias || fused ? finish : PartDone());
   if (activation != nullptr && !fused) unary_forward(*activation, y, z ? z : y);
 }
 
