@@ -49,14 +49,16 @@ Parameter& ParameterStore::create(std::string name, const Shape& shape, const In
   return parameter;
 }
 
-void ParameterStore::initialize(uint64_t seed) {
-  FOLIO_CHECK(!values_, "parameters", "initialize() was called twice");
+void ParameterStore::allocate(bool with_gradients) {
+  FOLIO_CHECK(!values_, "parameters", "memory was laid out already: initialize() was called twice");
   FOLIO_CHECK(numel_ > 0, "parameters", "the model has no parameters");
   const DType master = accumulator_of(dtype_);
   values_ = Tensor({numel_}, master, device_);
   if (dtype_ != master) rounded_values_ = Tensor({numel_}, dtype_, device_);
-  gradients_ = Tensor({numel_}, master, device_);
-  kernels_for(device_).fill(gradients_, 0.0);
+  if (with_gradients) {
+    gradients_ = Tensor({numel_}, master, device_);
+    kernels_for(device_).fill(gradients_, 0.0);
+  }
   const Tensor& seen_by_ops = rounded_values_ ? rounded_values_ : values_;
   int64_t decayed = 0, others = decayed_numel_;
   for (Parameter& parameter : parameters_) {
@@ -65,12 +67,18 @@ void ParameterStore::initialize(uint64_t seed) {
     next += parameter.shape.numel();
     parameter.master = values_.view(parameter.offset, parameter.shape);
     parameter.value = seen_by_ops.view(parameter.offset, parameter.shape);
-    parameter.grad = gradients_.view(parameter.offset, parameter.shape);
+    if (with_gradients) parameter.grad = gradients_.view(parameter.offset, parameter.shape);
     parameter.slot = {.shape = parameter.shape,
                       .dtype = master,
                       .grad = parameter.grad,
                       .written = false,
                       .persistent = true};
+  }
+}
+
+void ParameterStore::initialize(uint64_t seed) {
+  allocate(true);
+  for (const Parameter& parameter : parameters_) {
     if (dtype_ == DType::f64) {
       draw<double>(parameter, seed);
     } else {

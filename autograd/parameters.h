@@ -55,7 +55,10 @@ class ParameterStore {
   /// A new parameter; its address stays valid. Throws Error for a name that exists, or after
   /// initialize().
   Parameter& create(std::string name, const Shape& shape, const Init& init);
-  /// Lays the parameters out in slabs and gives them their first values. Once only.
+  /// Lays the parameters out in slabs, whose values are the caller's to fill, and to say so with
+  /// masters_changed(). Without gradients the model can be read but not trained. Once only.
+  void allocate(bool with_gradients);
+  /// The same, with gradients, and gives the parameters their first values.
   void initialize(uint64_t seed);
 
   std::deque<Parameter>& parameters() { return parameters_; }

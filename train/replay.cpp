@@ -15,7 +15,7 @@ void replay(const std::filesystem::path& path) {
   const Config config = load_config(bundle.checkpoint / "config.yaml");
   const auto loaded =
       load_model(config, bundle.checkpoint,
-                 computing_type(config.train.precision, multiplies_bf16(Device::cpu)));
+                 computing_type(config.train.precision, multiplies_bf16(Device::cpu)), true);
   print(fmt::format("replaying {}\n", where));
   const Finding finding = examine(*loaded->model, loaded->parameters, bundle.step);
   const std::string report = report_text(bundle.step, finding, *loaded->tokenizer);

@@ -313,11 +313,11 @@ void train(const TrainOptions& options) {
 std::unique_ptr<LoadedRun> load_run(const fs::path& run, const std::string& which) {
   FOLIO_CHECK(holds_run(run), run.string(),
               "this is not a run directory: it has no config.yaml; name the --run of a folio train");
-  return load_model(load_config(run / "config.yaml"), find_checkpoint(run, which));
+  return load_model(load_config(run / "config.yaml"), find_checkpoint(run, which), DType::f32, false);
 }
 
 std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& checkpoint,
-                                      DType dtype) {
+                                      DType dtype, bool with_gradients) {
   auto loaded = std::make_unique<LoadedRun>(dtype);
   loaded->config = config;
   loaded->checkpoint = checkpoint;
@@ -325,7 +325,7 @@ std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& chec
   loaded->tokenizer = load_tokenizer(loaded->checkpoint);
   loaded->config.model.vocabulary = loaded->tokenizer->vocabulary();
   loaded->model = std::make_unique<Gpt>(Scope(loaded->parameters), loaded->config.model);
-  loaded->parameters.initialize(loaded->config.train.seed);
+  loaded->parameters.allocate(with_gradients);
   load_parameters(loaded->checkpoint, loaded->parameters);
   loaded->progress = read_progress(loaded->checkpoint);
   return loaded;

@@ -47,9 +47,10 @@ struct LoadedRun {
 };
 
 /// From one checkpoint and its config alone. It computes in `dtype`, whatever train.precision says:
-/// in f32, as the weights are saved, any machine can use it. Throws Error as load_parameters() does.
+/// in f32, as the weights are saved, any machine can use it. Gradients take as much memory as the
+/// values. Throws Error as load_parameters() does.
 std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint,
-                                      DType dtype = DType::f32);
+                                      DType dtype, bool with_gradients);
 
 /// `which` as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
 std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);

@@ -1,0 +1,72 @@
+"""The machine that is measured on, and how a program is run on it."""
+
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+class Failed(Exception):
+    """What ends a comparison, with what to do about it."""
+
+
+def machine():
+    """CPU model, its vector instruction set, cores this process may use, and how busy it was."""
+    model, flags = platform.machine(), set()
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            model = value.strip()
+        elif key.strip() in ("flags", "Features"):
+            flags = set(value.split())
+            break
+    isa = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else platform.machine()
+    if "avx512_bf16" in flags:
+        isa += "-bf16"
+    return dict(cpu=model, isa=isa, cores=len(os.sched_getaffinity(0)),
+                load_average_before=round(os.getloadavg()[0], 2))
+
+
+def run(command, threads, what):
+    """Runs one program. Returns standard output, standard error, wall-clock seconds and peak memory in MB."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        try:
+            process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environment,
+                                       stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
+        except OSError as error:
+            raise Failed(f"could not run {what}: {error}")
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0), errors.seek(0)
+        if process.returncode != 0:
+            raise Failed(f"{what} ended with {process.returncode}:\n{errors.read().strip()[-2000:]}")
+        return out.read(), errors.read(), wall, usage.ru_maxrss / 1024
+
+
+def python_of(venv):
+    return pathlib.Path(venv) / "bin/python"
+
+
+def prepare_venv(venv):
+    """The peers in a virtual environment outside the tree, made once."""
+    def has_peers():
+        return python_of(venv).exists() and subprocess.run(
+            [python_of(venv), "-c", "import torch, numpy, yaml, transformers"], capture_output=True).returncode == 0
+
+    if has_peers():
+        return
+    print(f"installing torch, numpy, pyyaml and transformers into {venv}", file=sys.stderr)
+    for command in ([sys.executable, "-m", "venv", venv],
+                    [python_of(venv), "-m", "pip", "install", "torch", "numpy", "pyyaml", "transformers"]):
+        if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+            raise Failed(f"could not make the virtual environment {venv}; the command was\n"
+                         f"  {' '.join(str(part) for part in command)}\n"
+                         "On Debian or Ubuntu it needs the package python3-venv. --venv DIR uses one that has torch.")
