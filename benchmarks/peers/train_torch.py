@@ -38,11 +38,10 @@ def random_tokens(vocabulary, count=1 << 20):
     return tokens, tokens[:1], vocabulary
 
 
-def learning_rate(step, steps, peak, schedule):
-    if step < schedule.warmup:
-        return peak * (step + 1) / (schedule.warmup + 1)
-    final = peak * schedule.final_lr / schedule.peak
-    done = (step - schedule.warmup) / max(1, steps - schedule.warmup)
+def learning_rate(step, steps, warmup, peak, final):
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, steps - warmup)
     return final + 0.5 * (1 + math.cos(math.pi * done)) * (peak - final)
 
 
@@ -82,7 +81,8 @@ def parse_arguments():
     options.add_argument("--text", help="a UTF-8 text file; not needed for a config on random tokens")
     options.add_argument("--steps", type=int, help="default: the config's")
     options.add_argument("--seed", type=int, default=1337)
-    options.add_argument("--lr", type=float, help="the peak; the schedule keeps its form (default: the config's)")
+    options.add_argument("--lr", type=float, help="the peak (default: the config's)")
+    options.add_argument("--final-lr", type=float, help="where the cosine ends (default: the config's)")
     options.add_argument("--threads", type=int, default=0, help="0: as many as PyTorch chooses")
     options.add_argument("--compile", action="store_true", help="torch.compile instead of eager")
     options.add_argument("--bf16", action="store_true", help="bf16 autocast instead of f32")
@@ -94,9 +94,8 @@ def parse_arguments():
 def main():
     args = parse_arguments()
     config = read_config(args.config)
-    config.schedule.peak = float(config.optimizer.lr)
-    config.schedule.final_lr = float(config.schedule.final_lr)
-    steps, peak = args.steps or config.train.steps, args.lr or config.schedule.peak
+    steps = args.steps or config.train.steps
+    peak, final = args.lr or float(config.optimizer.lr), args.final_lr or float(config.schedule.final_lr)
     batch, context = config.train.batch, config.model.context
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -113,7 +112,7 @@ def main():
     step_ms = []
     for step in range(steps):
         start = time.perf_counter()
-        lr = learning_rate(step, steps, peak, config.schedule)
+        lr = learning_rate(step, steps, config.schedule.warmup, peak, final)
         for group in optimizer.param_groups:
             group["lr"] = lr
         at = torch.randint(len(training) - context, (batch,))[:, None] + window  # (B, T)

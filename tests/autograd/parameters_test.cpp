@@ -50,6 +50,18 @@ TEST(ParameterStore, RefusesDuplicatesAndLateComers) {
   EXPECT_THAT(error_of([&] { empty.initialize(1); }), HasSubstr("no parameters"));
 }
 
+TEST(ParameterStore, IsReadWithoutGradients) {
+  ParameterStore store(DType::bf16);
+  const Parameter& weight = store.create("weight", {2, 3}, Init::zeros());
+  store.allocate(/*with_gradients=*/false);
+  EXPECT_FALSE(store.gradients());
+  EXPECT_FALSE(weight.grad);
+  std::ranges::fill_n(weight.master.data<float>(), 6, 1.5f);
+  store.masters_changed();
+  EXPECT_THAT(weight.value.to_vector<bf16>(), Each(bf16(1.5f)));
+  EXPECT_THAT(error_of([&] { store.initialize(1); }), HasSubstr("twice"));
+}
+
 TEST(ParameterStore, AddressesStayValid) {
   ParameterStore store;
   Parameter& first = store.create("p0", {1}, Init::zeros());
