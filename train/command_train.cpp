@@ -1,6 +1,7 @@
 #include <memory>
 #include <optional>
 
+#include "folio/comm/launch.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
@@ -37,13 +38,17 @@ Verb add_train(CLI::App& program) {
             FOLIO_CHECK(options->stop_at.value_or(1) >= 1, "--stop-at",
                         "{} is no step to stop after; it must be at least 1", *options->stop_at);
             go_on_without_output();  // the result is the run directory
+            Communicator& ranks = join_ranks();
+            if (!ranks.leads()) leave_output_to_rank_0();
             train({.config = options->config,
                    .overrides = options->overrides,
                    .run = options->run,
                    .resume = options->resume,
-                   .stop_at = options->stop_at.value_or(0)});
+                   .stop_at = options->stop_at.value_or(0)},
+                  ranks);
             return 0;
-          }};
+          },
+          /*on_all_ranks=*/true};
 }
 
 }  // namespace folio

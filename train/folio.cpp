@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 
+#include "folio/comm/launch.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "folio/train/commands.h"
@@ -88,9 +89,35 @@ int run(int argc, char** argv) {
     return complain(fmt::format("{}; {}", error.what(), help_hint(program)), 2);
   }
   for (const Verb& verb : verbs) {
-    if (verb.options->parsed()) return verb.run();
+    if (!verb.options->parsed()) continue;
+    // Of several ranks the first does what is one process's work.
+    if (!verb.on_all_ranks && launch().rank > 0) return 0;
+    return verb.run();
   }
   return 2;
+}
+
+/// run(), and what its failure does to the other ranks.
+int run_as_rank(int argc, char** argv) {
+  const auto failed = [](std::string_view message) {
+    Communicator* ranks = joined_ranks();
+    if (ranks == nullptr || ranks->size() == 1) return complain(message, 1);
+    const int code = complain(
+        fmt::format("rank {} of {}: {}", ranks->rank(), ranks->size(), message), 1);
+    ranks->abort(code);
+    return code;
+  };
+  try {
+    const int exit_code = run(argc, argv);
+    if (Communicator* ranks = joined_ranks()) ranks->finish();
+    return exit_code;
+  } catch (const Error& error) {
+    return failed(error.what());
+  } catch (const std::bad_alloc&) {
+    return failed("memory: the system has none left; use a smaller batch or model");
+  } catch (const std::exception& error) {
+    return failed(error.what());
+  }
 }
 
 }  // namespace
@@ -98,13 +125,5 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   folio::wait_politely(argv);
-  try {
-    return folio::run(argc, argv);
-  } catch (const folio::Error& error) {
-    return folio::complain(error.what(), 1);
-  } catch (const std::bad_alloc&) {
-    return folio::complain("memory: the system has none left; use a smaller batch or model", 1);
-  } catch (const std::exception& error) {
-    return folio::complain(error.what(), 1);
-  }
+  return folio::run_as_rank(argc, argv);
 }

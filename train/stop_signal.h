@@ -10,7 +10,8 @@ namespace folio {
 /// stays ignored. At most one at a time.
 class StopSignal {
  public:
-  StopSignal();
+  /// `tells`: on standard output, that the wish was heard.
+  explicit StopSignal(bool tells = true);
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
