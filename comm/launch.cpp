@@ -1,6 +1,7 @@
 #include "folio/comm/launch.h"
 
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
@@ -71,6 +72,19 @@ Communicator& join_ranks() {
 #endif
 }
 
-Communicator* joined_ranks() { return joined; }
+int leave_ranks(std::string_view failure, int exit_code) {
+  const bool several = joined != nullptr && joined->size() > 1;
+  if (failure.empty()) {
+    if (several) joined->finish();
+    return exit_code;
+  }
+  const std::string who =
+      several ? fmt::format("rank {} of {}: ", joined->rank(), joined->size()) : "";
+  std::fflush(stdout);
+  // Not fmt::print, which throws where nothing can be written.
+  std::fputs(fmt::format("folio: error: {}{}\n", who, failure).c_str(), stderr);
+  if (several) joined->abort(exit_code);
+  return exit_code;
+}
 
 }  // namespace folio

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "folio/comm/communicator.h"
 
@@ -21,7 +22,9 @@ Launch launch();
 /// they do not all do the same work.
 Communicator& join_ranks();
 
-/// What join_ranks() returned; null before.
-Communicator* joined_ranks();
+/// The end of the program's part: what failed, if something did, in a line on stderr, with the rank
+/// where there are several; then an exit code for this process. Of several ranks all end: by
+/// themselves if nothing failed, else at once.
+int leave_ranks(std::string_view failure = {}, int exit_code = 0);
 
 }  // namespace folio

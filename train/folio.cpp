@@ -1,7 +1,6 @@
 // The folio program: one verb a job. Exit code 0 only on success, 2 for a command that cannot be
 // understood, 1 for everything else; one line on stderr says why.
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <new>
 
@@ -30,13 +29,6 @@ void take_config(std::string& config, std::vector<std::string>& overrides) {
 }
 
 namespace {
-
-int complain(std::string_view message, int exit_code) {
-  std::fflush(stdout);
-  // Not fmt::print, which throws where nothing can be written.
-  std::fputs(fmt::format("folio: error: {}\n", message).c_str(), stderr);
-  return exit_code;
-}
 
 std::string help_hint(const CLI::App& program) {
   const auto verbs = program.get_subcommands();
@@ -86,7 +78,8 @@ int run(int argc, char** argv) {
     print(fmt::format("{}\n", version.what()));
     return 0;
   } catch (const CLI::ParseError& error) {
-    return complain(fmt::format("{}; {}", error.what(), help_hint(program)), 2);
+    if (launch().rank > 0) return 2;  // rank 0 says it
+    return leave_ranks(fmt::format("{}; {}", error.what(), help_hint(program)), 2);
   }
   for (const Verb& verb : verbs) {
     if (!verb.options->parsed()) continue;
@@ -97,33 +90,18 @@ int run(int argc, char** argv) {
   return 2;
 }
 
-/// run(), and what its failure does to the other ranks.
-int run_as_rank(int argc, char** argv) {
-  const auto failed = [](std::string_view message) {
-    Communicator* ranks = joined_ranks();
-    if (ranks == nullptr || ranks->size() == 1) return complain(message, 1);
-    const int code = complain(
-        fmt::format("rank {} of {}: {}", ranks->rank(), ranks->size(), message), 1);
-    ranks->abort(code);
-    return code;
-  };
-  try {
-    const int exit_code = run(argc, argv);
-    if (Communicator* ranks = joined_ranks()) ranks->finish();
-    return exit_code;
-  } catch (const Error& error) {
-    return failed(error.what());
-  } catch (const std::bad_alloc&) {
-    return failed("memory: the system has none left; use a smaller batch or model");
-  } catch (const std::exception& error) {
-    return failed(error.what());
-  }
-}
-
 }  // namespace
 }  // namespace folio
 
 int main(int argc, char** argv) {
   folio::wait_politely(argv);
-  return folio::run_as_rank(argc, argv);
+  try {
+    return folio::leave_ranks({}, folio::run(argc, argv));
+  } catch (const folio::Error& error) {
+    return folio::leave_ranks(error.what(), 1);
+  } catch (const std::bad_alloc&) {
+    return folio::leave_ranks("memory: the system has none left; use a smaller batch or model", 1);
+  } catch (const std::exception& error) {
+    return folio::leave_ranks(error.what(), 1);
+  }
 }

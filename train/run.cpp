@@ -146,7 +146,8 @@ void Training::go() {
     }
   }
   announce();
-  bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, run_.config.train.steps);
+  bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, run_.config.train.steps,
+                                       ranks_.size() == 1);
   take_steps();
   bar_->erase();
   conclude();
