@@ -38,7 +38,7 @@ struct TrainConfig {
   Reduce reduce = Reduce::fast;    // of gradients, over micro-batches and ranks
   double bucket_mb = 25.0;         // of gradients, reduced together; 10^6 bytes
   bool overlap = true;             // reduction with the backward pass
-  double rank_timeout = 120.0;     // seconds that ranks wait for a silent one; 0: without end
+  double rank_timeout = 300.0;     // seconds that ranks wait for a silent one; 0: without end
   OnNonFinite on_non_finite = OnNonFinite::stop;
   int64_t max_skips = 10;          // steps whose update may be refused, over the whole run
   double spike_guard = 0.0;        // z-score above which a gradient norm is a spike; 0: none is

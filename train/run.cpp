@@ -79,6 +79,7 @@ class Training {
   Evaluation evaluation_;  // the latest
   int64_t unwritten_tokens_ = 0;  // since the last line of metrics
   double unwritten_seconds_ = 0.0;
+  double step_seconds_ = 0.0;      // of all steps
 };
 
 Training::Training(RunPlan plan, Communicator& ranks)
@@ -179,6 +180,7 @@ void Training::take_steps() {
 }
 
 void Training::record(const StepResult& result) {
+  step_seconds_ += result.seconds;
   if (result.refusal != Refusal::none) return refuse(result);
   unwritten_tokens_ += result.tokens;
   unwritten_seconds_ += result.seconds;
@@ -305,6 +307,12 @@ void Training::conclude() {
   print(fmt::format("{} tokens/s; {} in all\nrun  {}\n",
                     grouped(static_cast<int64_t>(bar_->tokens_per_second())),
                     human_seconds(seconds), run));
+  if (ranks_.size() > 1) {
+    print(fmt::format("ranks   {}, {} tokens/s each; {:.1f}% of the steps' time waiting for gradients\n",
+                      ranks_.size(),
+                      grouped(static_cast<int64_t>(bar_->tokens_per_second() / ranks_.size())),
+                      100.0 * trainer_.reducer()->waited_seconds() / step_seconds_));
+  }
   if (keeps_checkpoints()) print(fmt::format("next folio sample {}\n", run));
 }
 

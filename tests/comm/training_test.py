@@ -24,7 +24,7 @@ data: {text: %s}
 model: {layers: 2, heads: 2, width: 64, context: 16, dropout: 0.1}
 train: {steps: 20, batch: 12, accumulate: 4, reduce: ordered, seed: 3, precision: f32, threads: 1,
         label_smoothing: 0.1, eval_every: 10, eval_batches: 5, checkpoint_every: 5, sample_at: [0],
-        sample_tokens: 5, bucket_mb: 0.07, rank_timeout: 4}
+        sample_tokens: 5, bucket_mb: 0.07, rank_timeout: 2}
 optimizer: {lr: 1.0e-2}
 schedule: {warmup: 4, final_lr: 1.0e-3}
 """
@@ -158,30 +158,29 @@ class Trouble(RanksTest):
         self.assert_resumes(run)
 
     def test_a_rank_hangs(self):
-        for rank in (0, 2):
-            run, said = self.fail(rank, "hangs")
-            self.assertRegex(said, rf"folio: error: rank {rank} of 3 \(\S+, process \d+\): silent, "
-                                   r"while the other ranks wait for it in reduce_scatter in step 13 "
-                                   r"for 4 s")
-            self.assertEqual(said.count("folio: error: "), 1, said)
-            self.assert_resumes(run)
+        run, said = self.fail(0, "hangs")
+        self.assertRegex(said, r"folio: error: rank 0 of 3 \(\S+, process \d+\): silent, while the "
+                               r"other ranks wait for it in reduce_scatter in step 13 for \d s")
+        self.assertEqual(said.count("folio: error: "), 1, said)
+        self.assert_resumes(run)
 
-    def test_sigterm_to_mpirun_stops_and_saves(self):
-        run = self.folder / "terminated"
-        process = subprocess.Popen(
-            [MPIRUN, "--mca", "odls_base_sigkill_timeout", "20", "-np", "3", FOLIO, "train",
-             str(self.config), "--run", str(run), "--set", "train.steps=1000000"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            self.wait_for(run / "checkpoints" / "step_5")
-            process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=DEADLINE)
-        finally:
-            process.kill()
-        stopped = re.search(r"stopped after step ([\d,]+) of", output)
-        self.assertTrue(stopped, output)
-        step = stopped[1].replace(",", "")
-        self.assertIn(f"step_{step}", os.listdir(run / "checkpoints"))
+    def test_signals_to_mpirun_stop_and_save(self):
+        for name in ("SIGTERM", "SIGUSR1"):
+            run = self.folder / name
+            process = subprocess.Popen(
+                [MPIRUN, "--mca", "odls_base_sigkill_timeout", "3", "-np", "3", FOLIO, "train",
+                 str(self.config), "--run", str(run), "--set", "train.steps=1000000"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                self.wait_for(run / "checkpoints" / "step_5")
+                process.send_signal(getattr(signal, name))
+                output, _ = process.communicate(timeout=DEADLINE)
+            finally:
+                process.kill()
+            stopped = re.search(r"stopped after step ([\d,]+) of", output)
+            self.assertTrue(stopped, output)
+            step = stopped[1].replace(",", "")
+            self.assertIn(f"step_{step}", os.listdir(run / "checkpoints"))
 
     def test_sigterm_to_a_rank_stops_all(self):
         run = self.folder / "one-terminated"
@@ -241,4 +240,4 @@ class Trouble(RanksTest):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])

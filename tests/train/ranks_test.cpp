@@ -159,7 +159,8 @@ TEST_F(RanksTest, RefusalsAreTheSameOnAllRanks) {
     if (ranks.rank() == 1) trainer.parameters().parameters()[0].value.data<float>()[0] = NAN;
     const StepResult result = trainer.step();
     EXPECT_EQ(result.refusal, Refusal::not_finite) << "rank " << ranks.rank();
-    if (ranks.rank() != 1) EXPECT_EQ(trainer.parameters().values().to_vector<float>(), before);
+    if (ranks.rank() == 1) return;
+    EXPECT_EQ(trainer.parameters().values().to_vector<float>(), before);
   });
 }
 
