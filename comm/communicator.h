@@ -6,7 +6,9 @@
 //
 // What is started goes on while others compute: poll() moves it on, wait() ends it. On a device
 // with streams start_...() takes its place behind what the device was told to compute so far, and
-// wait() lets what it is told from then on come after; the host waits for nothing.
+// wait() lets what it is told from then on come after; the host waits for nothing. Tensors may lie
+// on the host or on a device: one that carries devices' tensors carries those of the host by other
+// means.
 #pragma once
 
 #include <cstdint>

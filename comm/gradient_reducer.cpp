@@ -4,6 +4,7 @@
 #include <chrono>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
@@ -57,7 +58,6 @@ std::vector<SlabRange> GradientReducer::own_ranges() const {
 
 void GradientReducer::begin(const ReducerRound& round) {
   round_ = round;
-  watched_ = false;
   started_ = summed_ = 0;
   for (Writes& writes : writes_) writes.seen = 0;
   for (Bucket& bucket : buckets_) {
@@ -70,8 +70,8 @@ void GradientReducer::begin(const ReducerRound& round) {
 }
 
 void GradientReducer::watch(Tape& tape) {
-  watched_ = true;
-  if (options_.overlap) tape.set_observer(this);
+  observes_ = options_.overlap && ranks_.size() > 1;
+  if (observes_) tape.set_observer(this);
 }
 
 void GradientReducer::after_backward(const char* op, std::span<GradSlot* const>,
@@ -153,11 +153,12 @@ void GradientReducer::advance() {
 }
 
 void GradientReducer::finish(Tape& tape) {
-  tape.set_observer(nullptr);
+  const bool observed = std::exchange(observes_, false);
+  if (observed) tape.set_observer(nullptr);
   const auto start_of_wait = std::chrono::steady_clock::now();
   store_.finish_gradients();
   // In the first round all ranks contribute, so that all come here.
-  if (options_.overlap && !learned_ && watched_) learn();
+  if (observed && !learned_) learn();
   while (started_ < order_.size()) start(buckets_[order_[started_++]]);
   while (summed_ < order_.size()) {
     Bucket& bucket = buckets_[order_[summed_++]];

@@ -1,7 +1,7 @@
 // Gradients summed over ranks in buckets, while the backward pass still runs.
 //
-// A bucket is a contiguous range of the gradients' slab. It is complete, and starts on its way, when
-// the last closure has run that writes a gradient in it. How often a backward pass writes each
+// A bucket is a contiguous range of the gradients' slab. It is complete, and starts on its way,
+// when the last closure has run that writes a gradient in it. How often a backward pass writes each
 // gradient is learned from the first one. In which order buckets start is rank 0's order of that
 // pass: the same on every rank, and in every step.
 #pragma once
@@ -57,6 +57,8 @@ class GradientReducer : public TapeObserver {
   /// Spent in finish(), waiting, since the beginning.
   double waited_seconds() const { return waited_seconds_; }
   int64_t buckets() const { return std::ssize(buckets_); }
+  /// Buckets of this round that are on their way, or there.
+  int64_t started() const { return static_cast<int64_t>(started_); }
   const ReducerOptions& options() const { return options_; }
 
   void after_forward(const char*, std::span<const Variable>, std::span<const Variable>) override {}
@@ -76,7 +78,7 @@ class GradientReducer : public TapeObserver {
   };
   struct Writes {
     int64_t expected = 0, seen = 0;
-    int64_t last = -1;             // when, in the pass that is learned from
+    int64_t last = -1;  // when, in the pass that is learned from
     std::vector<size_t> buckets;
   };
 
@@ -90,12 +92,13 @@ class GradientReducer : public TapeObserver {
   Communicator& ranks_;
   ReducerOptions options_;
   std::vector<Bucket> buckets_;
-  std::vector<size_t> order_;  // in which buckets start
+  std::vector<size_t> order_;   // in which buckets start
   std::vector<Writes> writes_;  // by number of the parameter
   std::unordered_map<const GradSlot*, size_t> numbers_;
   ReducerRound round_;
-  bool learned_ = false, watched_ = false;
-  int64_t clock_ = 0;                  // writes so far, in the pass that is learned from
+  bool learned_ = false;
+  bool observes_ = false;            // the tape of this round
+  int64_t clock_ = 0;                // writes so far, in the pass that is learned from
   size_t started_ = 0, summed_ = 0;  // of order_
   double waited_seconds_ = 0.0;
 };

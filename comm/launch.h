@@ -11,8 +11,8 @@ namespace folio {
 /// What a launcher says in the environment.
 struct Launch {
   int rank = 0, size = 1;
-  std::string launcher;  // "mpirun", "srun"; empty: none
-  bool joinable = false; // it offers what MPI needs to find the others
+  std::string launcher;   // "mpirun", "srun"; empty: none
+  bool joinable = false;  // it offers what MPI needs to find the others
 };
 
 Launch launch();

@@ -30,15 +30,20 @@ void check(int code, std::string_view call) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(code, text, &length);
-  fail("MPI", fmt::format("{} failed: {}", call, std::string_view(text, static_cast<size_t>(length))));
+  fail("MPI",
+       fmt::format("{} failed: {}", call, std::string_view(text, static_cast<size_t>(length))));
 }
 
 MPI_Datatype type_of(DType dtype) {
   switch (dtype) {
-    case DType::f32: return MPI_FLOAT;
-    case DType::bf16: return MPI_UINT16_T;  // only moved; add_in_order() adds
-    case DType::i32: return MPI_INT32_T;
-    case DType::f64: return MPI_DOUBLE;
+    case DType::f32:
+      return MPI_FLOAT;
+    case DType::bf16:
+      return MPI_UINT16_T;  // only moved; add_in_order() adds
+    case DType::i32:
+      return MPI_INT32_T;
+    case DType::f64:
+      return MPI_DOUBLE;
   }
   return MPI_BYTE;
 }
@@ -86,7 +91,7 @@ class MpiCommunicator final : public Communicator {
   // one by the order in which they are started.
   MPI_Comm reduce_, gather_, talk_, roll_;
   std::vector<std::string> names_;  // of the ranks: "rank 2 of 4 (host, process 123)"
-  double patience_ = 0.0;
+  double patience_ = 600.0;         // until the config is known
   int64_t step_ = 0;
   bool said_present_ = false;
   std::vector<bool> present_;
@@ -173,8 +178,9 @@ Pending MpiCommunicator::start_reduce_scatter(GradTarget sum, const Tensor& x, c
   for (int r = 0; r < contributors; ++r) {
     inputs.push_back(r == rank_ ? element(x, own.begin) : element(received, r * size));
   }
-  transfer->then = [target = *sum.tensor, accumulate = sum.accumulate,
-                    inputs = std::move(inputs)] { add_in_order({&target, accumulate}, inputs); };
+  transfer->then = [target = *sum.tensor, accumulate = sum.accumulate, inputs = std::move(inputs)] {
+    add_in_order({&target, accumulate}, inputs);
+  };
   check(MPI_Ialltoallv(x.raw(), transfer->send_counts.data(), transfer->send_places.data(),
                        type_of(x.dtype()), received.raw(), transfer->counts.data(),
                        transfer->places.data(), type_of(x.dtype()), reduce_, &transfer->request),
@@ -275,9 +281,10 @@ void MpiCommunicator::call_the_roll(double waited, std::string_view name) {
   const auto first = std::find(present_.begin(), present_.end(), true) - present_.begin();
   if (first != rank_) listen(2s);
   const std::string what =
-      missing.empty() ? "all ranks wait for each other: messages are lost, or the ranks do not do the "
-                        "same"
-                      : fmt::format("{}: silent, while the other ranks wait for it", missing);
+      missing.empty()
+          ? "all ranks wait for each other: messages are lost, or the ranks do not do the "
+            "same"
+          : fmt::format("{}: silent, while the other ranks wait for it", missing);
   std::fflush(stdout);
   std::fputs(fmt::format("folio: error: {} in {} in step {} for {:.0f} s, longer than "
                          "train.rank_timeout; all ranks are ended, the last checkpoint is whole: "

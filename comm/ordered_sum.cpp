@@ -19,7 +19,9 @@ void add(GradTarget target, const std::vector<const void*>& inputs) {
   for (int64_t first = 0; first < count; first += block) {
     const int64_t n = std::min(block, count - first);
     bool begun = target.accumulate;
-    if (begun) std::transform(out + first, out + first + n, sums.data(), [](T x) { return static_cast<Sum>(x); });
+    if (begun)
+      std::transform(out + first, out + first + n, sums.data(),
+                     [](T x) { return static_cast<Sum>(x); });
     for (const void* input : inputs) {
       const T* x = static_cast<const T*>(input) + first;
       if (begun) {
@@ -30,7 +32,8 @@ void add(GradTarget target, const std::vector<const void*>& inputs) {
       begun = true;
     }
     if (!begun) std::fill_n(sums.data(), n, Sum{});
-    std::transform(sums.data(), sums.data() + n, out + first, [](Sum x) { return static_cast<T>(x); });
+    std::transform(sums.data(), sums.data() + n, out + first,
+                   [](Sum x) { return static_cast<T>(x); });
   }
 }
 
@@ -38,10 +41,14 @@ void add(GradTarget target, const std::vector<const void*>& inputs) {
 
 void add_in_order(GradTarget sum, const std::vector<const void*>& inputs) {
   switch (sum.tensor->dtype()) {
-    case DType::f32: return add<float, float>(sum, inputs);
-    case DType::bf16: return add<bf16, float>(sum, inputs);
-    case DType::i32: return add<int32_t, int32_t>(sum, inputs);
-    case DType::f64: return add<double, double>(sum, inputs);
+    case DType::f32:
+      return add<float, float>(sum, inputs);
+    case DType::bf16:
+      return add<bf16, float>(sum, inputs);
+    case DType::i32:
+      return add<int32_t, int32_t>(sum, inputs);
+    case DType::f64:
+      return add<double, double>(sum, inputs);
   }
 }
 

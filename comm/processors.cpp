@@ -41,8 +41,8 @@ int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& 
   const auto sharers = std::ranges::count_if(told, [&](const auto& other) {
     return other.first == machine && overlap(other.second, usable);
   });
-  return static_cast<int>(
-      std::max<std::ptrdiff_t>(1, std::ranges::count(usable, '1') / std::max<std::ptrdiff_t>(sharers, 1)));
+  return static_cast<int>(std::max<std::ptrdiff_t>(
+      1, std::ranges::count(usable, '1') / std::max<std::ptrdiff_t>(sharers, 1)));
 }
 
 int processors_for_rank(Communicator& ranks) {

@@ -5,8 +5,8 @@
 
 namespace folio {
 
-/// The processors that the system lets this process use, over the ranks of this machine that may use
-/// them too; at least 1. Every rank must call it.
+/// The processors that the system lets this process use, over the ranks of this machine that may
+/// use them too; at least 1. Every rank must call it.
 int processors_for_rank(Communicator& ranks);
 
 /// The same from what each rank has told: its machine's name and a line of the processors that it

@@ -56,7 +56,8 @@ void share_progress(Progress& progress, Communicator& ranks) {
 }
 
 void require_same_arithmetic(Communicator& ranks) {
-  const std::string here = fmt::format("folio {}, {}", folio_version(), instruction_set().describe());
+  const std::string here =
+      fmt::format("folio {}, {}", folio_version(), instruction_set().describe());
   const std::string first = ranks.broadcast_text(here);
   FOLIO_CHECK(here == first, "ranks",
               "this rank has {}, but rank 0 has {}: they would round differently and drift apart; "
@@ -82,8 +83,8 @@ void share_processors(const Config& config, Communicator& ranks) {
 
 std::string describe_ranks(Communicator& ranks) {
   const int machines = count_machines(ranks);
-  return fmt::format("ranks   {} on {} machine{}, {} thread{} each, by {}\n", ranks.size(), machines,
-                     machines == 1 ? "" : "s", threads(), threads() == 1 ? "" : "s",
+  return fmt::format("ranks   {} on {} machine{}, {} thread{} each, by {}\n", ranks.size(),
+                     machines, machines == 1 ? "" : "s", threads(), threads() == 1 ? "" : "s",
                      ranks.describe());
 }
 

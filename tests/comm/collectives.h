@@ -40,7 +40,8 @@ void check_reduce_scatter(Communicator& ranks, int64_t count, int64_t unit, int 
   std::copy_n(sum.data<T>(), own.size(), before.begin());
   ranks.start_reduce_scatter({&sum, accumulate}, x, parts, contributors)->wait();
   for (int64_t i = 0; i < own.size(); ++i) {
-    SumOf<T> expected = accumulate ? static_cast<SumOf<T>>(before[static_cast<size_t>(i)]) : SumOf<T>{};
+    SumOf<T> expected =
+        accumulate ? static_cast<SumOf<T>>(before[static_cast<size_t>(i)]) : SumOf<T>{};
     for (int r = 0; r < contributors; ++r) {
       const auto next = static_cast<SumOf<T>>(brought<T>(r, own.begin + i));
       expected = r == 0 && !accumulate ? next : static_cast<SumOf<T>>(expected + next);
@@ -138,7 +139,9 @@ inline void check_several_at_once(Communicator& ranks) {
 inline void check_small_talk(Communicator& ranks) {
   for (int r = 0; r < ranks.size(); ++r) EXPECT_TRUE(ranks.any(ranks.rank() == r));
   EXPECT_FALSE(ranks.any(false));
-  const auto text_of = [](int rank) { return std::string(static_cast<size_t>(rank) * 5, 'a') + "\n"; };
+  const auto text_of = [](int rank) {
+    return std::string(static_cast<size_t>(rank) * 5, 'a') + "\n";
+  };
   const std::vector<std::string> texts = ranks.all_gather_text(text_of(ranks.rank()));
   ASSERT_EQ(std::ssize(texts), ranks.size());
   for (int r = 0; r < ranks.size(); ++r) EXPECT_EQ(texts[static_cast<size_t>(r)], text_of(r));

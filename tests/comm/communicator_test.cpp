@@ -33,7 +33,8 @@ TEST(Parts, CoverEverythingOnce) {
 TEST(Communicator, OneProcess) { check_everything(no_others()); }
 
 TEST(Communicator, Threads) {
-  for (const int count : {2, 3}) on_ranks(count, [](Communicator& ranks) { check_everything(ranks); });
+  for (const int count : {2, 3})
+    on_ranks(count, [](Communicator& ranks) { check_everything(ranks); });
 }
 
 TEST(Processors, AreSharedByThoseWhoMayUseThem) {
@@ -58,9 +59,9 @@ class Launcher : public ::testing::Test {
   ~Launcher() override {
     for (const char* name : names_) ::unsetenv(name);
   }
-  static constexpr const char* names_[] = {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK",
-                                           "PMI_SIZE",  "PMI_RANK",  "PMIX_RANK",
-                                           "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_NTASKS"};
+  static constexpr const char* names_[] = {
+      "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE",    "PMI_RANK", "PMIX_RANK",
+      "SLURM_STEP_NUM_TASKS", "SLURM_PROCID",         "SLURM_NTASKS"};
 };
 
 TEST_F(Launcher, IsFoundInTheEnvironment) {

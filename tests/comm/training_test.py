@@ -125,6 +125,12 @@ class SameAsOne(RanksTest):
         shared = self.folio(3, "eval", self.one)
         self.assertEqual((shared.returncode, shared.stdout), (0, alone.stdout))
 
+    def test_samples(self):
+        for count in ("1", "5"):
+            arguments = ("sample", self.one, "--num-samples", count, "--max-tokens", "9")
+            shared = self.folio(3, *arguments)
+            self.assertEqual((shared.returncode, shared.stdout), (0, self.folio(1, *arguments).stdout))
+
     def test_other_verbs_are_of_one_process(self):
         result = self.folio(3, "plan", self.config)
         self.assertEqual((result.returncode, result.stderr), (0, ""))

@@ -40,16 +40,17 @@ class ThreadRank : public Communicator {
 
   Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
                                int contributors) override {
-    return start("reduce", x, [=, this, target = *sum.tensor, accumulate = sum.accumulate](
-                                  const std::map<int, const void*>& brought) {
-      const SlabRange own = parts.of(rank_);
-      std::vector<const void*> inputs;
-      for (int r = 0; r < contributors; ++r) {
-        inputs.push_back(static_cast<const std::byte*>(brought.at(r)) +
-                         own.begin * static_cast<int64_t>(size_of(target.dtype())));
-      }
-      add_in_order({&target, accumulate}, inputs);
-    });
+    return start("reduce", x,
+                 [=, this, target = *sum.tensor,
+                  accumulate = sum.accumulate](const std::map<int, const void*>& brought) {
+                   const SlabRange own = parts.of(rank_);
+                   std::vector<const void*> inputs;
+                   for (int r = 0; r < contributors; ++r) {
+                     inputs.push_back(static_cast<const std::byte*>(brought.at(r)) +
+                                      own.begin * static_cast<int64_t>(size_of(target.dtype())));
+                   }
+                   add_in_order({&target, accumulate}, inputs);
+                 });
   }
   Pending start_all_gather(const Tensor& x, const Parts& parts) override {
     return start("gather", x, [=, this](const std::map<int, const void*>& brought) {
@@ -82,7 +83,11 @@ class ThreadRank : public Communicator {
   class Meeting : public Operation {
    public:
     Meeting(ThreadMeeting& meeting, std::string key, int size, Tensor x, Take take)
-        : meeting_(meeting), key_(std::move(key)), size_(size), x_(std::move(x)), take_(std::move(take)) {}
+        : meeting_(meeting),
+          key_(std::move(key)),
+          size_(size),
+          x_(std::move(x)),
+          take_(std::move(take)) {}
     bool poll() override {
       const std::lock_guard lock(meeting_.mutex);
       if (meeting_.failed) throw std::runtime_error("another rank has failed");

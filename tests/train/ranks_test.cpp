@@ -1,10 +1,12 @@
-// Several ranks train as one process does. Here ranks are threads; tests/comm has them as processes.
+// Several ranks train as one process does. Here ranks are threads; tests/comm has them as
+// processes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "folio/tensor/error.h"
+#include "folio/train/sampling.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "support/thread_ranks.h"
@@ -116,7 +118,8 @@ TEST_F(RanksTest, ShardsInBf16) {
 
 TEST_F(RanksTest, AShardIsAPart) {
   on_ranks(4, [&](Communicator& ranks) {
-    Trainer trainer(tiny_config(text_, plus(large, {"optimizer.shard=true"})), nullptr, ranks);
+    const Overrides shard_all = plus(large, {"optimizer.shard=true", "train.bucket_mb=25"});
+    Trainer trainer(tiny_config(text_, shard_all), nullptr, ranks);
     trainer.step();
     const int64_t shard = trainer.optimizer().state()[0].slab.numel();
     EXPECT_GT(shard, 0);
@@ -164,6 +167,20 @@ TEST_F(RanksTest, RefusalsAreTheSameOnAllRanks) {
   });
 }
 
+TEST_F(RanksTest, SamplesAreSharedOut) {
+  const SamplingOptions options{.max_tokens = 5, .seed = 3};
+  Trainer alone(tiny_config(text_));
+  for (const int64_t count : {1, 2, 5}) {
+    const auto texts = generate_samples(alone.model(), alone.tokenizer(), "the", options, count);
+    on_ranks(3, [&](Communicator& ranks) {
+      Trainer trainer(tiny_config(text_), nullptr, ranks);
+      EXPECT_EQ(
+          generate_samples(trainer.model(), trainer.tokenizer(), "the", options, count, ranks),
+          texts);
+    });
+  }
+}
+
 TEST_F(RanksTest, TooManyRanks) {
   const auto error_of = [&](int count, const Overrides& overrides) -> std::string {
     try {
@@ -173,9 +190,9 @@ TEST_F(RanksTest, TooManyRanks) {
     }
     return "";
   };
-  EXPECT_THAT(error_of(5, ordered), ::testing::AllOf(::testing::HasSubstr("train.accumulate"),
-                                                     ::testing::HasSubstr("5 ranks"),
-                                                     ::testing::HasSubstr("fast")));
+  EXPECT_THAT(error_of(5, ordered),
+              ::testing::AllOf(::testing::HasSubstr("train.accumulate"),
+                               ::testing::HasSubstr("5 ranks"), ::testing::HasSubstr("fast")));
   EXPECT_THAT(error_of(4, {"train.batch=3"}), ::testing::HasSubstr("3 samples are too few"));
 }
 
