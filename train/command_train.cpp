@@ -32,7 +32,8 @@ Verb add_train(CLI::App& program) {
                    "Stops after this step, saving a checkpoint; continue with --resume")
       ->type_name("STEP");
   verb->footer("Examples: folio train configs/shakespeare.yaml --run runs/first --set train.seed=7\n"
-               "          folio train --resume --run runs/first");
+               "          folio train --resume --run runs/first\n"
+               "          mpirun -np 4 folio train configs/shakespeare.yaml    (docs/clusters.md)");
   return {verb, [options] {
             take_config(options->config, options->overrides);
             FOLIO_CHECK(options->stop_at.value_or(1) >= 1, "--stop-at",

@@ -174,7 +174,7 @@ class Trouble(RanksTest):
         for name in ("SIGTERM", "SIGUSR1"):
             run = self.folder / name
             process = subprocess.Popen(
-                [MPIRUN, "--mca", "odls_base_sigkill_timeout", "3", "-np", "3", FOLIO, "train",
+                [MPIRUN, "--mca", "odls_base_sigkill_timeout", "2", "-np", "3", FOLIO, "train",
                  str(self.config), "--run", str(run), "--set", "train.steps=1000000"],
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             try:
