@@ -73,13 +73,13 @@ class Training {
   Progress progress_;
   bool best_is_due_ = false;  // to be saved, when the step is done
   int64_t first_step_ = 0, last_step_;
-  std::unique_ptr<MetricsWriter> metrics_;          // null: on other ranks
+  std::unique_ptr<MetricsWriter> metrics_;          // null: another rank writes
   std::unique_ptr<TensorboardWriter> tensorboard_;  // null: not asked for
   std::unique_ptr<ProgressBar> bar_;
   Evaluation evaluation_;  // the latest
   int64_t unwritten_tokens_ = 0;  // since the last line of metrics
   double unwritten_seconds_ = 0.0;
-  double step_seconds_ = 0.0;      // of all steps
+  double step_seconds_ = 0.0;     // of all steps
 };
 
 Training::Training(RunPlan plan, Communicator& ranks)
@@ -307,7 +307,7 @@ void Training::conclude() {
   print(fmt::format("{} tokens/s; {} in all\nrun  {}\n",
                     grouped(static_cast<int64_t>(bar_->tokens_per_second())),
                     human_seconds(seconds), run));
-  if (ranks_.size() > 1) {
+  if (ranks_.size() > 1 && step_seconds_ > 0.0) {
     print(fmt::format("ranks   {}, {} tokens/s each; {:.1f}% of the steps' time waiting for gradients\n",
                       ranks_.size(),
                       grouped(static_cast<int64_t>(bar_->tokens_per_second() / ranks_.size())),
