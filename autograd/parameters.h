@@ -39,6 +39,13 @@ struct Parameter {
   Variable variable() { return {value, &slot}; }
 };
 
+/// Elements [begin, end) of the slabs.
+struct SlabRange {
+  int64_t begin = 0, end = 0;
+  int64_t size() const { return end - begin; }
+  bool operator==(const SlabRange&) const = default;
+};
+
 /// Owns every parameter of a model. Masters and gradients are one allocation each: first all
 /// parameters that decay, then the others, each in order of creation.
 ///

@@ -62,6 +62,15 @@ struct SgdOptions {
   int64_t step = 1;  // counted from 1: the first step's momentum is the gradient itself
 };
 
+/// Elements whose squares gradient_norm sums up first.
+inline constexpr int64_t norm_piece = 16 * 1024;
+
+/// The factor that brings gradients of Euclidean norm `norm` to at most max_norm (0: leaves all be).
+/// A norm that is not a number does not pass as a small one.
+inline double clip_scale(double norm, double max_norm) {
+  return max_norm == 0.0 || norm <= max_norm ? 1.0 : max_norm / norm;
+}
+
 struct Kernels {
   // --- memory ---------------------------------------------------------------------------------
   /// Every element of y (any type) becomes value.
@@ -159,6 +168,9 @@ struct Kernels {
                         const Tensor& targets, const CrossEntropyOptions& options);
 
   // --- optimizer, over slabs, all f32 or all f64 ----------------------------------------------
+  /// sums[i] (f64) = the sum of squares of elements [i, i + 1) norm_piece of gradients; one for each
+  /// piece, the last may be short. Their sum, in order, is the square of gradient_norm's norm.
+  void (*sum_squares)(const Tensor& sums, const Tensor& gradients);
   /// norm_and_scale (2): the Euclidean norm of gradients, and the factor min(1, max_norm / norm)
   /// (1 if max_norm is 0) that brings it to max_norm.
   void (*gradient_norm)(const Tensor& norm_and_scale, const Tensor& gradients, double max_norm);

@@ -1,5 +1,8 @@
 #include "folio/optim/optimizer.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 
@@ -33,7 +36,33 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerConfig& config)
   }
   norm_and_scale_ = Tensor({2}, master, store.device());
   kernels_->fill(norm_and_scale_, 1.0);
+  ranges_ = {{0, store.numel()}};
   store.start_gradients();
+}
+
+void Optimizer::shard(std::vector<SlabRange> ranges, std::function<void(const Tensor&)> add_up) {
+  FOLIO_CHECK(!sharded(), "optimizer", "shard() was called twice");
+  int64_t count = 0, last_end = 0;
+  for (const SlabRange& range : ranges) {
+    FOLIO_CHECK(range.begin % norm_piece == 0 && range.begin >= last_end &&
+                    range.end > range.begin && range.end <= store_.numel(),
+                "optimizer", "elements {} to {} are no shard of {}", range.begin, range.end,
+                store_.numel());
+    count += range.size();
+    last_end = range.end;
+  }
+  for (OptimizerState& state : state_) {
+    const Tensor whole = state.slab;
+    state.slab = Tensor({count}, whole.dtype(), whole.device());
+    int64_t next = 0;
+    for (const SlabRange& range : ranges) {
+      const Tensor part = state.slab.view(next, {range.size()});
+      kernels_->copy({&part, false}, whole.view(range.begin, {range.size()}));
+      next += range.size();
+    }
+  }
+  ranges_ = std::move(ranges);
+  add_up_ = std::move(add_up);
 }
 
 void Optimizer::step(double lr) {
@@ -44,8 +73,30 @@ void Optimizer::step(double lr) {
 double Optimizer::measure() {
   store_.finish_gradients();
   measured_ = true;
-  kernels_->gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
+  if (sharded()) {
+    measure_shards();
+  } else {
+    kernels_->gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
+  }
   return gradient_norm();
+}
+
+// The same sums in the same order as in gradient_norm, from whoever has them.
+void Optimizer::measure_shards() {
+  const int64_t pieces = (store_.numel() + norm_piece - 1) / norm_piece;
+  const Tensor sums({pieces}, DType::f64, store_.device());
+  kernels_->fill(sums, 0.0);
+  for (const SlabRange& range : ranges_) {
+    const int64_t count = (range.size() + norm_piece - 1) / norm_piece;
+    kernels_->sum_squares(sums.view(range.begin / norm_piece, {count}),
+                          store_.gradients().view(range.begin, {range.size()}));
+  }
+  add_up_(sums);
+  double squares = 0.0;
+  for (const double sum : sums.to_vector<double>()) squares += sum;
+  const double norm = std::sqrt(squares);
+  kernels_->fill(norm_and_scale_.view(0, {1}), norm);
+  kernels_->fill(norm_and_scale_.view(1, {1}), clip_scale(norm, config_.clip));
 }
 
 void Optimizer::skip() {
@@ -60,31 +111,41 @@ void Optimizer::update(double lr) {
   ++steps_;
   // The slabs begin with the parameters that decay.
   const int64_t decayed = store_.decayed_numel();
-  const auto update = [&](int64_t begin, int64_t end, double weight_decay) {
-    if (begin == end) return;
-    const auto part = [&](const Tensor& slab) {
-      return slab ? slab.view(begin, {end - begin}) : Tensor();
-    };
-    if (config_.kind == OptimizerKind::sgd) {
-      kernels_->sgd(
-          part(store_.values()), part(store_.rounded_values()), part(state_[0].slab),
-          part(store_.gradients()), norm_and_scale_,
-          {.lr = lr, .momentum = config_.beta1, .weight_decay = weight_decay, .step = steps_});
-    } else {
-      kernels_->adam(part(store_.values()), part(store_.rounded_values()), part(state_[0].slab),
-                     part(state_[1].slab), part(store_.gradients()), norm_and_scale_,
-                     {.lr = lr,
-                      .beta1 = config_.beta1,
-                      .beta2 = config_.beta2,
-                      .eps = config_.eps,
-                      .weight_decay = weight_decay,
-                      .decoupled = config_.kind == OptimizerKind::adamw,
-                      .step = steps_});
-    }
-  };
-  update(0, decayed, config_.weight_decay);
-  update(decayed, store_.numel(), 0.0);
+  int64_t moments = 0;  // where those of the range begin
+  for (const SlabRange& range : ranges_) {
+    const int64_t middle = std::clamp(decayed, range.begin, range.end);
+    update({range.begin, middle}, moments, lr, config_.weight_decay);
+    update({middle, range.end}, moments + middle - range.begin, lr, 0.0);
+    moments += range.size();
+  }
   store_.start_gradients();
+}
+
+void Optimizer::update(const SlabRange& range, int64_t moments_begin, double lr,
+                       double weight_decay) {
+  if (range.size() == 0) return;
+  const auto part = [&](const Tensor& slab) {
+    return slab ? slab.view(range.begin, {range.size()}) : Tensor();
+  };
+  const auto moments = [&](size_t i) {
+    return state_[i].slab.view(moments_begin, {range.size()});
+  };
+  if (config_.kind == OptimizerKind::sgd) {
+    kernels_->sgd(
+        part(store_.values()), part(store_.rounded_values()), moments(0), part(store_.gradients()),
+        norm_and_scale_,
+        {.lr = lr, .momentum = config_.beta1, .weight_decay = weight_decay, .step = steps_});
+  } else {
+    kernels_->adam(part(store_.values()), part(store_.rounded_values()), moments(0), moments(1),
+                   part(store_.gradients()), norm_and_scale_,
+                   {.lr = lr,
+                    .beta1 = config_.beta1,
+                    .beta2 = config_.beta2,
+                    .eps = config_.eps,
+                    .weight_decay = weight_decay,
+                    .decoupled = config_.kind == OptimizerKind::adamw,
+                    .step = steps_});
+  }
 }
 
 double Optimizer::gradient_norm() const { return norm_and_scale_.view(0, Shape{1}).item(); }

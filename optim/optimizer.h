@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,11 @@ struct OptimizerConfig {
   double eps = 1e-8;
   double weight_decay = 0.1;  // on matrices only
   double clip = 1.0;          // largest global gradient norm; 0: no clipping
+  bool shard = false;         // over ranks, see Optimizer::shard()
 };
 
-/// A piece of the optimizer's state, for checkpoints: a slab laid out as the parameters are.
+/// A piece of the optimizer's state, for checkpoints: a slab laid out as the parameters are or,
+/// sharded, the ranges of it that this process has, one behind the other.
 struct OptimizerState {
   std::string name;  // "first_moment", "second_moment", "velocity"
   Tensor slab;
@@ -48,6 +51,14 @@ class Optimizer {
   /// Instead of the second half: parameters and moments stay as they are. The step still counts.
   void skip();
 
+  /// From now on this process updates these ranges of the slabs alone, and keeps moments of them
+  /// alone (ZeRO stage 1: Rajbhandari et al. 2020, arXiv:1910.02054, section 5.1); others have the
+  /// rest. Ranges are ascending and begin at multiples of norm_piece, see kernels/kernels.h. Of the
+  /// gradients, too, only they are read. `add_up` adds a tensor (f64) up over all processes, of
+  /// which one alone has something else than 0 in each element. Once only.
+  void shard(std::vector<SlabRange> ranges, std::function<void(const Tensor&)> add_up);
+  bool sharded() const { return static_cast<bool>(add_up_); }
+
   /// What measure() returned last.
   double gradient_norm() const;
 
@@ -59,6 +70,9 @@ class Optimizer {
   void set_kernels(const Kernels& kernels) { kernels_ = &kernels; }
 
  private:
+  void measure_shards();
+  void update(const SlabRange& range, int64_t moments_begin, double lr, double weight_decay);
+
   ParameterStore& store_;
   const Kernels* kernels_;
   OptimizerConfig config_;
@@ -66,6 +80,8 @@ class Optimizer {
   Tensor norm_and_scale_;
   int64_t steps_ = 0;
   bool measured_ = false;
+  std::vector<SlabRange> ranges_;  // that are updated
+  std::function<void(const Tensor&)> add_up_;
 };
 
 }  // namespace folio

@@ -1,10 +1,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "folio/comm/launch.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/evaluate.h"
 #include "folio/train/output.h"
+#include "folio/train/rank_agreement.h"
 #include "folio/train/run.h"
 #include "folio/train/text_identity.h"
 #include "folio/train/tokenized_text.h"
@@ -17,7 +19,10 @@ struct Options {
 };
 
 void evaluate_run(const Options& options) {
+  Communicator& ranks = join_ranks();
+  if (!ranks.leads()) leave_output_to_rank_0();
   const auto loaded = load_run(options.run, options.checkpoint);
+  if (ranks.size() > 1) share_processors(loaded->config, ranks);
   Config& config = loaded->config;
   config.data.text = find_run_text(options.run, config).path.string();
   const Corpus corpus = tokenize_text(config, std::move(loaded->tokenizer)).corpus;
@@ -27,7 +32,7 @@ void evaluate_run(const Options& options) {
   Tape tape;
   const Evaluation result =
       evaluate(*loaded->model, tape, validation ? corpus.validation() : corpus.train(),
-               config.train.batch / config.train.accumulate);
+               config.train.batch / config.train.accumulate, /*max_batches=*/0, ranks);
   const nlohmann::ordered_json line = {{"split", options.split},
                                        {"loss", result.loss},
                                        {"perplexity", result.perplexity()},
@@ -52,7 +57,8 @@ Verb add_eval(CLI::App& program) {
   return {verb, [options] {
             evaluate_run(*options);
             return 0;
-          }};
+          },
+          /*on_all_ranks=*/true};
 }
 
 }  // namespace folio

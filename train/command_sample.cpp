@@ -2,10 +2,12 @@
 #include <chrono>
 #include <memory>
 
+#include "folio/comm/launch.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/novelty.h"
 #include "folio/train/output.h"
+#include "folio/train/rank_agreement.h"
 #include "folio/train/run.h"
 #include "folio/train/sampling.h"
 
@@ -46,24 +48,28 @@ void show(const Options& options, const std::vector<std::string>& texts, bool sh
 void sample(Options& options) {
   FOLIO_CHECK(options.sampling.top_k >= 0, "--top-k", "is {}; it must be at least 0 (0 allows all)",
               options.sampling.top_k);
+  const bool streams = options.samples == 1;  // as it is written
+  if (streams && launch().rank > 0) return;   // nothing to share out
+  Communicator& ranks = streams ? no_others() : join_ranks();
+  if (!ranks.leads()) leave_output_to_rank_0();
   const auto loaded = load_run(options.run, options.checkpoint);
+  if (ranks.size() > 1) share_processors(loaded->config, ranks);
   if (options.greedy) options.sampling.temperature = 0.0;
   loaded->tokenizer->encode(options.prompt, "--prompt");  // complain before anything is printed
   const std::string learned =
       options.novelty ? read_training_text(options.run, loaded->config, *loaded->tokenizer) : "";
   const auto start = std::chrono::steady_clock::now();
   std::vector<std::string> texts;
-  const bool streams = options.samples == 1;  // as it is written
   if (streams) {
     print(options.prompt);
     texts = {generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print)};
   } else {
     texts = generate_samples(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling,
-                             options.samples);
+                             options.samples, ranks);
   }
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   show(options, texts, streams, learned);
-  if (options.speed) {
+  if (options.speed && ranks.leads()) {
     const int64_t tokens = options.sampling.max_tokens * options.samples;
     fmt::print(stderr, "speed   {} tokens in {:.3f} s: {:.1f} tokens/s\n", grouped(tokens),
                time.count(), static_cast<double>(tokens) / time.count());
@@ -109,7 +115,8 @@ Verb add_sample(CLI::App& program) {
   return {verb, [options] {
             sample(*options);
             return 0;
-          }};
+          },
+          /*on_all_ranks=*/true};
 }
 
 }  // namespace folio

@@ -1,6 +1,7 @@
 #include <memory>
 #include <optional>
 
+#include "folio/comm/launch.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
@@ -31,19 +32,24 @@ Verb add_train(CLI::App& program) {
                    "Stops after this step, saving a checkpoint; continue with --resume")
       ->type_name("STEP");
   verb->footer("Examples: folio train configs/shakespeare.yaml --run runs/first --set train.seed=7\n"
-               "          folio train --resume --run runs/first");
+               "          folio train --resume --run runs/first\n"
+               "          mpirun -np 4 folio train configs/shakespeare.yaml    (docs/clusters.md)");
   return {verb, [options] {
             take_config(options->config, options->overrides);
             FOLIO_CHECK(options->stop_at.value_or(1) >= 1, "--stop-at",
                         "{} is no step to stop after; it must be at least 1", *options->stop_at);
             go_on_without_output();  // the result is the run directory
+            Communicator& ranks = join_ranks();
+            if (!ranks.leads()) leave_output_to_rank_0();
             train({.config = options->config,
                    .overrides = options->overrides,
                    .run = options->run,
                    .resume = options->resume,
-                   .stop_at = options->stop_at.value_or(0)});
+                   .stop_at = options->stop_at.value_or(0)},
+                  ranks);
             return 0;
-          }};
+          },
+          /*on_all_ranks=*/true};
 }
 
 }  // namespace folio

@@ -11,6 +11,7 @@ namespace folio {
 struct Verb {
   CLI::App* options = nullptr;
   std::function<int()> run;  // returns the exit code; throws Error
+  bool on_all_ranks = false; // else rank 0 alone runs it
 };
 
 Verb add_train(CLI::App& program);

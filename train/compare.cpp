@@ -21,7 +21,9 @@ constexpr std::string_view set_aside[] = {"data.text",           "train.seed",
                                           "train.eval_every",    "train.checkpoint_every",
                                           "train.sample_at",     "train.sample_prompt",
                                           "train.sample_tokens", "train.sample_temperature",
-                                          "train.tensorboard"};
+                                          "train.tensorboard",   "train.bucket_mb",
+                                          "train.overlap",       "train.rank_timeout",
+                                          "optimizer.shard"};
 
 std::vector<std::string> differences(const Setting& a, const Setting& b) {
   std::vector<std::string> names = differing_keys(a.config, b.config);

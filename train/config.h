@@ -11,6 +11,7 @@
 #include "folio/layers/gpt_config.h"
 #include "folio/optim/optimizer.h"
 #include "folio/optim/schedule.h"
+#include "folio/train/batch_split.h"
 
 namespace folio {
 
@@ -28,12 +29,16 @@ enum class OnNonFinite : uint8_t { stop, skip };
 
 struct TrainConfig {
   int64_t steps = 2000;
-  int64_t batch = 12;       // B, over all micro-batches
+  int64_t batch = 12;       // B, over all ranks and micro-batches
   int64_t accumulate = 1;   // micro-batches a step; must divide batch
   uint64_t seed = 1337;
   std::string device = "auto";     // auto | cpu
   std::string precision = "auto";  // auto | f32 | bf16, see computing_type()
-  int64_t threads = 0;             // 0: OpenMP's own choice
+  int64_t threads = 0;             // 0: OpenMP's own choice; of several ranks each has its share
+  Reduce reduce = Reduce::fast;    // of gradients, over micro-batches and ranks
+  double bucket_mb = 25.0;         // of gradients, reduced together; 10^6 bytes
+  bool overlap = true;             // reduction with the backward pass
+  double rank_timeout = 300.0;     // seconds that ranks wait for a silent one; 0: without end
   OnNonFinite on_non_finite = OnNonFinite::stop;
   int64_t max_skips = 10;          // steps whose update may be refused, over the whole run
   double spike_guard = 0.0;        // z-score above which a gradient norm is a spike; 0: none is

@@ -29,7 +29,7 @@ class NoTraining {
 double Evaluation::perplexity() const { return std::exp(loss); }
 
 Evaluation evaluate(const Gpt& model, Tape& tape, std::span<const int32_t> tokens, int64_t batch,
-                    int64_t max_batches) {
+                    int64_t max_batches, Communicator& ranks) {
   const int64_t context = model.config().context;
   const Windows windows(tokens, context);
   FOLIO_CHECK(windows.count() > 0, "evaluate",
@@ -42,18 +42,24 @@ Evaluation evaluate(const Gpt& model, Tape& tape, std::span<const int32_t> token
 
   const NoRecording no_recording(tape);
   const NoTraining no_training(tape);
-  double sum = 0.0;
+  const Parts parts{.count = count, .ranks = ranks.size()};
+  const SlabRange own = parts.of(ranks.rank());
+  const Tensor sums({count}, DType::f64);  // of each batch
   Evaluation result;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t first = i * all / count * batch;
     const int64_t end = std::min(windows.predicted_tokens(), (first + batch) * context);
     const int64_t predicted = end - first * context;
+    result.tokens += predicted;
+    if (i < own.begin || i >= own.end) continue;
     const Batch part = windows.batch(first, batch);
     const Variable loss =
         model.loss(tape, part.inputs, part.targets, /*label_smoothing=*/0.0, predicted);
-    sum += loss.value.item() * static_cast<double>(predicted);
-    result.tokens += predicted;
+    sums.data<double>()[i] = loss.value.item() * static_cast<double>(predicted);
   }
+  ranks.all_gather(sums, parts);
+  double sum = 0.0;
+  for (const double of_batch : sums.to_vector<double>()) sum += of_batch;
   result.loss = sum / static_cast<double>(result.tokens);
   return result;
 }

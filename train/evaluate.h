@@ -5,6 +5,7 @@
 #include <span>
 
 #include "folio/autograd/tape.h"
+#include "folio/comm/communicator.h"
 #include "folio/layers/gpt.h"
 
 namespace folio {
@@ -18,7 +19,8 @@ struct Evaluation {
 
 /// Reads `tokens` once in consecutive windows of the model's context, `batch` windows at a time.
 /// max_batches > 0: only that many batches, spread evenly over the split (always the same).
+/// The ranks share the batches out; the result has the bits of one process, on each of them.
 Evaluation evaluate(const Gpt& model, Tape& tape, std::span<const int32_t> tokens, int64_t batch,
-                    int64_t max_batches = 0);
+                    int64_t max_batches = 0, Communicator& ranks = no_others());
 
 }  // namespace folio

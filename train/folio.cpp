@@ -1,10 +1,10 @@
 // The folio program: one verb a job. Exit code 0 only on success, 2 for a command that cannot be
 // understood, 1 for everything else; one line on stderr says why.
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <new>
 
+#include "folio/comm/launch.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "folio/train/commands.h"
@@ -29,13 +29,6 @@ void take_config(std::string& config, std::vector<std::string>& overrides) {
 }
 
 namespace {
-
-int complain(std::string_view message, int exit_code) {
-  std::fflush(stdout);
-  // Not fmt::print, which throws where nothing can be written.
-  std::fputs(fmt::format("folio: error: {}\n", message).c_str(), stderr);
-  return exit_code;
-}
 
 std::string help_hint(const CLI::App& program) {
   const auto verbs = program.get_subcommands();
@@ -85,10 +78,14 @@ int run(int argc, char** argv) {
     print(fmt::format("{}\n", version.what()));
     return 0;
   } catch (const CLI::ParseError& error) {
-    return complain(fmt::format("{}; {}", error.what(), help_hint(program)), 2);
+    if (launch().rank > 0) return 2;  // rank 0 says it
+    return leave_ranks(fmt::format("{}; {}", error.what(), help_hint(program)), 2);
   }
   for (const Verb& verb : verbs) {
-    if (verb.options->parsed()) return verb.run();
+    if (!verb.options->parsed()) continue;
+    // Of several ranks the first does what is one process's work.
+    if (!verb.on_all_ranks && launch().rank > 0) return 0;
+    return verb.run();
   }
   return 2;
 }
@@ -99,12 +96,12 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   folio::wait_politely(argv);
   try {
-    return folio::run(argc, argv);
+    return folio::leave_ranks({}, folio::run(argc, argv));
   } catch (const folio::Error& error) {
-    return folio::complain(error.what(), 1);
+    return folio::leave_ranks(error.what(), 1);
   } catch (const std::bad_alloc&) {
-    return folio::complain("memory: the system has none left; use a smaller batch or model", 1);
+    return folio::leave_ranks("memory: the system has none left; use a smaller batch or model", 1);
   } catch (const std::exception& error) {
-    return folio::complain(error.what(), 1);
+    return folio::leave_ranks(error.what(), 1);
   }
 }

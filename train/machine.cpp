@@ -37,7 +37,7 @@ std::string vector_instructions() {
 
 std::string folio_version() { return FOLIO_VERSION; }
 
-std::string machine_json() {
+std::string machine_json(int ranks) {
   utsname system{};
   const bool known = uname(&system) == 0;
   const std::string processor = processor_line("model name");
@@ -49,7 +49,8 @@ std::string machine_json() {
       {"processor", processor.empty() ? "unknown" : processor},
       {"vectors", vector_instructions()},
       {"logical processors", std::thread::hardware_concurrency()},
-      {"threads", threads()}};
+      {"threads", threads()},
+      {"ranks", ranks}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

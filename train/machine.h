@@ -12,8 +12,8 @@ namespace folio {
 std::string folio_version();
 
 /// As JSON, one member a line: version, compiler, system, processor, its instruction set for
-/// vectors, logical processors, threads in use.
-std::string machine_json();
+/// vectors, logical processors, threads in use, and of how many ranks this is the first.
+std::string machine_json(int ranks);
 
 /// The members of RUN/machine.json in their order, as text; empty if there is none or it is
 /// damaged.

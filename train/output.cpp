@@ -18,6 +18,8 @@ Output output = Output::needed;
 
 void go_on_without_output() { output = Output::welcome; }
 
+void leave_output_to_rank_0() { output = Output::lost; }
+
 void print(std::string_view text) {
   if (output == Output::lost) return;
   errno = 0;

@@ -15,6 +15,9 @@ void print(std::string_view text);
 /// from then on print() does nothing.
 void go_on_without_output();
 
+/// For a rank that another one speaks for: print() does nothing.
+void leave_output_to_rank_0();
+
 /// 1115394 as "1,115,394".
 std::string grouped(int64_t number);
 

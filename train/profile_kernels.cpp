@@ -45,7 +45,7 @@ Kernels all_timed() {
                      &K::scatter_add_rows, &K::embedding_forward, &K::matmul, &K::linear_forward,
                      &K::layer_norm_forward, &K::add_dropout_layer_norm_forward,
                      &K::layer_norm_backward, &K::attention_forward, &K::attention_backward,
-                     &K::cross_entropy, &K::gradient_norm, &K::adam, &K::sgd>();
+                     &K::cross_entropy, &K::sum_squares, &K::gradient_norm, &K::adam, &K::sgd>();
 }
 
 }  // namespace

@@ -38,8 +38,8 @@ size_t columns() {
 
 }  // namespace
 
-ProgressBar::ProgressBar(int64_t first, int64_t last, int64_t total)
-    : terminal_(::isatty(STDOUT_FILENO) == 1),
+ProgressBar::ProgressBar(int64_t first, int64_t last, int64_t total, bool redraws)
+    : terminal_(redraws && ::isatty(STDOUT_FILENO) == 1),
       first_(first),
       last_(last),
       total_(total),

@@ -13,8 +13,9 @@ namespace folio {
 /// ten times a second; piped, 20 to 50 lines over the whole run.
 class ProgressBar {
  public:
-  /// Steps first + 1 .. last are going to be done, of `total` in the whole run.
-  ProgressBar(int64_t first, int64_t last, int64_t total);
+  /// Steps first + 1 .. last are going to be done, of `total` in the whole run. `redraws`: on a
+  /// terminal; what a launcher gives its ranks looks like one and ends in a file as often.
+  ProgressBar(int64_t first, int64_t last, int64_t total, bool redraws = true);
 
   /// After each step.
   void step(const StepResult& result);

@@ -12,6 +12,7 @@
 #include "folio/train/metrics.h"
 #include "folio/train/output.h"
 #include "folio/train/progress.h"
+#include "folio/train/rank_agreement.h"
 #include "folio/train/run_directory.h"
 #include "folio/train/sampling.h"
 #include "folio/train/stop_signal.h"
@@ -48,7 +49,7 @@ void announce_damage(const ResumePoint& from) {
 /// One call of train(), once everything is known to be good.
 class Training {
  public:
-  Training(OpenedRun run, int64_t last_step);
+  Training(RunPlan plan, Communicator& ranks);
   void go();
 
  private:
@@ -62,44 +63,50 @@ class Training {
   void save(const fs::path& checkpoint);
   void conclude();
   bool keeps_checkpoints() const { return run_.config.train.checkpoint_every > 0; }
+  /// What rank 0 alone knows.
+  bool agreed(bool on_rank_0) { return ranks_.any(ranks_.leads() && on_rank_0); }
 
   OpenedRun run_;
+  Communicator& ranks_;
   Clock::time_point start_ = Clock::now();
   Trainer trainer_;
   Progress progress_;
   bool best_is_due_ = false;  // to be saved, when the step is done
   int64_t first_step_ = 0, last_step_;
-  std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<MetricsWriter> metrics_;          // null: another rank writes
   std::unique_ptr<TensorboardWriter> tensorboard_;  // null: not asked for
   std::unique_ptr<ProgressBar> bar_;
   Evaluation evaluation_;  // the latest
   int64_t unwritten_tokens_ = 0;  // since the last line of metrics
   double unwritten_seconds_ = 0.0;
+  double step_seconds_ = 0.0;     // of all steps
 };
 
-Training::Training(OpenedRun run, int64_t last_step)
-    : run_(std::move(run)),
-      trainer_(with_text(run_.config, run_.text.path),
-               run_.from.checkpoint.empty() ? nullptr : load_tokenizer(run_.from.checkpoint)),
-      last_step_(last_step) {
+Training::Training(RunPlan plan, Communicator& ranks)
+    : run_(std::move(plan.run)),
+      ranks_(ranks),
+      trainer_(with_text(run_.config, run_.text.path), std::move(plan.tokenizer), ranks),
+      last_step_(plan.last_step) {
   // What a sample would stumble over later is better known now.
   trainer_.tokenizer().encode(prompt_of(run_.config.train), "train.sample_prompt");
   if (const fs::path& from = run_.from.checkpoint; !from.empty()) {
     load_parameters(from, trainer_.parameters());
     progress_ = load_progress(from, trainer_.parameters(), trainer_.optimizer());
     trainer_.set_steps_done(progress_.step);
-    trainer_.spike_guard().set_norms(progress_.accepted_norms);
-    first_step_ = progress_.step;
     FOLIO_CHECK(progress_.samples == trainer_.samples_drawn(), (from / "state.json").string(),
                 "{} samples were drawn in {} steps, but {} steps of train.batch {} draw {}: this is "
                 "another run's checkpoint",
-                progress_.samples, first_step_, first_step_, run_.config.train.batch,
+                progress_.samples, progress_.step, progress_.step, run_.config.train.batch,
                 trainer_.samples_drawn());
   }
   if (!run_.from.best_is_whole) {  // removed or damaged: the next evaluation makes a new one
     progress_.best_step = -1;
     progress_.best_validation_loss = std::numeric_limits<double>::infinity();
   }
+  trainer_.take_state_of_rank_0();
+  share_progress(progress_, ranks_);
+  trainer_.spike_guard().set_norms(progress_.accepted_norms);
+  first_step_ = progress_.step;
 }
 
 void Training::announce() {
@@ -117,6 +124,7 @@ void Training::announce() {
   print(fmt::format("device  {}, {}, {} threads, {}\n", name_of(trainer_.parameters().device()),
                     name_of(trainer_.parameters().dtype()), threads(),
                     instruction_set().describe()));
+  if (ranks_.size() > 1) print(describe_ranks(ranks_));
   print(fmt::format("steps   {}{} of {} x {} tokens\n",
                     first_step_ > 0 ? fmt::format("{} to ", grouped(first_step_ + 1)) : "",
                     grouped(config.train.steps), config.train.batch, config.model.context));
@@ -131,20 +139,23 @@ void Training::announce() {
 }
 
 void Training::go() {
-  write_run_files(run_);
-  metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
-  if (run_.config.train.tensorboard) {
-    tensorboard_ = std::make_unique<TensorboardWriter>(run_.directory / "tensorboard");
+  if (ranks_.leads()) {
+    write_run_files(run_, ranks_.size());
+    metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
+    if (run_.config.train.tensorboard) {
+      tensorboard_ = std::make_unique<TensorboardWriter>(run_.directory / "tensorboard");
+    }
   }
   announce();
-  bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, run_.config.train.steps);
+  bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, run_.config.train.steps,
+                                       ranks_.size() == 1);
   take_steps();
   bar_->erase();
   conclude();
 }
 
 void Training::take_steps() {
-  const StopSignal stop;
+  const StopSignal stop(ranks_.leads());
   const TrainConfig& config = run_.config.train;
   const auto sample_if_asked = [&](int64_t step) {
     const bool asked = std::ranges::find(config.sample_at, step) != config.sample_at.end();
@@ -152,7 +163,8 @@ void Training::take_steps() {
   };
   if (first_step_ == 0) sample_if_asked(0);
   // A run that was killed right after saving the best has that one only, which is never removed.
-  if (first_step_ > 0 && run_.from.checkpoint != checkpoint_path(run_.directory, first_step_)) keep();
+  const fs::path newest = checkpoint_path(run_.directory, first_step_);
+  if (first_step_ > 0 && agreed(run_.from.checkpoint != newest)) keep();
   for (int64_t step = first_step_ + 1; step <= last_step_; ++step) {
     record(trainer_.step());
     progress_.step = step;
@@ -162,17 +174,18 @@ void Training::take_steps() {
     const bool finished = step == config.steps;
     if (is_due(step, config.eval_every) || (finished && config.eval_every > 0)) evaluate();
     sample_if_asked(step);
-    if (stop.requested()) last_step_ = step;
+    if (ranks_.any(stop.requested())) last_step_ = step;
     keep();
   }
 }
 
 void Training::record(const StepResult& result) {
+  step_seconds_ += result.seconds;
   if (result.refusal != Refusal::none) return refuse(result);
   unwritten_tokens_ += result.tokens;
   unwritten_seconds_ += result.seconds;
   const bool last = result.step == last_step_ && run_.config.train.log_every > 0;
-  if (is_due(result.step, run_.config.train.log_every) || last) {
+  if (metrics_ && (is_due(result.step, run_.config.train.log_every) || last)) {
     const double tokens_per_second = static_cast<double>(unwritten_tokens_) / unwritten_seconds_;
     metrics_->train(result.step, result.loss, result.lr, result.gradient_norm, tokens_per_second);
     if (tensorboard_) {
@@ -192,6 +205,8 @@ void Training::refuse(const StepResult& result) {
   const bool spike = result.refusal == Refusal::spike;
   const bool skips = spike || config.on_non_finite == OnNonFinite::skip;
   if (!skips || progress_.skips >= config.max_skips) {
+    const WholeMoments whole(trainer_);
+    if (!ranks_.leads()) ranks_.await_the_end();
     metrics_->sync();
     bar_->erase();
     FOLIO_CHECK(!spike, "train",
@@ -201,7 +216,7 @@ void Training::refuse(const StepResult& result) {
     stop_with_black_box(run_.directory, run_.config, trainer_, progress_, result);
   }
   ++progress_.skips;
-  metrics_->skipped(result.step, result.lr, result.gradient_norm, result.reason);
+  if (metrics_) metrics_->skipped(result.step, result.lr, result.gradient_norm, result.reason);
   bar_->line(fmt::format("step {}  skipped: {} ({} of at most {} skips)", grouped(result.step),
                          result.reason, grouped(progress_.skips), grouped(config.max_skips)));
 }
@@ -209,7 +224,7 @@ void Training::refuse(const StepResult& result) {
 void Training::evaluate() {
   if (trainer_.corpus().validation().empty()) return;
   evaluation_ = trainer_.evaluate(run_.config.train.eval_batches);
-  metrics_->validation(progress_.step, evaluation_.loss);
+  if (metrics_) metrics_->validation(progress_.step, evaluation_.loss);
   if (tensorboard_) {
     tensorboard_->scalars(progress_.step, {{"validation/loss", evaluation_.loss}});
   }
@@ -224,6 +239,7 @@ void Training::evaluate() {
 }
 
 void Training::sample() {
+  if (!ranks_.leads()) return;
   const TrainConfig& config = run_.config.train;
   bar_->line(fmt::format("--- sample after step {} ---", grouped(trainer_.steps_done())));
   const std::string prompt = prompt_of(config);
@@ -249,6 +265,7 @@ void Training::keep() {
     return;
   }
   save(checkpoint_path(run_.directory, step));
+  if (!ranks_.leads()) return;
   try {
     remove_old_checkpoints(run_.directory, step, config.keep_last);
   } catch (const Error& error) {  // no reason to end a run whose new checkpoint is whole
@@ -257,6 +274,9 @@ void Training::keep() {
 }
 
 void Training::save(const fs::path& checkpoint) {
+  require_same_weights(trainer_.parameters(), ranks_);
+  const WholeMoments whole(trainer_);
+  if (!ranks_.leads()) return;
   metrics_->sync();  // so that no checkpoint is ahead of the metrics
   save_checkpoint(checkpoint, trainer_.parameters(), trainer_.optimizer(), trainer_.tokenizer(),
                   run_.config, progress_);
@@ -276,8 +296,10 @@ void Training::conclude() {
     print(fmt::format("validation loss {:.4f} over the whole split ({} tokens)\n",
                       evaluation_.loss, grouped(all)));
     const auto best = best_checkpoint(run_.directory);
-    if (best && progress_.best_step >= 0 && progress_.best_step != progress_.step) {
-      load_parameters(*best, trainer_.parameters());
+    if (agreed(best.has_value()) && progress_.best_step >= 0 &&
+        progress_.best_step != progress_.step) {
+      if (ranks_.leads()) load_parameters(*best, trainer_.parameters());
+      trainer_.take_weights_of_rank_0();
       print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
                         grouped(progress_.best_step), trainer_.evaluate(0).loss));
     }
@@ -285,29 +307,51 @@ void Training::conclude() {
   print(fmt::format("{} tokens/s; {} in all\nrun  {}\n",
                     grouped(static_cast<int64_t>(bar_->tokens_per_second())),
                     human_seconds(seconds), run));
+  if (ranks_.size() > 1 && step_seconds_ > 0.0) {
+    print(fmt::format("ranks   {}, {} tokens/s each; {:.1f}% of the steps' time waiting for gradients\n",
+                      ranks_.size(),
+                      grouped(static_cast<int64_t>(bar_->tokens_per_second() / ranks_.size())),
+                      100.0 * trainer_.reducer()->waited_seconds() / step_seconds_));
+  }
   if (keeps_checkpoints()) print(fmt::format("next folio sample {}\n", run));
+}
+
+RunPlan plan_run(const TrainOptions& options) {
+  FOLIO_CHECK(options.stop_at >= 0, "train", "--stop-at is {}; it must be at least 1",
+              options.stop_at);
+  RunPlan plan{.run = open_run(options)};
+  const OpenedRun& run = plan.run;
+  const int64_t steps = run.config.train.steps;
+  plan.last_step = options.stop_at > 0 ? std::min(options.stop_at, steps) : steps;
+  if (run.from.checkpoint.empty()) return plan;
+  const int64_t done = read_progress(run.from.checkpoint).step;
+  plan.nothing_left =
+      done >= plan.last_step && run.from.checkpoint == checkpoint_path(run.directory, done);
+  if (plan.nothing_left) {
+    announce_damage(run.from);
+    print(fmt::format("{}: {} steps are done, as many as asked for; nothing is left to do{}\n",
+                      run.directory.string(), grouped(done),
+                      plan.last_step == steps ? " (more with --set train.steps=N)" : ""));
+    return plan;
+  }
+  plan.last_step = std::max(plan.last_step, done);
+  plan.tokenizer = load_tokenizer(run.from.checkpoint);
+  return plan;
 }
 
 }  // namespace
 
-void train(const TrainOptions& options) {
-  FOLIO_CHECK(options.stop_at >= 0, "train", "--stop-at is {}; it must be at least 1",
-              options.stop_at);
-  OpenedRun run = open_run(options);
-  const int64_t steps = run.config.train.steps;
-  int64_t last_step = options.stop_at > 0 ? std::min(options.stop_at, steps) : steps;
-  if (!run.from.checkpoint.empty()) {
-    const int64_t done = read_progress(run.from.checkpoint).step;
-    if (done >= last_step && run.from.checkpoint == checkpoint_path(run.directory, done)) {
-      announce_damage(run.from);
-      print(fmt::format("{}: {} steps are done, as many as asked for; nothing is left to do{}\n",
-                        run.directory.string(), grouped(done),
-                        last_step == steps ? " (more with --set train.steps=N)" : ""));
-      return;
-    }
-    last_step = std::max(last_step, done);
+void train(const TrainOptions& options, Communicator& ranks) {
+  RunPlan plan;
+  if (ranks.leads()) plan = plan_run(options);
+  share_plan(plan, ranks);
+  if (plan.nothing_left) return;
+  if (ranks.size() > 1) {
+    require_same_arithmetic(ranks);
+    share_processors(plan.run.config, ranks);
+    ranks.set_patience(plan.run.config.train.rank_timeout);
   }
-  Training(std::move(run), last_step).go();
+  Training(std::move(plan), ranks).go();
 }
 
 std::unique_ptr<LoadedRun> load_run(const fs::path& run, const std::string& which) {

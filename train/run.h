@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "folio/comm/communicator.h"
 #include "folio/train/trainer.h"
 
 namespace folio {
@@ -31,8 +32,9 @@ struct TrainOptions {
 
 /// The `train` verb: everything from reading the config to the last checkpoint, reporting to the
 /// terminal. Throws Error; a directory that holds files is refused unless resuming, and nothing in
-/// it is touched; a run that another process trains is refused.
-void train(const TrainOptions& options);
+/// it is touched; a run that another process trains is refused. All ranks call it; rank 0 alone
+/// looks at `options`, prints and writes.
+void train(const TrainOptions& options, Communicator& ranks = no_others());
 
 /// A model loaded from a run, ready to sample from or to evaluate.
 struct LoadedRun {

@@ -21,7 +21,8 @@ constexpr auto changeable = std::to_array<std::string_view>({
     "train.log_every",     "train.eval_every",    "train.sample_at",   "train.checkpoint_every",
     "train.sample_prompt", "train.sample_tokens", "train.sample_temperature",
     "train.on_non_finite", "train.max_skips",     "train.spike_guard", "train.spike_window",
-    "train.keep_last",     "train.recompute",   "train.tensorboard"});
+    "train.keep_last",     "train.recompute",   "train.tensorboard", "train.bucket_mb",
+    "train.overlap",       "train.rank_timeout", "optimizer.shard"});
 
 std::string joined(const auto& names) {
   std::string all;
@@ -174,7 +175,7 @@ OpenedRun open_run(const TrainOptions& options) {
   return options.resume ? open_old_run(options) : open_new_run(options);
 }
 
-void write_run_files(OpenedRun& run) {
+void write_run_files(OpenedRun& run, int ranks) {
   NewPaths made;
   const auto make = [&made](const fs::path& directory) {
     for (const fs::path& path : make_directories(directory)) made.add(path);
@@ -191,7 +192,7 @@ void write_run_files(OpenedRun& run) {
   make(run.directory / "checkpoints");
   make(run.directory / "samples");
   made.keep();
-  replace_durably(run.directory / "machine.json", machine_json());
+  replace_durably(run.directory / "machine.json", machine_json(ranks));
 }
 
 }  // namespace folio

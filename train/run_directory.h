@@ -32,6 +32,6 @@ OpenedRun open_run(const TrainOptions& options);
 
 /// Makes the directory where needed, and writes text.json, config.yaml and machine.json. Throws Error; of a new
 /// run nothing is left then.
-void write_run_files(OpenedRun& run);
+void write_run_files(OpenedRun& run, int ranks = 1);
 
 }  // namespace folio

@@ -172,6 +172,22 @@ std::vector<std::string> generate_batch(const Gpt& model, const Tokenizer& token
   return texts;
 }
 
+/// Of all ranks, in their order, from those of this one.
+std::vector<std::string> gather_texts(const std::vector<std::string>& texts, const Parts& parts,
+                                      Communicator& ranks) {
+  std::vector<std::string> all(static_cast<size_t>(parts.count));
+  const int64_t most = (parts.count + ranks.size() - 1) / ranks.size();
+  for (int64_t i = 0; i < most; ++i) {
+    const bool there = i < std::ssize(texts);
+    const auto row = ranks.all_gather_text(there ? texts[static_cast<size_t>(i)] : "");
+    for (int r = 0; r < ranks.size(); ++r) {
+      const SlabRange part = parts.of(r);
+      if (i < part.size()) all[static_cast<size_t>(part.begin + i)] = row[static_cast<size_t>(r)];
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 int64_t window_length(int64_t count, int64_t context) {
@@ -187,16 +203,18 @@ std::string generate(const Gpt& model, const Tokenizer& tokenizer, std::string_v
 
 std::vector<std::string> generate_samples(const Gpt& model, const Tokenizer& tokenizer,
                                           std::string_view prompt, const SamplingOptions& options,
-                                          int64_t count) {
+                                          int64_t count, Communicator& ranks) {
   FOLIO_CHECK(count >= 1, "sampling", "{} samples are asked for; wanted at least 1", count);
+  const Parts parts{.count = count, .ranks = ranks.size()};
+  const SlabRange own = parts.of(ranks.rank());
   std::vector<std::string> texts;
-  while (std::ssize(texts) < count) {
-    const int64_t first = std::ssize(texts);
+  while (std::ssize(texts) < own.size()) {
+    const int64_t first = own.begin + std::ssize(texts);
     std::ranges::move(generate_batch(model, tokenizer, prompt, options, first,
-                                     std::min(most_samples, count - first), {}),
+                                     std::min(most_samples, own.end - first), {}),
                       std::back_inserter(texts));
   }
-  return texts;
+  return ranks.size() == 1 ? texts : gather_texts(texts, parts, ranks);
 }
 
 }  // namespace folio

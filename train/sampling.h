@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "folio/autograd/tape.h"
+#include "folio/comm/communicator.h"
 #include "folio/data/tokenizer.h"
 #include "folio/layers/gpt.h"
 #include "folio/train/token_choice.h"
@@ -33,9 +34,10 @@ std::string generate(const Gpt& model, const Tokenizer& tokenizer, std::string_v
                      const std::function<void(std::string_view)>& emit = {});
 
 /// `count` texts, computed side by side, up to 16 at a time. The first is that of generate(); the
-/// random numbers of each depend on (seed, its number, position) alone.
+/// random numbers of each depend on (seed, its number, position) alone. The ranks share them out;
+/// each has them all in the end.
 std::vector<std::string> generate_samples(const Gpt& model, const Tokenizer& tokenizer,
                                           std::string_view prompt, const SamplingOptions& options,
-                                          int64_t count);
+                                          int64_t count, Communicator& ranks = no_others());
 
 }  // namespace folio

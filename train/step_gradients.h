@@ -16,14 +16,16 @@ namespace folio {
 struct StepSettings {
   uint64_t seed = 0;
   int64_t step = 0;         // counted from 0
-  int64_t micro_batch = 1;  // samples; divides the batch's
+  int64_t micro_batch = 1;  // samples computed at a time; the last may be fewer
   double label_smoothing = 0.0;
+  int64_t first_sample = 0;  // of the batch, where it is a part of the step's
+  int64_t targets = 0;       // of the whole step; 0: the batch's own
 };
 
 /// The parameters collect the gradient of the mean loss over all targets of `batch`, (B, T), none
-/// of them ignored; `loss`, of one element, becomes that mean. The tape is empty before and after.
-/// `begin`, if given, is called before each micro-batch with its first sample; where it returns
-/// false, nothing more is computed.
+/// of them ignored; `loss`, of one element, becomes that mean. Of a part of a step's batch: its
+/// share of both. The tape is empty before and after. `begin`, if given, is called before each
+/// micro-batch with its first sample in `batch`; where it returns false, nothing more is computed.
 void compute_gradients(const Gpt& model, ParameterStore& parameters, Tape& tape, const Batch& batch,
                        const StepSettings& settings, const Tensor& loss,
                        const std::function<bool(int64_t first_sample)>& begin = {});

@@ -10,11 +10,12 @@ namespace folio {
 namespace {
 
 std::atomic<bool> stop_requested = false;
+std::atomic<bool> tells_so = true;
 static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may use nothing else");
 
 extern "C" void note_signal(int) {
   const int error = errno;
-  if (!stop_requested.exchange(true)) {
+  if (!stop_requested.exchange(true) && tells_so) {
     constexpr std::string_view text =
         "\nstopping: the step is finished and saved first; a second SIGINT (Ctrl-C) does not "
         "wait\n";
@@ -38,15 +39,18 @@ struct sigaction handle(int signal, int flags) {
 
 }  // namespace
 
-StopSignal::StopSignal() {
+StopSignal::StopSignal(bool tells) {
+  tells_so = tells;
   stop_requested = false;
   old_interrupt_ = handle(SIGINT, SA_RESETHAND);
   old_terminate_ = handle(SIGTERM, 0);
+  old_user_ = handle(SIGUSR1, 0);
 }
 
 StopSignal::~StopSignal() {
   ::sigaction(SIGINT, &old_interrupt_, nullptr);
   ::sigaction(SIGTERM, &old_terminate_, nullptr);
+  ::sigaction(SIGUSR1, &old_user_, nullptr);
 }
 
 bool StopSignal::requested() const { return stop_requested; }

@@ -1,5 +1,6 @@
 #include "folio/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -23,14 +24,13 @@ double seconds_since(Clock::time_point start) {
 
 Trainer::Trainer(const Config& config) : Trainer(config, nullptr) {}
 
-Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer)
+Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks)
     : config_(config),
       store_(computing_type(config.train.precision, multiplies_bf16(Device::cpu))),
+      ranks_(ranks),
+      split_(config.train.batch, config.train.accumulate, config.train.reduce, ranks.size()),
       spike_guard_(config.train.spike_guard, config.train.spike_window) {
   const TrainConfig& train = config_.train;
-  FOLIO_CHECK(train.accumulate >= 1 && train.batch >= 1 && train.batch % train.accumulate == 0,
-              "train.accumulate", "{} micro-batches do not divide train.batch, {}",
-              train.accumulate, train.batch);
   set_threads(static_cast<int>(train.threads));
   TokenizedText text = tokenize_text(config_, std::move(tokenizer));
   tokenizer_ = std::move(text.tokenizer);
@@ -42,31 +42,95 @@ Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer)
   sampler_ = std::make_unique<BatchSampler>(corpus_.train(), train.batch, config_.model.context,
                                             config_.data.sampling, train.seed);
   loss_ = Tensor({1}, accumulator_of(store_.dtype()), store_.device());
+  if (ranks.size() == 1 && split_.rounds() == 1) return;
+  losses_ = Tensor({ranks.size() * split_.rounds()}, DType::f64);
+  const bool shard = config.optimizer.shard && ranks.size() > 1;
+  reducer_ = std::make_unique<GradientReducer>(
+      store_, ranks,
+      ReducerOptions{.bucket_bytes = std::max<int64_t>(1, std::llround(train.bucket_mb * 1e6)),
+                     .overlap = train.overlap,
+                     .scatter = shard,
+                     .unit = shard ? norm_piece : 16});
 }
 
 StepSettings Trainer::settings_of(int64_t step) const {
   const TrainConfig& train = config_.train;
   return {.seed = train.seed,
           .step = step,
-          .micro_batch = train.batch / train.accumulate,
+          .micro_batch = split_.micro_batch(),
           .label_smoothing = train.label_smoothing};
+}
+
+// Those of the whole step, and loss_, from what this rank computes and the others do.
+void Trainer::compute_shared_gradients() {
+  StepSettings settings = settings_of(step_);
+  settings.targets = config_.train.batch * config_.model.context;
+  const auto rounds = static_cast<int64_t>(split_.rounds());
+  double* losses = losses_.data<double>() + ranks_.rank() * rounds;
+  for (int round = 0; round < split_.rounds(); ++round) {
+    const Samples own = split_.samples(round, ranks_.rank());
+    reducer_->begin({.contributors = split_.contributors(round),
+                     .first = round == 0,
+                     .last = round + 1 == split_.rounds()});
+    losses[round] = 0.0;
+    if (own.size() > 0) {
+      settings.first_sample = own.begin;
+      const auto watch_the_last = [&](int64_t first) {
+        if (first + settings.micro_batch >= own.size()) reducer_->watch(tape_);
+        return true;
+      };
+      folio::compute_gradients(*model_, store_, tape_,
+                               sampler_->draw(step_, own.begin, own.size()), settings, loss_,
+                               watch_the_last);
+      losses[round] = loss_.item();
+    }
+    reducer_->finish(tape_);
+  }
+  ranks_.all_gather(losses_, {.count = losses_.numel(), .ranks = ranks_.size()});
+}
+
+// In the order and the type in which one process adds them.
+double Trainer::added_losses() const {
+  const auto add = [&]<class T>(T sum) {
+    for (int round = 0; round < split_.rounds(); ++round) {
+      for (int rank = 0; rank < split_.contributors(round); ++rank) {
+        sum += static_cast<T>(losses_.data<double>()[rank * split_.rounds() + round]);
+      }
+    }
+    return static_cast<double>(sum);
+  };
+  return loss_.dtype() == DType::f32 ? add(0.0F) : add(0.0);
 }
 
 StepResult Trainer::step() {
   const auto start = Clock::now();
   StepResult result;
-  const Batch batch = batch_of(step_);
-  result.batch_seconds = seconds_since(start);
-  compute_gradients(*model_, store_, tape_, batch, settings_of(step_), loss_);
+  // As late as here, so that a run that continues has loaded whole moments.
+  if (reducer_ && reducer_->options().scatter && !optimizer_->sharded()) {
+    optimizer_->shard(reducer_->own_ranges(), [this](const Tensor& x) { ranks_.all_reduce(x); });
+  }
+  ranks_.set_step(step_ + 1);
+  if (reducer_) {
+    compute_shared_gradients();
+    result.loss = added_losses();
+  } else {
+    const Batch batch = batch_of(step_);
+    result.batch_seconds = seconds_since(start);
+    compute_gradients(*model_, store_, tape_, batch, settings_of(step_), loss_);
+    result.loss = loss_.item();
+  }
   result.lr = config_.schedule(step_);
   result.step = ++step_;
-  result.loss = loss_.item();
-  result.tokens = batch.targets.numel();
+  result.tokens = config_.train.batch * config_.model.context;
   const auto update = Clock::now();
   result.gradient_norm = optimizer_->measure();
   judge(result);
   if (result.refusal == Refusal::none) {
     optimizer_->update(result.lr);
+    if (optimizer_->sharded()) {
+      reducer_->gather(store_.values());
+      store_.masters_changed();
+    }
     spike_guard_.accept(result.gradient_norm);
   } else {
     optimizer_->skip();
@@ -91,7 +155,32 @@ void Trainer::judge(StepResult& result) const {
 
 Evaluation Trainer::evaluate(int64_t max_batches) {
   const int64_t micro_batch = config_.train.batch / config_.train.accumulate;
-  return folio::evaluate(*model_, tape_, corpus_.validation(), micro_batch, max_batches);
+  return folio::evaluate(*model_, tape_, corpus_.validation(), micro_batch, max_batches, ranks_);
 }
+
+void Trainer::take_weights_of_rank_0() {
+  ranks_.broadcast(store_.values());
+  store_.masters_changed();
+}
+
+void Trainer::take_state_of_rank_0() {
+  take_weights_of_rank_0();
+  for (const OptimizerState& state : optimizer_->state()) ranks_.broadcast(state.slab);
+  const Tensor steps = Tensor::from<double>({2}, {static_cast<double>(step_),
+                                                  static_cast<double>(optimizer_->steps())});
+  ranks_.broadcast(steps);
+  step_ = static_cast<int64_t>(steps.data<double>()[0]);
+  optimizer_->set_steps(static_cast<int64_t>(steps.data<double>()[1]));
+}
+
+WholeMoments::WholeMoments(Trainer& trainer)
+    : optimizer_(trainer.optimizer()), own_(optimizer_.state()) {
+  if (!optimizer_.sharded()) return;
+  for (OptimizerState& state : optimizer_.state()) {
+    state.slab = trainer.reducer_->gather_packed(state.slab);
+  }
+}
+
+WholeMoments::~WholeMoments() { optimizer_.state() = std::move(own_); }
 
 }  // namespace folio

@@ -5,14 +5,18 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "folio/autograd/parameters.h"
 #include "folio/autograd/tape.h"
+#include "folio/comm/communicator.h"
+#include "folio/comm/gradient_reducer.h"
 #include "folio/data/batches.h"
 #include "folio/data/corpus.h"
 #include "folio/data/tokenizer.h"
 #include "folio/layers/gpt.h"
 #include "folio/optim/optimizer.h"
+#include "folio/train/batch_split.h"
 #include "folio/train/checkpoint.h"
 #include "folio/train/config.h"
 #include "folio/train/evaluate.h"
@@ -42,16 +46,19 @@ struct StepResult {
 };
 
 /// A model with all that trains it: text, tokenizer, optimizer, schedule. It knows no files but the
-/// text; train/run.h keeps the run directory.
+/// text; train/run.h keeps the run directory. With several ranks each has a Trainer, and where a
+/// comment says so all must call it together; what it reports is the same on each.
 class Trainer {
  public:
   /// Reads the text and builds everything. Throws Error for bad input.
   explicit Trainer(const Config& config);
-  /// With the tokenizer of a run that continues: the text must be known to it.
-  Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer);
+  /// With the tokenizer of a run that continues: the text must be known to it. `ranks` must outlive
+  /// this.
+  Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer,
+          Communicator& ranks = no_others());
 
   /// One step: forward and backward of every micro-batch, then the update. Where that is refused,
-  /// weights and moments keep their bits, and the step counts all the same.
+  /// weights and moments keep their bits, and the step counts all the same. All ranks together.
   StepResult step();
   /// Steps done so far.
   int64_t steps_done() const { return step_; }
@@ -64,7 +71,7 @@ class Trainer {
   /// The step's whole batch, (B, T).
   Batch batch_of(int64_t step) const { return sampler_->draw(step, 0, config_.train.batch); }
 
-  /// Over the validation split; max_batches as in folio::evaluate().
+  /// Over the validation split; max_batches as in folio::evaluate(). All ranks together.
   Evaluation evaluate(int64_t max_batches);
 
   const Config& config() const { return config_; }
@@ -73,11 +80,21 @@ class Trainer {
   const Gpt& model() const { return *model_; }
   ParameterStore& parameters() { return store_; }
   Optimizer& optimizer() { return *optimizer_; }
+  /// Before the first step: every rank takes the weights, moments and count of steps of rank 0. All
+  /// ranks together.
+  void take_state_of_rank_0();
+  /// The weights alone, at any time. All ranks together.
+  void take_weights_of_rank_0();
+  /// Null unless gradients are summed over ranks, or over micro-batches in order.
+  const GradientReducer* reducer() const { return reducer_.get(); }
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
 
  private:
+  void compute_shared_gradients();
+  double added_losses() const;
   void judge(StepResult& result) const;
+  friend class WholeMoments;
 
   Config config_;
   std::unique_ptr<Tokenizer> tokenizer_;
@@ -86,10 +103,28 @@ class Trainer {
   std::unique_ptr<Gpt> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<BatchSampler> sampler_;
+  Communicator& ranks_;
+  BatchSplit split_;
+  std::unique_ptr<GradientReducer> reducer_;
   SpikeGuard spike_guard_;
   Tape tape_;
-  Tensor loss_;  // of a step, summed over its micro-batches
+  Tensor loss_;    // of a step, summed over its micro-batches
+  Tensor losses_;  // f64, of each rank's rounds
   int64_t step_ = 0;
+};
+
+/// While it lives, the optimizer's state on rank 0 is whole, whatever parts ranks have: as it is
+/// saved. All ranks make one together.
+class WholeMoments {
+ public:
+  explicit WholeMoments(Trainer& trainer);
+  ~WholeMoments();
+  WholeMoments(const WholeMoments&) = delete;
+  WholeMoments& operator=(const WholeMoments&) = delete;
+
+ private:
+  Optimizer& optimizer_;
+  std::vector<OptimizerState> own_;
 };
 
 }  // namespace folio

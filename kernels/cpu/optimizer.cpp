@@ -209,15 +209,22 @@ void check_master(std::string_view kernel, const Tensor& slab) {
 
 }  // namespace
 
+void sum_squares(const Tensor& sums, const Tensor& gradients) {
+  check_master("sum_squares", gradients);
+  double* of_piece = elements<double>(sums);
+  parallel_for(gradients.numel(), norm_piece, [&](int64_t begin, int64_t end) {
+    of_piece[begin / norm_piece] = HWY_DYNAMIC_DISPATCH(squares_piece)(gradients, begin, end);
+  });
+}
+
 void gradient_norm(const Tensor& norm_and_scale, const Tensor& gradients, double max_norm) {
   check_master("gradient_norm", gradients);
   const double squares =
-      sum_over_pieces(gradients.numel(), grain_elements, [&](int64_t begin, int64_t end) {
+      sum_over_pieces(gradients.numel(), norm_piece, [&](int64_t begin, int64_t end) {
         return HWY_DYNAMIC_DISPATCH(squares_piece)(gradients, begin, end);
       });
   const double norm = std::sqrt(squares);
-  // A norm that is not a number must not pass as a small one.
-  const double scale = max_norm == 0.0 || norm <= max_norm ? 1.0 : max_norm / norm;
+  const double scale = clip_scale(norm, max_norm);
   if (norm_and_scale.dtype() == DType::f32) {
     elements<float>(norm_and_scale)[0] = static_cast<float>(norm);
     elements<float>(norm_and_scale)[1] = static_cast<float>(scale);

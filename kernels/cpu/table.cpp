@@ -31,6 +31,7 @@ const Kernels& table() {
       .attention_forward = attention_forward,
       .attention_backward = attention_backward,
       .cross_entropy = cross_entropy,
+      .sum_squares = sum_squares,
       .gradient_norm = gradient_norm,
       .adam = adam,
       .sgd = sgd,

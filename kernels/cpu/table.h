@@ -72,6 +72,7 @@ void cross_entropy(const Tensor& loss, const Tensor& dlogits, const Tensor& logi
                    const Tensor& targets, const CrossEntropyOptions& options);
 
 // optimizer.cpp
+void sum_squares(const Tensor& sums, const Tensor& gradients);
 void gradient_norm(const Tensor& norm_and_scale, const Tensor& gradients, double max_norm);
 void adam(const Tensor& values, const Tensor& copy, const Tensor& first_moment,
           const Tensor& second_moment, const Tensor& gradients, const Tensor& norm_and_scale,

@@ -32,6 +32,25 @@ TEST(GradientNormKernel, TinyAndHugeGradients) {
   EXPECT_EQ(values_of(result), (std::vector<double>{0.0, 1.0}));
 }
 
+TEST(GradientNormKernel, PiecesAddUpToTheSameBits) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const int64_t n : {int64_t{5}, norm_piece, 3 * norm_piece + 7}) {
+      const auto g = numbers(n, 1);
+      const Tensor gradients = tensor_of({n}, g, dtype), result({2}, dtype);
+      const Tensor sums({(n + norm_piece - 1) / norm_piece}, DType::f64);
+      cpu_kernels().sum_squares(sums, gradients);
+      double squares = 0.0, first = 0.0;
+      for (const double sum : sums.to_vector<double>()) squares += sum;
+      for (int64_t i = 0; i < std::min(n, norm_piece); ++i) first += g[i] * g[i];
+      EXPECT_NEAR(sums.data<double>()[0] / first, 1.0, 1e-6);
+      cpu_kernels().gradient_norm(result, gradients, 0.7);
+      const double norm = std::sqrt(squares), scale = clip_scale(norm, 0.7);
+      const auto rounded = [&](double x) { return dtype == DType::f32 ? static_cast<float>(x) : x; };
+      EXPECT_EQ(values_of(result), (std::vector<double>{rounded(norm), rounded(scale)}));
+    }
+  }
+}
+
 TEST(GradientNormKernel, WhatIsNotANumberShows) {
   const Tensor result({2}, DType::f32);
   cpu_kernels().gradient_norm(result, tensor_of({2}, {1.0, std::nan("")}, DType::f32), 1.0);

@@ -1,0 +1,19 @@
+// How many threads a rank should use.
+#pragma once
+
+#include "folio/comm/communicator.h"
+
+namespace folio {
+
+/// The processors that the system lets this process use, over the ranks of this machine that may
+/// use them too; at least 1. Every rank must call it.
+int processors_for_rank(Communicator& ranks);
+
+/// The same from what each rank has told: its machine's name and a line of the processors that it
+/// may use, '1' where it may. Of the rank `rank`.
+int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& told, int rank);
+
+/// How many machines the ranks are on. Every rank must call it.
+int count_machines(Communicator& ranks);
+
+}  // namespace folio

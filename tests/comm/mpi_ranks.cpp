@@ -1,0 +1,92 @@
+// A rank of tests that need processes; tests/comm/CMakeLists.txt starts it with mpirun.
+//
+//   mpi_ranks collectives                        every collective against a serial reference
+//   mpi_ranks train CONFIG RUN [RANK KIND STEP]  folio train; in STEP's backward pass, rank RANK
+//                                                throws | dies | hangs
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <string>
+
+#include "comm/collectives.h"
+#include "folio/comm/launch.h"
+#include "folio/tensor/error.h"
+#include "folio/train/output.h"
+#include "folio/train/run.h"
+
+namespace folio {
+namespace {
+
+/// Passes everything on; in the backward pass of a step, its rank fails.
+class Failing : public Communicator {
+ public:
+  Failing(Communicator& ranks, std::string kind, int64_t step)
+      : ranks_(ranks), kind_(std::move(kind)), step_(step) {}
+
+  int rank() const override { return ranks_.rank(); }
+  int size() const override { return ranks_.size(); }
+  std::string describe() const override { return ranks_.describe(); }
+  Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
+                               int contributors) override {
+    // Of many buckets the first is started by a closure of the backward pass.
+    if (now_ == step_) {
+      if (kind_ == "throws") fail("test", "this rank throws");
+      if (kind_ == "dies") std::raise(SIGKILL);
+      if (kind_ == "hangs") {
+        for (;;) ::pause();
+      }
+    }
+    return ranks_.start_reduce_scatter(sum, x, parts, contributors);
+  }
+  Pending start_all_gather(const Tensor& x, const Parts& parts) override {
+    return ranks_.start_all_gather(x, parts);
+  }
+  void broadcast(const Tensor& x, int root) override { ranks_.broadcast(x, root); }
+  void barrier() override { ranks_.barrier(); }
+  void set_patience(double seconds) override { ranks_.set_patience(seconds); }
+  void set_step(int64_t step) override { ranks_.set_step(now_ = step); }
+  [[noreturn]] void abort(int exit_code) override {
+    ranks_.abort(exit_code);
+    std::_Exit(exit_code);
+  }
+  void finish() override { ranks_.finish(); }
+
+ private:
+  Communicator& ranks_;
+  std::string kind_;
+  int64_t step_, now_ = 0;
+};
+
+int collectives(int argc, char** argv) {
+  Communicator& ranks = join_ranks();
+  ranks.set_patience(60.0);
+  ::testing::InitGoogleTest(&argc, argv);
+  if (!ranks.leads()) GTEST_FLAG_SET(brief, true);
+  const int exit_code = RUN_ALL_TESTS();
+  return leave_ranks(exit_code == 0 ? "" : "see above", exit_code);
+}
+
+TEST(MpiRanks, EveryCollective) { check_everything(join_ranks()); }
+
+int train_and_fail(int argc, char** argv) {
+  try {
+    Communicator& ranks = join_ranks();
+    if (!ranks.leads()) leave_output_to_rank_0();
+    const bool fails = argc > 6 && std::stoi(argv[4]) == ranks.rank();
+    Failing failing(ranks, fails ? argv[5] : "", fails ? std::stoll(argv[6]) : -1);
+    train({.config = argv[2], .run = argv[3]}, failing);
+    return leave_ranks();
+  } catch (const std::exception& error) {
+    return leave_ranks(error.what(), 1);
+  }
+}
+
+}  // namespace
+}  // namespace folio
+
+int main(int argc, char** argv) {
+  if (argc > 3 && std::string(argv[1]) == "train") return folio::train_and_fail(argc, argv);
+  return folio::collectives(argc, argv);
+}

@@ -1,0 +1,249 @@
+"""folio train and eval on several processes, as users start them.
+
+usage: training_test.py FOLIO MPI_RANKS MPIRUN
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+FOLIO, MPI_RANKS, MPIRUN = sys.argv[1:4]
+DEADLINE = 60  # seconds, after which a program is stuck
+END = 15       # within which a run with a failed rank ends
+
+CONFIG = """
+data: {text: %s}
+model: {layers: 2, heads: 2, width: 64, context: 16, dropout: 0.1}
+train: {steps: 20, batch: 12, accumulate: 4, reduce: ordered, seed: 3, precision: f32, threads: 1,
+        label_smoothing: 0.1, eval_every: 10, eval_batches: 5, checkpoint_every: 5, sample_at: [0],
+        sample_tokens: 5, bucket_mb: 0.07, rank_timeout: 2}
+optimizer: {lr: 1.0e-2}
+schedule: {warmup: 4, final_lr: 1.0e-3}
+"""
+
+
+def alive(pid):
+    """Whether a process is there and not only waits to be reaped."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class RanksTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="folio-ranks-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        words = "my lord the king is dead speak no more of this sweet night".split()
+        text = " ".join(words[i * i % 11 + i % 3] for i in range(3000))
+        (cls.folder / "text.txt").write_text(text)
+        cls.config = cls.folder / "tiny.yaml"
+        cls.config.write_text(CONFIG % (cls.folder / "text.txt"))
+        cls.one = cls.folder / "one"
+        cls.train(1, "--run", cls.one)
+
+    @classmethod
+    def command(cls, ranks, *arguments):
+        launcher = [MPIRUN, "-np", str(ranks)] if ranks > 1 else []
+        return [*launcher, FOLIO, *map(str, arguments)]
+
+    @classmethod
+    def folio(cls, ranks, *arguments):
+        return subprocess.run(cls.command(ranks, *arguments), capture_output=True, text=True,
+                              timeout=DEADLINE, cwd=cls.folder)
+
+    @classmethod
+    def train(cls, ranks, *arguments):
+        result = cls.folio(ranks, "train", cls.config, *arguments)
+        assert result.returncode == 0, result.stderr + result.stdout
+        return result.stdout
+
+    @staticmethod
+    def metrics(run):
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        return [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in lines]
+
+    def assert_like_one(self, run):
+        """Weights, moments and metrics have the bits of one process."""
+        for name in ("model", "optimizer"):
+            file = f"checkpoints/step_20/{name}.safetensors"
+            self.assertEqual((run / file).read_bytes(), (self.one / file).read_bytes(), file)
+        self.assertEqual(self.metrics(run), self.metrics(self.one))
+
+    def assert_resumes(self, run, ranks=2):
+        result = self.folio(ranks, "train", "--resume", "--run", run)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assert_like_one(run)
+
+
+class SameAsOne(RanksTest):
+    def test_any_number_of_ranks(self):
+        for ranks in (2, 3, 4):
+            run = self.folder / f"ranks{ranks}"
+            output = self.train(ranks, "--run", run)
+            self.assert_like_one(run)
+            self.assertIn(f"ranks   {ranks} on 1 machine, 1 thread each, by Open MPI", output)
+            self.assertEqual(output.count("--- sample after step 0 ---"), 1)
+            self.assertNotIn("\x1b", output)
+            self.assertIn(f'"ranks": {ranks}', (run / "machine.json").read_text())
+
+    def test_shards(self):
+        run = self.folder / "shards"
+        self.train(3, "--run", run, "--set", "optimizer.shard=true")
+        self.assert_like_one(run)
+
+    def test_without_overlap(self):
+        run = self.folder / "after"
+        self.train(2, "--run", run, "--set", "train.overlap=false", "train.bucket_mb=1")
+        self.assert_like_one(run)
+
+    def test_save_on_4_resume_on_2_and_1(self):
+        for shard in ("false", "true"):
+            run = self.folder / f"resumed-{shard}"
+            self.train(4, "--run", run, "--stop-at", "10", "--set", f"optimizer.shard={shard}")
+            other = self.folder / f"resumed-{shard}-on-one"
+            shutil.copytree(run, other)
+            self.assert_resumes(run, ranks=2)
+            self.assert_resumes(other, ranks=1)
+
+    def test_nothing_left_to_do(self):
+        result = self.folio(2, "train", "--resume", "--run", self.one)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(result.stdout.count("nothing is left to do"), 1)
+
+    def test_eval(self):
+        alone = self.folio(1, "eval", self.one)
+        shared = self.folio(3, "eval", self.one)
+        self.assertEqual((shared.returncode, shared.stdout), (0, alone.stdout))
+
+    def test_samples(self):
+        for count in ("1", "5"):
+            arguments = ("sample", self.one, "--num-samples", count, "--max-tokens", "9")
+            shared = self.folio(3, *arguments)
+            self.assertEqual((shared.returncode, shared.stdout), (0, self.folio(1, *arguments).stdout))
+
+    def test_other_verbs_are_of_one_process(self):
+        result = self.folio(3, "plan", self.config)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(result.stdout, self.folio(1, "plan", self.config).stdout)
+
+
+class Trouble(RanksTest):
+    def fail(self, rank, kind):
+        """Rank `rank` of 3 fails in the backward pass of step 13: the run, what was said, and how
+        long it took from the last sign of life."""
+        run = self.folder / f"{kind}{rank}"
+        start = time.monotonic()
+        result = subprocess.run(
+            [MPIRUN, "-np", "3", MPI_RANKS, "train", str(self.config), str(run), str(rank), kind,
+             "13"], capture_output=True, text=True, timeout=DEADLINE)
+        self.assertLess(time.monotonic() - start, END + 2)  # two for the steps before
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("step_10", os.listdir(run / "checkpoints"))
+        verified = self.folio(1, "verify", run)
+        self.assertEqual(verified.returncode, 0, verified.stdout)
+        return run, result.stderr
+
+    def test_a_rank_throws(self):
+        run, said = self.fail(1, "throws")
+        self.assertIn("folio: error: rank 1 of 3: test: this rank throws", said)
+        self.assert_resumes(run)
+
+    def test_a_rank_dies(self):
+        run, said = self.fail(2, "dies")
+        self.assertRegex(said, r"process rank 2 with PID \d+ on node \S+ exited on signal 9")
+        self.assert_resumes(run)
+
+    def test_a_rank_hangs(self):
+        run, said = self.fail(0, "hangs")
+        self.assertRegex(said, r"folio: error: rank 0 of 3 \(\S+, process \d+\): silent, while the "
+                               r"other ranks wait for it in reduce_scatter in step 13 for \d s")
+        self.assertEqual(said.count("folio: error: "), 1, said)
+        self.assert_resumes(run)
+
+    def test_signals_to_mpirun_stop_and_save(self):
+        for name in ("SIGTERM", "SIGUSR1"):
+            run = self.folder / name
+            process = subprocess.Popen(
+                [MPIRUN, "--mca", "odls_base_sigkill_timeout", "2", "-np", "3", FOLIO, "train",
+                 str(self.config), "--run", str(run), "--set", "train.steps=1000000"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                self.wait_for(run / "checkpoints" / "step_5")
+                process.send_signal(getattr(signal, name))
+                output, _ = process.communicate(timeout=DEADLINE)
+            finally:
+                process.kill()
+            stopped = re.search(r"stopped after step ([\d,]+) of", output)
+            self.assertTrue(stopped, output)
+            step = stopped[1].replace(",", "")
+            self.assertIn(f"step_{step}", os.listdir(run / "checkpoints"))
+
+    def test_sigterm_to_a_rank_stops_all(self):
+        run = self.folder / "one-terminated"
+        process = subprocess.Popen(
+            self.command(3, "train", self.config, "--run", run, "--set", "train.steps=1000000"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            self.wait_for(run / "checkpoints" / "step_5")
+            ranks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            pids = [int(pid) for pid in ranks.read_text().split()]
+            self.assertEqual(len(pids), 3)
+            os.kill(pids[2], signal.SIGTERM)
+            output, errors = process.communicate(timeout=DEADLINE)
+        finally:
+            process.kill()
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertRegex(output, r"stopped after step [\d,]+ of")
+
+    def test_a_stopped_process(self):
+        run = self.folder / "stopped"
+        process = subprocess.Popen(
+            self.command(3, "train", self.config, "--run", run, "--set", "train.steps=1000000"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            self.wait_for(run / "checkpoints" / "step_5")
+            ranks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            pids = [int(pid) for pid in ranks.read_text().split()]
+            os.kill(pids[1], signal.SIGSTOP)
+            _, errors = process.communicate(timeout=END)
+        finally:
+            process.kill()
+        self.assertNotEqual(process.returncode, 0)
+        self.assertRegex(errors, rf"rank \d of 3 \(\S+, process {pids[1]}\): silent")
+        self.assertFalse(any(alive(pid) for pid in pids))
+
+    def test_errors_of_rank_0_end_all(self):
+        result = self.folio(3, "train", self.config, "--run", self.one)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("folio: error: rank 0 of 3: ", result.stderr)
+        self.assertIn("choose another --run", result.stderr)
+        result = self.folio(5, "train", self.config, "--run", self.folder / "five")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertRegex(result.stderr, "5 ranks share out 4 micro-batches")
+        self.assertFalse((self.folder / "five").exists())
+
+    def test_too_few_samples(self):
+        result = self.folio(3, "train", self.config, "--run", self.folder / "few", "--set",
+                            "train.batch=2", "train.accumulate=1", "train.reduce=fast")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("2 samples are too few for 3 ranks", result.stderr)
+
+    def wait_for(self, path):
+        deadline = time.monotonic() + DEADLINE
+        while not path.exists():
+            self.assertLess(time.monotonic(), deadline, f"{path} does not appear")
+            time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])

@@ -1,0 +1,93 @@
+#include "folio/train/rank_agreement.h"
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "folio/comm/processors.h"
+#include "folio/kernels/instruction_set.h"
+#include "folio/kernels/threads.h"
+#include "folio/tensor/error.h"
+#include "folio/train/checkpoint_state.h"
+#include "folio/train/checksum.h"
+#include "folio/train/machine.h"
+
+namespace folio {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string to_text(const RunPlan& plan) {
+  if (plan.nothing_left) return "";
+  const TextIdentity& text = plan.run.text;
+  return Json{{"config", to_yaml(plan.run.config)},
+              {"text", text.path.string()},
+              {"bytes", text.bytes},
+              {"hash", text.hash},
+              {"tokenizer", plan.tokenizer ? plan.tokenizer->to_json() : ""},
+              {"last_step", plan.last_step}}
+      .dump();
+}
+
+}  // namespace
+
+void share_plan(RunPlan& plan, Communicator& ranks) {
+  if (ranks.size() == 1) return;
+  const std::string text = ranks.broadcast_text(ranks.leads() ? to_text(plan) : "");
+  if (ranks.leads()) return;
+  plan.nothing_left = text.empty();
+  if (plan.nothing_left) return;
+  const Json told = Json::parse(text);
+  plan.run.config = parse_config(told.at("config").get<std::string>(), "the config of rank 0");
+  plan.last_step = told.at("last_step").get<int64_t>();
+  if (const std::string tokenizer = told.at("tokenizer").get<std::string>(); !tokenizer.empty()) {
+    plan.tokenizer = tokenizer_from_json(tokenizer, "the tokenizer of rank 0");
+  }
+  plan.run.text = identify_text(told.at("text").get<std::string>());
+  FOLIO_CHECK(plan.run.text.hash == told.at("hash").get<std::string>() &&
+                  plan.run.text.bytes == told.at("bytes").get<int64_t>(),
+              plan.run.text.path.string(),
+              "is another text than on the machine of rank 0; every machine needs the same");
+}
+
+void share_progress(Progress& progress, Communicator& ranks) {
+  if (ranks.size() == 1) return;
+  const std::string text = ranks.broadcast_text(to_json(CheckpointState{progress, {}, {}}));
+  if (!ranks.leads()) progress = state_from_json(text, "the progress of rank 0").progress;
+}
+
+void require_same_arithmetic(Communicator& ranks) {
+  const std::string here =
+      fmt::format("folio {}, {}", folio_version(), instruction_set().describe());
+  const std::string first = ranks.broadcast_text(here);
+  FOLIO_CHECK(here == first, "ranks",
+              "this rank has {}, but rank 0 has {}: they would round differently and drift apart; "
+              "use the same build on all, and FOLIO_ISA to force the same instructions",
+              here, first);
+}
+
+void require_same_weights(const ParameterStore& parameters, Communicator& ranks) {
+  if (ranks.size() == 1) return;
+  const Tensor& values = parameters.values();
+  Checksum checksum;
+  checksum.add(values.raw(), static_cast<size_t>(values.bytes()));
+  const std::string here = fmt::format("{:016x}", checksum.value());
+  const std::string first = ranks.broadcast_text(here);
+  FOLIO_CHECK(here == first, "ranks",
+              "the weights of this rank differ from those of rank 0; its memory or processor is at "
+              "fault. The last checkpoint is not; continue it on another machine");
+}
+
+void share_processors(const Config& config, Communicator& ranks) {
+  const int share = processors_for_rank(ranks);
+  if (config.train.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) set_threads(share);
+}
+
+std::string describe_ranks(Communicator& ranks) {
+  const int machines = count_machines(ranks);
+  return fmt::format("ranks   {} on {} machine{}, {} thread{} each, by {}\n", ranks.size(),
+                     machines, machines == 1 ? "" : "s", threads(), threads() == 1 ? "" : "s",
+                     ranks.describe());
+}
+
+}  // namespace folio

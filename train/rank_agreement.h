@@ -1,0 +1,39 @@
+// What the ranks of a run agree on before its first step and watch over afterwards.
+#pragma once
+
+#include "folio/comm/communicator.h"
+#include "folio/train/checkpoint.h"
+#include "folio/train/run_directory.h"
+
+namespace folio {
+
+/// What train() has found out, by rank 0 alone: the others never look at the run directory.
+struct RunPlan {
+  OpenedRun run;
+  int64_t last_step = 0;
+  bool nothing_left = false;                       // to do
+  std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of a run that continues
+};
+
+/// Rank 0 gives its plan to the others, which get all but what concerns the directory. The text
+/// must be the same on each machine; throws Error where it is not.
+void share_plan(RunPlan& plan, Communicator& ranks);
+
+/// What rank 0 has of it.
+void share_progress(Progress& progress, Communicator& ranks);
+
+/// Throws Error on a rank that would round otherwise than rank 0: with other instructions, or
+/// another version.
+void require_same_arithmetic(Communicator& ranks);
+
+/// Throws Error on a rank whose weights differ from those of rank 0 by a bit.
+void require_same_weights(const ParameterStore& parameters, Communicator& ranks);
+
+/// Without train.threads and OMP_NUM_THREADS, each rank takes its share of its machine's
+/// processors.
+void share_processors(const Config& config, Communicator& ranks);
+
+/// "ranks   4 on 2 machines, 8 threads each, by Open MPI v4.1.4\n".
+std::string describe_ranks(Communicator& ranks);
+
+}  // namespace folio
