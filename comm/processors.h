@@ -1,6 +1,10 @@
 // How many threads a rank should use.
 #pragma once
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "folio/comm/communicator.h"
 
 namespace folio {

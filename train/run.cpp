@@ -308,9 +308,10 @@ void Training::conclude() {
                     grouped(static_cast<int64_t>(bar_->tokens_per_second())),
                     human_seconds(seconds), run));
   if (ranks_.size() > 1 && step_seconds_ > 0.0) {
-    print(fmt::format("ranks   {}, {} tokens/s each; {:.1f}% of the steps' time waiting for gradients\n",
-                      ranks_.size(),
-                      grouped(static_cast<int64_t>(bar_->tokens_per_second() / ranks_.size())),
+    const double each = bar_->tokens_per_second() / ranks_.size();
+    print(fmt::format("ranks   {}, {} tokens/s each; {:.1f}% of the steps' time waiting for "
+                      "gradients\n",
+                      ranks_.size(), grouped(static_cast<int64_t>(each)),
                       100.0 * trainer_.reducer()->waited_seconds() / step_seconds_));
   }
   if (keeps_checkpoints()) print(fmt::format("next folio sample {}\n", run));

@@ -232,6 +232,17 @@ class Trouble(RanksTest):
         self.assertRegex(result.stderr, "5 ranks share out 4 micro-batches")
         self.assertFalse((self.folder / "five").exists())
 
+    def test_a_step_that_is_not_finite_is_kept_whole(self):
+        run = self.folder / "not-finite"
+        result = self.folio(3, "train", self.config, "--run", run, "--set", "optimizer.name=sgd",
+                            "optimizer.lr=1e6", "optimizer.clip=0", "optimizer.shard=true")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(result.stderr.count("folio: error: "), 1, result.stderr)
+        self.assertIn("the first bad values are made by", result.stderr)
+        replayed = self.folio(1, "replay", run)
+        self.assertEqual(replayed.returncode, 0, replayed.stderr)
+        self.assertIn("the same as recorded", replayed.stdout)
+
     def test_too_few_samples(self):
         result = self.folio(3, "train", self.config, "--run", self.folder / "few", "--set",
                             "train.batch=2", "train.accumulate=1", "train.reduce=fast")
