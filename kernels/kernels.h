@@ -173,10 +173,12 @@ struct Kernels {
               const Tensor& gradients, const Tensor& norm_and_scale, const SgdOptions& options);
 };
 
-/// The device's table. Throws Error for a bad FOLIO_ISA, see instruction_set().
+/// The device's table. Throws Error for a bad FOLIO_ISA, see instruction_set(), and where there is no
+/// such device.
 const Kernels& kernels_for(Device device);
 
-/// Whether the device itself multiplies bf16 (a CPU: with avx512_bf16 or amx_bf16, and oneDNN).
+/// Whether the device itself multiplies bf16 (a CPU: with avx512_bf16 or amx_bf16, and oneDNN;
+/// a GPU: of compute capability 8.0 or more).
 /// Elsewhere bf16 products go through f32: as right, and slower than f32 alone.
 bool multiplies_bf16(Device device);
 

@@ -12,7 +12,7 @@ TEST(GradientNormKernel, NormAndScale) {
       const double norm = std::sqrt(squares);
       const Tensor gradients = tensor_of({n}, g, dtype), result({2}, dtype);
       for (const double max_norm : {0.0, 0.5 * norm, 2.0 * norm}) {
-        cpu_kernels().gradient_norm(result, gradients, max_norm);
+        tested_kernels().gradient_norm(result, gradients, max_norm);
         const double scale = max_norm == 0.5 * norm ? 0.5 : 1.0;
         expect_each_near(result, {norm, scale}, tolerance_for(dtype, 1e-7));
       }
@@ -23,20 +23,20 @@ TEST(GradientNormKernel, NormAndScale) {
 TEST(GradientNormKernel, TinyAndHugeGradients) {
   const Tensor result({2}, DType::f32);
   for (const double size : {1e-25, 1e25}) {
-    cpu_kernels().gradient_norm(result, tensor_of({2}, {3 * size, 4 * size}, DType::f32), size);
+    tested_kernels().gradient_norm(result, tensor_of({2}, {3 * size, 4 * size}, DType::f32), size);
     EXPECT_NEAR(values_of(result)[0] / (5 * size), 1.0, 1e-6);
     EXPECT_NEAR(values_of(result)[1], 0.2, 1e-7);
   }
   const Tensor zeros = tensor_of({3}, {0.0, 0.0, 0.0}, DType::f32);
-  cpu_kernels().gradient_norm(result, zeros, 1.0);
+  tested_kernels().gradient_norm(result, zeros, 1.0);
   EXPECT_EQ(values_of(result), (std::vector<double>{0.0, 1.0}));
 }
 
 TEST(GradientNormKernel, WhatIsNotANumberShows) {
   const Tensor result({2}, DType::f32);
-  cpu_kernels().gradient_norm(result, tensor_of({2}, {1.0, std::nan("")}, DType::f32), 1.0);
+  tested_kernels().gradient_norm(result, tensor_of({2}, {1.0, std::nan("")}, DType::f32), 1.0);
   EXPECT_TRUE(std::isnan(values_of(result)[0]));
-  cpu_kernels().gradient_norm(result, tensor_of({2}, {1.0, infinity}, DType::f32), 1.0);
+  tested_kernels().gradient_norm(result, tensor_of({2}, {1.0, infinity}, DType::f32), 1.0);
   EXPECT_EQ(values_of(result)[0], infinity);
   EXPECT_EQ(values_of(result)[1], 0.0);
 }
@@ -71,7 +71,7 @@ TEST(AdamKernel, FollowsTheReferenceForSeveralSteps) {
           for (size_t i = 0; i < g.size(); ++i) {
             reference_adam(value[i], m[i], v[i], 0.25 * g[i], options);
           }
-          cpu_kernels().adam(values, Tensor(), first, second, tensor_of({n}, g, dtype), scale,
+          tested_kernels().adam(values, Tensor(), first, second, tensor_of({n}, g, dtype), scale,
                              options);
         }
         expect_each_near(first, m, tolerance_for(dtype, 1e-6));
@@ -101,7 +101,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
             velocity[i] = step == 1 ? slope : momentum * velocity[i] + slope;
             value[i] -= options.lr * velocity[i];
           }
-          cpu_kernels().sgd(values, Tensor(), speed, tensor_of({n}, g, dtype), scale, options);
+          tested_kernels().sgd(values, Tensor(), speed, tensor_of({n}, g, dtype), scale, options);
         }
         expect_each_near(speed, velocity, tolerance_for(dtype, 1e-6));
         expect_each_near(values, value, tolerance_for(dtype, 1e-6));
@@ -112,7 +112,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
 
 TEST(SgdKernel, NeedsNoVelocityWithoutMomentum) {
   const Tensor values = tensor_of({3}, {1.0, 2.0, 3.0}, DType::f32);
-  cpu_kernels().sgd(values, Tensor(), Tensor(), tensor_of({3}, {1.0, 1.0, -1.0}, DType::f32),
+  tested_kernels().sgd(values, Tensor(), Tensor(), tensor_of({3}, {1.0, 1.0, -1.0}, DType::f32),
                     tensor_of({2}, {1.0, 1.0}, DType::f32), {0.5, 0.0, 0.0, 3});
   expect_each_near(values, {0.5, 1.5, 3.5}, 0.0);
 }
@@ -123,11 +123,11 @@ TEST(OptimizerKernels, SameWithAnyThreads) {
   expect_same_with_any_threads([&] {
     const Tensor scale({2}, DType::f32), value({n}, DType::f32), m({n}, DType::f32);
     const Tensor v({n}, DType::f32), other({n}, DType::f32);
-    for (const Tensor& tensor : {value, m, v, other}) cpu_kernels().fill(tensor, 0.25);
-    cpu_kernels().gradient_norm(scale, g, 1.0);
-    cpu_kernels().adam(value, Tensor(), m, v, g, scale,
+    for (const Tensor& tensor : {value, m, v, other}) tested_kernels().fill(tensor, 0.25);
+    tested_kernels().gradient_norm(scale, g, 1.0);
+    tested_kernels().adam(value, Tensor(), m, v, g, scale,
                        {.lr = 1e-3, .weight_decay = 0.1, .step = 2});
-    cpu_kernels().sgd(value, Tensor(), other, g, scale, {.lr = 1e-3, .momentum = 0.9, .step = 2});
+    tested_kernels().sgd(value, Tensor(), other, g, scale, {.lr = 1e-3, .momentum = 0.9, .step = 2});
     return std::vector<Tensor>{scale, value, m, v, other};
   });
 }
