@@ -170,14 +170,16 @@ struct Dropper {
   __device__ void apply(float (&x)[count], uint64_t index) const {
     if (threshold == 0) return;
     const uint64_t first = first_index + index;
-    if (count % 4 != 0 || first % 4 != 0) {
-      for (int i = 0; i < count; ++i) x[i] = (*this)(x[i], index + i);
-      return;
+    if constexpr (count % 4 == 0) {
+      if (first % 4 == 0) {
+        for (int i = 0; i < count; i += 4) {
+          const std::array<uint32_t, 4> bits = stream.block((first + i) / 4);
+          for (int j = 0; j < 4; ++j) x[i + j] = bits[j] >= threshold ? x[i + j] * scale : 0.0f;
+        }
+        return;
+      }
     }
-    for (int i = 0; i + 4 <= count; i += 4) {
-      const std::array<uint32_t, 4> bits = stream.block((first + i) / 4);
-      for (int j = 0; j < 4; ++j) x[i + j] = bits[j] >= threshold ? x[i + j] * scale : 0.0f;
-    }
+    for (int i = 0; i < count; ++i) x[i] = (*this)(x[i], index + i);
   }
 };
 

@@ -11,9 +11,10 @@ else()
   target_include_directories(folio_kernels SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR})
   # Functions that are constexpr, Philox and bf16 among them, serve kernels too.
   target_compile_options(folio_kernels PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra>)
+    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra
+    -Xptxas=--warn-on-spills>)
   if(FOLIO_WERROR)
     target_compile_options(folio_kernels PRIVATE
-      "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>")
+      "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xptxas=--warning-as-error>")
   endif()
 endif()
