@@ -1,6 +1,8 @@
 #include "folio/train/gpu_step.h"
 
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/copy.h"
@@ -40,8 +42,9 @@ GpuStep::GpuStep(const Gpt& model, ParameterStore& store, Optimizer& optimizer, 
 
 GpuStep::~GpuStep() {
   cuda::Context::get().synchronize();
-  // A layer may keep a table that it made in a step: then the pool must stay.
-  if (pool_->statistics().live_blocks > 0) pool_.release();
+  // A layer may keep a table that it made in a step: then the pool must stay, as the device's own do.
+  static auto* const kept = new std::vector<std::unique_ptr<Allocator>>;
+  if (pool_->statistics().live_blocks > 0) kept->push_back(std::move(pool_));
 }
 
 void GpuStep::gradients_and_norm(const StepSettings& settings) {

@@ -27,3 +27,12 @@ endif()
 gtest_discover_tests(cuda_test TEST_PREFIX cuda. DISCOVERY_MODE PRE_TEST
                      PROPERTIES TIMEOUT 600 ENVIRONMENT "OMP_WAIT_POLICY=passive"
                      ENVIRONMENT_MODIFICATION "CUDA_VISIBLE_DEVICES=set:0")
+
+if(NOT FOLIO_CUDA STREQUAL HOST)  # no kernel spills, or it would not have been compiled
+  add_test(NAME cuda.spills_are_errors
+           COMMAND ${CMAKE_CUDA_COMPILER} -arch=sm_90 -maxrregcount=24
+                   -Xptxas=--warn-on-spills,--warning-as-error -c
+                   ${CMAKE_CURRENT_SOURCE_DIR}/cuda/spills.cu -o ${CMAKE_CURRENT_BINARY_DIR}/spills.o)
+  set_tests_properties(cuda.spills_are_errors PROPERTIES TIMEOUT 60
+    PASS_REGULAR_EXPRESSION "Registers are spilled to local memory")
+endif()
