@@ -42,10 +42,14 @@ void Optimizer::step(double lr) {
 }
 
 double Optimizer::measure() {
+  measure_on_device();
+  return gradient_norm();
+}
+
+void Optimizer::measure_on_device() {
   store_.finish_gradients();
   measured_ = true;
   kernels_->gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
-  return gradient_norm();
 }
 
 void Optimizer::skip() {

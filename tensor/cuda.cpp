@@ -170,6 +170,32 @@ void Event::hold_back(CUstream_st* stream) const {
 }
 void Event::wait() const { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
 
+Graph::~Graph() {
+  if (executable_ != nullptr) cudaGraphExecDestroy(executable_);
+}
+
+void Graph::capture(const std::function<void()>& work) {
+  CUstream_st* stream = Context::get().stream();
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "cudaStreamBeginCapture");
+  try {
+    work();
+  } catch (...) {
+    cudaStreamEndCapture(stream, &graph);  // fails too, and leaves the stream as it was
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    cudaGetLastError();
+    throw;
+  }
+  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+  const cudaError_t error = cudaGraphInstantiate(&executable_, graph, 0);
+  cudaGraphDestroy(graph);
+  check(error, "cudaGraphInstantiate");
+}
+
+void Graph::launch() const {
+  check(cudaGraphLaunch(executable_, Context::get().stream()), "cudaGraphLaunch");
+}
+
 const MemorySource& device_memory() {
   static const MemorySource source{"the GPU", allocate_on_device, free_on_device,
                                    poisons() ? poison : nullptr};

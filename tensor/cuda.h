@@ -9,12 +9,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "folio/tensor/allocator.h"
 
-struct CUstream_st;  // what a cudaStream_t and a cudaEvent_t point at
+struct CUstream_st;  // what cudaStream_t, cudaEvent_t and cudaGraphExec_t point at
 struct CUevent_st;
+struct CUgraphExec_st;
 
 namespace folio::cuda {
 
@@ -90,6 +92,26 @@ class Event {
 
  private:
   CUevent_st* event_ = nullptr;
+};
+
+/// What was put on the compute stream between begin and end, to be done again and again as one.
+class Graph {
+ public:
+  Graph() = default;
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  /// Captures what `work` puts on the compute stream, without doing it. `work` must wait for
+  /// nothing there and take no memory but what its pool has at hand; else Error, and nothing is
+  /// captured.
+  void capture(const std::function<void()>& work);
+  explicit operator bool() const { return executable_ != nullptr; }
+  /// Puts all of it on the compute stream.
+  void launch() const;
+
+ private:
+  CUgraphExec_st* executable_ = nullptr;
 };
 
 /// The memory of the device's tensors; 256-byte aligned. With FOLIO_POISON=1 in the environment

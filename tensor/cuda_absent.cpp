@@ -11,9 +11,7 @@ namespace {
 
 bool built_in() { return false; }
 
-std::string unavailable() {
-  return "this build has no CUDA; use device: auto or cpu, or build with -DFOLIO_CUDA=ON";
-}
+std::string unavailable() { return "this build has no CUDA; use device: auto or cpu"; }
 
 Context& Context::get() { refuse(); }
 void Context::synchronize() {}
@@ -23,6 +21,10 @@ Event::~Event() = default;
 void Event::record(CUstream_st*) {}
 void Event::hold_back(CUstream_st*) const {}
 void Event::wait() const {}
+
+Graph::~Graph() = default;
+void Graph::capture(const std::function<void()>&) { refuse(); }
+void Graph::launch() const { refuse(); }
 
 const MemorySource& device_memory() { refuse(); }
 const MemorySource& pinned_memory() { refuse(); }

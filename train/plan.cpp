@@ -6,6 +6,7 @@
 #include "folio/kernels/kernels.h"
 #include "folio/layers/gpt.h"
 #include "folio/tensor/error.h"
+#include "folio/train/device.h"
 #include "folio/train/precision.h"
 
 namespace folio {
@@ -111,7 +112,8 @@ Plan make_plan(const Config& config) {
   plan.decayed_parameters = store.decayed_numel();
   plan.tokens_per_step = config.train.batch * config.model.context;
   plan.flops_per_token = flops_per_token(config.model);
-  const DType type = computing_type(config.train.precision, multiplies_bf16(Device::cpu));
+  const DType type = computing_type(
+      config.train.precision, multiplies_bf16(computing_device(config.train.device)));
   const int64_t master = size_of(accumulator_of(type));
   const int64_t copy = type == accumulator_of(type) ? 0 : size_of(type);
   const Activations live = activations(config, type);

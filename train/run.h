@@ -36,7 +36,7 @@ void train(const TrainOptions& options);
 
 /// A model loaded from a run, ready to sample from or to evaluate.
 struct LoadedRun {
-  explicit LoadedRun(DType dtype) : parameters(dtype) {}
+  LoadedRun(DType dtype, Device device) : parameters(dtype, device) {}
 
   Config config;
   Progress progress;
@@ -49,9 +49,11 @@ struct LoadedRun {
 /// From one checkpoint and its config alone. It computes in `dtype`, whatever train.precision says:
 /// in f32, as the weights are saved, any machine can use it. Throws Error as load_parameters() does.
 std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint,
-                                      DType dtype = DType::f32);
+                                      DType dtype = DType::f32,
+                                      Device device = Device::cpu);
 
-/// `which` as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
+/// On the device that its config asks for, the CPU where that has no GPU. `which` as in
+/// find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
 std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);
 
 }  // namespace folio

@@ -16,6 +16,7 @@
 #include "folio/train/checkpoint.h"
 #include "folio/train/config.h"
 #include "folio/train/evaluate.h"
+#include "folio/train/gpu_step.h"
 #include "folio/train/spike_guard.h"
 #include "folio/train/step_gradients.h"
 
@@ -77,6 +78,8 @@ class Trainer {
   Tape& tape() { return tape_; }
 
  private:
+  Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Device device);
+  StepResult step_on_gpu();
   void judge(StepResult& result) const;
 
   Config config_;
@@ -89,6 +92,9 @@ class Trainer {
   SpikeGuard spike_guard_;
   Tape tape_;
   Tensor loss_;  // of a step, summed over its micro-batches
+  std::unique_ptr<GpuStep> gpu_step_;
+  Batch next_batch_;                 // drawn while the GPU was at work
+  int64_t next_batch_step_ = -1;
   int64_t step_ = 0;
 };
 

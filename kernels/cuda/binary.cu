@@ -22,7 +22,7 @@ struct Operand {
   }
 };
 
-struct Combine : Map {
+struct Combine {
   BinaryOp op;
   explicit Combine(BinaryOp op) : op(op) {}
   __device__ float operator()(int64_t, float a, float b) const {

@@ -10,12 +10,10 @@ namespace folio::cuda {
 
 inline constexpr int map_width = 8;
 
-/// f.begin() once a thread, then f(element, x...) for each element, all floats.
+/// The eight elements from `first` on: y[i] = or += f(i, x[i]...), all floats.
 template <class F, class Y, class... X>
-__global__ void map_kernel(Y* y, int64_t n, bool accumulate, bool packed, F f, const X*... x) {
-  const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * map_width;
-  if (first >= n) return;
-  f.begin();
+__device__ void map_neighbours(Y* y, int64_t n, bool accumulate, bool packed, int64_t first,
+                               const F& f, const X*... x) {
   if (packed && first + map_width <= n) {
     const auto store = [&](const auto&... loaded) {
       Pack<Y, map_width> result;
@@ -37,10 +35,11 @@ __global__ void map_kernel(Y* y, int64_t n, bool accumulate, bool packed, F f, c
   }
 }
 
-/// A function of values alone.
-struct Map {
-  __device__ void begin() {}
-};
+template <class F, class Y, class... X>
+__global__ void map_kernel(Y* y, int64_t n, bool accumulate, bool packed, F f, const X*... x) {
+  const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * map_width;
+  if (first < n) map_neighbours(y, n, accumulate, packed, first, f, x...);
+}
 
 /// Launches it over the n elements of y and of each x.
 template <class F, class Y, class... X>

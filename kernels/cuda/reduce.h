@@ -106,8 +106,8 @@ void sum_everything(const char* name, Y* y, bool accumulate, int64_t n, const F&
 
 inline constexpr int tile_columns = 32, tile_rows = 8;
 
-/// How many rows go into one partial sum: enough pieces to fill a GPU, few enough to add up quickly,
-/// and no thread with more than 256 terms, or roundings of one direction would show.
+/// How many rows go into one partial sum: enough pieces to fill a GPU, few enough to add up
+/// quickly, and no thread with more than 256 terms, or roundings of one direction would show.
 inline int64_t rows_of_piece(int64_t rows) {
   return std::clamp<int64_t>(pieces_of(rows, 64), 4 * tile_rows, 256 * tile_rows);
 }
@@ -121,10 +121,16 @@ __global__ void sum_columns_kernel(Y* out, bool accumulate, int64_t rows, int64_
   const int64_t column = int64_t{blockIdx.x} * tile_columns + x;
   const int64_t begin = blockIdx.y * piece_rows;
   const int64_t end = begin + piece_rows < rows ? begin + piece_rows : rows;
-  float sum = 0.0f;
+  float part[4] = {};  // in turn: four loads are on their way at a time
   if (column < columns) {
-    for (int64_t row = begin + y; row < end; row += tile_rows) sum += term(row * columns + column);
+    for (int64_t row = begin + y; row < end; row += 4 * tile_rows) {
+      for (int j = 0; j < 4; ++j) {
+        const int64_t at = row + j * tile_rows;
+        if (at < end) part[j] += term(at * columns + column);
+      }
+    }
   }
+  float sum = (part[0] + part[1]) + (part[2] + part[3]);
   sums[y][x] = sum;
   __syncthreads();
   if (y == 0 && column < columns) {

@@ -4,14 +4,14 @@
 namespace folio::cuda {
 namespace {
 
-struct Value : Map {
+struct Value {
   UnaryOp op;
   explicit Value(UnaryOp op) : op(op) {}
   __device__ float operator()(int64_t, float x) const { return unary_value(op, x); }
 };
 
 /// From what the slope is a function of, and dy.
-struct SlopeOf : Map {
+struct SlopeOf {
   UnaryOp op;
   explicit SlopeOf(UnaryOp op) : op(op) {}
   __device__ float operator()(int64_t, float kept, float dy) const {

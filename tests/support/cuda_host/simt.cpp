@@ -65,6 +65,7 @@ class Block {
   std::vector<Warp> warps_;
   std::vector<uint8_t> parity_;  // of a thread's next exchange
   std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::vector<std::unique_ptr<Fiber>> forgotten_;
   std::vector<Fiber*> idle_;
   Fiber main_;
   Fiber* serving_ = nullptr;
@@ -155,7 +156,7 @@ void Block::run(int threads, bool backward, const KernelCall& call) {
                                  " for others of their warp, and " +
                                  std::to_string(count(Status::done)) + " have returned"
                            : failure_;
-    for (auto& fiber : fibers_) fiber.release();  // leaked: they hold frames
+    for (auto& fiber : fibers_) forgotten_.push_back(std::move(fiber));
     fibers_.clear();
     idle_.clear();
     fail(std::move(what));

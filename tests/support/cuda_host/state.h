@@ -33,6 +33,7 @@ struct State {
   cudaError_t last_error = cudaSuccess;  // of a call
   std::vector<CUstream_st*> streams;
   CUstream_st* capturing = nullptr;  // one at a time
+  bool leaves_out_waits = false;
 
   static State& get();
 };

@@ -30,6 +30,10 @@ struct DeviceError {
 /// Whether all of [memory, memory + bytes) lies in one live allocation of device memory.
 bool is_device_memory(const void* memory, size_t bytes);
 
+/// For tests: from now on (or no longer) waits for events are left out, by streams and by the host,
+/// as in a program that forgot them.
+void leave_out_waits(bool yes);
+
 /// For tests: forgets an error, what is still to be done, and captures.
 void reset_after_failure();
 
