@@ -19,6 +19,8 @@ const Kernels& gpu_table() {
 #endif
 }
 
+bool tf32_on = false;
+
 }  // namespace
 
 const Kernels& kernels_for(Device device) {
@@ -37,5 +39,8 @@ bool multiplies_bf16(Device device) {
   }
   return false;
 }
+
+void set_tf32(bool on) { tf32_on = on; }
+bool tf32() { return tf32_on; }
 
 }  // namespace folio

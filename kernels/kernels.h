@@ -125,7 +125,8 @@ struct Kernels {
                  bool transpose_b);
   /// z = x weight^T + bias; y = activation(z). x (..., I), weight (O, I), bias (O) or empty.
   /// Without activation (null) z is y. With one, z (the same shape) is kept for the backward pass
-  /// unless it is empty. In bf16 the product is rounded before bias and activation, and again after.
+  /// unless it is empty. In bf16 the product is rounded before bias and activation, and again after;
+  /// where the GPU's library adds and activates, only after.
   void (*linear_forward)(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
                          const Tensor& bias, const UnaryOp* activation);
 
@@ -181,5 +182,10 @@ const Kernels& kernels_for(Device device);
 /// a GPU: of compute capability 8.0 or more).
 /// Elsewhere bf16 products go through f32: as right, and slower than f32 alone.
 bool multiplies_bf16(Device device);
+
+/// Whether a GPU's products of f32 matrices may round what they multiply to TF32, 10 bits behind the
+/// leading one: far quicker from compute capability 8.0 on, and no longer f32. Off until set.
+void set_tf32(bool on);
+bool tf32();
 
 }  // namespace folio
