@@ -6,12 +6,15 @@
 #include <bit>
 #include <cmath>
 
+#include "folio/tensor/copy.h"
+
 namespace folio {
 namespace {
 
 /// visit(i, value) for every element.
 template <class Visit>
-void for_each_element(const Tensor& values, const Visit& visit) {
+void for_each_element(const Tensor& given, const Visit& visit) {
+  const Tensor values = on_device(given, Device::cpu);
   const int64_t n = values.numel();
   switch (values.dtype()) {
     case DType::f32:

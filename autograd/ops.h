@@ -79,6 +79,9 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Var
                 Activation activation = Activation::none);
 
 // --- fused (ops/embedding.cpp, ops/layer_norm.cpp, ops/attention.cpp, ops/cross_entropy.cpp) ------
+/// Indices, tokens and targets of all ops may lie on the CPU, whatever the tape's device: there they
+/// are checked, and then copied. Those on a GPU are taken on trust.
+///
 /// table[tokens] + positions[0..T): tokens i32 (B, T), table (V, C), positions (at least T, C);
 /// result (B, T, C). Throws Error for a token outside [0, V).
 Variable embedding(Tape& tape, const Tensor& tokens, const Variable& table,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "folio/kernels/kernels.h"
+#include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "folio/tensor/random.h"
@@ -11,10 +12,11 @@
 namespace folio {
 namespace {
 
+/// The first values of a parameter, to its place in `masters`, which are the CPU's.
 template <class T>
-void draw(const Parameter& parameter, uint64_t seed) {
+void draw(const Parameter& parameter, const Tensor& masters, uint64_t seed) {
   const RandomStream stream{.seed = seed, .purpose = purpose_of(parameter.name), .step = 0};
-  T* values = parameter.master.data<T>();
+  T* values = masters.data<T>() + parameter.offset;
   const int64_t n = parameter.shape.numel();
   const double value = parameter.init.value;
   switch (parameter.init.kind) {
@@ -78,13 +80,15 @@ void ParameterStore::allocate(bool with_gradients) {
 
 void ParameterStore::initialize(uint64_t seed) {
   allocate(true);
+  const Tensor drawn = device_ == Device::cpu ? values_ : Tensor({numel_}, values_.dtype());
   for (const Parameter& parameter : parameters_) {
     if (dtype_ == DType::f64) {
-      draw<double>(parameter, seed);
+      draw<double>(parameter, drawn, seed);
     } else {
-      draw<float>(parameter, seed);
+      draw<float>(parameter, drawn, seed);
     }
   }
+  if (device_ != Device::cpu) copy_tensor(values_, drawn);
   masters_changed();
 }
 

@@ -134,7 +134,8 @@ struct Kernels {
                  bool transpose_b);
   /// z = x weight^T + bias; y = activation(z). x (..., I), weight (O, I), bias (O) or empty.
   /// Without activation (null) z is y. With one, z (the same shape) is kept for the backward pass
-  /// unless it is empty. In bf16 the product is rounded before bias and activation, and again after.
+  /// unless it is empty. In bf16 the product is rounded before bias and activation, and again after;
+  /// where the GPU's library adds and activates, only after.
   void (*linear_forward)(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
                          const Tensor& bias, const UnaryOp* activation);
 
@@ -185,11 +186,18 @@ struct Kernels {
               const Tensor& gradients, const Tensor& norm_and_scale, const SgdOptions& options);
 };
 
-/// The device's table. Throws Error for a bad FOLIO_ISA, see instruction_set().
+/// The device's table. Throws Error for a bad FOLIO_ISA, see instruction_set(), and where there is no
+/// such device.
 const Kernels& kernels_for(Device device);
 
-/// Whether the device itself multiplies bf16 (a CPU: with avx512_bf16 or amx_bf16, and oneDNN).
+/// Whether the device itself multiplies bf16 (a CPU: with avx512_bf16 or amx_bf16, and oneDNN;
+/// a GPU: of compute capability 8.0 or more).
 /// Elsewhere bf16 products go through f32: as right, and slower than f32 alone.
 bool multiplies_bf16(Device device);
+
+/// Whether a GPU's products of f32 matrices may round what they multiply to TF32, 10 bits behind the
+/// leading one: far quicker from compute capability 8.0 on, and no longer f32. Off until set.
+void set_tf32(bool on);
+bool tf32();
 
 }  // namespace folio

@@ -24,6 +24,9 @@ class Gpt {
   Gpt(Scope scope, const GptConfig& config);
 
   const GptConfig& config() const { return config_; }
+  /// Where the parameters lie, which must be initialized.
+  Device device() const { return token_embedding_.weight->value.device(); }
+  /// Tokens may always lie on the CPU, whatever the tape's device.
   /// tokens i32 (B, T), T <= context, each in [0, vocabulary). Result (B, T, V).
   Variable logits(Tape& tape, const Tensor& tokens) const;
   /// An empty cache for next_logits().

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -21,13 +22,13 @@ void fill_sinusoidal(T* table, int64_t context, int64_t width) {
 }  // namespace
 
 Tensor sinusoidal_positions(int64_t context, int64_t width, DType dtype, Device device) {
-  Tensor table({context, width}, dtype, device);
+  const Tensor table({context, width}, dtype);
   switch (dtype) {
     case DType::f64: fill_sinusoidal(table.data<double>(), context, width); break;
     case DType::bf16: fill_sinusoidal(table.data<bf16>(), context, width); break;
     default: fill_sinusoidal(table.data<float>(), context, width); break;
   }
-  return table;
+  return on_device(table, device);
 }
 
 PositionalEncoding::PositionalEncoding(const Scope& scope, Positions kind, int64_t context,

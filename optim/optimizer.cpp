@@ -71,6 +71,11 @@ void Optimizer::step(double lr) {
 }
 
 double Optimizer::measure() {
+  measure_on_device();
+  return gradient_norm();
+}
+
+void Optimizer::measure_on_device() {
   store_.finish_gradients();
   measured_ = true;
   if (sharded()) {
@@ -78,7 +83,6 @@ double Optimizer::measure() {
   } else {
     kernels_->gradient_norm(norm_and_scale_, store_.gradients(), config_.clip);
   }
-  return gradient_norm();
 }
 
 // The same sums in the same order as in gradient_norm, from whoever has them.

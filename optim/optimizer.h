@@ -46,6 +46,8 @@ class Optimizer {
 
   /// The first half: completes the gradients and returns their global norm, before clipping.
   double measure();
+  /// The same without looking at the norm: on a GPU nothing waits for it.
+  void measure_on_device();
   /// The second half. Throws Error without the first.
   void update(double lr);
   /// Instead of the second half: parameters and moments stay as they are. The step still counts.
@@ -61,6 +63,8 @@ class Optimizer {
 
   /// What measure() returned last.
   double gradient_norm() const;
+  /// Where it lies on the device, and the factor that clips: (2), a master's type.
+  const Tensor& norm_and_scale() const { return norm_and_scale_; }
 
   /// How many steps were taken or skipped (Adam's bias correction depends on it).
   int64_t steps() const { return steps_; }

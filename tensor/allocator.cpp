@@ -3,9 +3,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <new>
 
+#include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -29,7 +31,15 @@ void* system_allocate(size_t bytes) {
   return memory;
 }
 
+/// Of an AllocatorScope, by device; null: the device's own.
+std::array<std::atomic<Allocator*>, 2> scoped_pools{};
+
 }  // namespace
+
+const MemorySource& system_memory() {
+  static constexpr MemorySource source{"the system", system_allocate, std::free};
+  return source;
+}
 
 Allocator::~Allocator() { trim(); }
 
@@ -42,15 +52,15 @@ MemoryBlock* Allocator::allocate(size_t bytes) {
     block = waiting.back();
     waiting.pop_back();
   } else {
-    void* memory = system_allocate(capacity);
+    void* memory = source_.allocate(capacity);
     if (memory == nullptr) {  // blocks of other sizes may be waiting
       free_waiting();
-      memory = system_allocate(capacity);
+      memory = source_.allocate(capacity);
     }
     FOLIO_CHECK(memory != nullptr, "allocator",
-                "the system has no {} bytes left ({} are in tensors, {} in all); use a smaller "
+                "{} has no {} bytes left ({} are in tensors, {} in all); use a smaller "
                 "batch, or accumulate over more micro-batches",
-                capacity, statistics_.live_bytes, statistics_.reserved_bytes);
+                source_.name, capacity, statistics_.live_bytes, statistics_.reserved_bytes);
     block = new MemoryBlock;
     block->memory = memory;
     block->capacity = capacity;
@@ -58,6 +68,7 @@ MemoryBlock* Allocator::allocate(size_t bytes) {
     statistics_.reserved_bytes += capacity;
     ++statistics_.system_allocations;
   }
+  if (source_.poison != nullptr) source_.poison(block->memory, capacity);
   statistics_.live_bytes += capacity;
   ++statistics_.live_blocks;
   statistics_.peak_bytes = std::max(statistics_.peak_bytes, statistics_.live_bytes);
@@ -79,7 +90,7 @@ void Allocator::trim() {
 void Allocator::free_waiting() {
   for (auto& [capacity, waiting] : free_) {
     for (MemoryBlock* block : waiting) {
-      std::free(block->memory);
+      source_.free(block->memory);
       delete block;
       statistics_.reserved_bytes -= capacity;
     }
@@ -97,10 +108,19 @@ void Allocator::reset_peak() {
   statistics_.peak_bytes = statistics_.live_bytes;
 }
 
-Allocator& allocator(Device) {
+Allocator& allocator(Device device) {
+  if (Allocator* pool = scoped_pools[static_cast<size_t>(device)].load(std::memory_order_relaxed)) {
+    return *pool;
+  }
+  if (device == Device::cuda) return cuda::pool();
   // Never destroyed: tensors with static lifetime may give their blocks back at any time.
   static Allocator* const cpu = new Allocator;
   return *cpu;
 }
+
+AllocatorScope::AllocatorScope(Device device, Allocator& pool)
+    : device_(device), before_(scoped_pools[static_cast<size_t>(device)].exchange(&pool)) {}
+
+AllocatorScope::~AllocatorScope() { scoped_pools[static_cast<size_t>(device_)].store(before_); }
 
 }  // namespace folio

@@ -23,6 +23,19 @@ struct MemoryBlock {
   Allocator* owner = nullptr;
 };
 
+/// Where an allocator's memory comes from.
+struct MemorySource {
+  const char* name;                            // "the system", "the GPU": for messages
+  void* (*allocate)(size_t bytes);             // null where there is no more
+  void (*free)(void* memory);
+  /// Called with every block that is handed out, to overwrite what earlier tensors left in it; null:
+  /// nothing is done.
+  void (*poison)(void* memory, size_t bytes) = nullptr;
+};
+
+/// The CPU's memory.
+const MemorySource& system_memory();
+
 /// What an allocator has done so far; all sizes in bytes.
 struct AllocatorStatistics {
   size_t live_bytes = 0;           // in tensors now
@@ -36,7 +49,7 @@ struct AllocatorStatistics {
 /// 32 KiB on to 4 KiB), so the same sequence of requests finds the same blocks again.
 class Allocator {
  public:
-  Allocator() = default;
+  explicit Allocator(const MemorySource& source = system_memory()) : source_(source) {}
   ~Allocator();
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
@@ -54,12 +67,29 @@ class Allocator {
  private:
   void free_waiting();  // the mutex is held
 
+  const MemorySource source_;
   mutable std::mutex mutex_;
   std::map<size_t, std::vector<MemoryBlock*>> free_;
   AllocatorStatistics statistics_;
 };
 
-/// The device's pool, made at first use.
+/// The device's pool, made at first use, or the one of an AllocatorScope. Throws Error where the
+/// device cannot be used.
 Allocator& allocator(Device device);
+
+/// Memory for the device's tensors comes from `pool` while this lives. For what needs its addresses
+/// for itself, a captured graph say; of the process, not of a thread. `pool` must outlive every
+/// tensor that was made of it.
+class AllocatorScope {
+ public:
+  AllocatorScope(Device device, Allocator& pool);
+  ~AllocatorScope();
+  AllocatorScope(const AllocatorScope&) = delete;
+  AllocatorScope& operator=(const AllocatorScope&) = delete;
+
+ private:
+  Device device_;
+  Allocator* before_;
+};
 
 }  // namespace folio

@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
 
 Tensor::Tensor(const Shape& shape, DType dtype, Device device)
-    : block_(allocator(device).allocate(shape.numel() * size_of(dtype))),
+    : Tensor(shape, dtype, device, allocator(device)) {}
+
+Tensor::Tensor(const Shape& shape, DType dtype, Device device, Allocator& pool)
+    : block_(pool.allocate(shape.numel() * size_of(dtype))),
       data_(block_->memory),
       shape_(shape),
       dtype_(dtype),
@@ -60,6 +64,7 @@ Tensor Tensor::from(const Shape& shape, const std::vector<T>& values) {
 double Tensor::item() const {
   FOLIO_CHECK(block_ && numel() == 1, "tensor", "item() needs exactly one element; this is {}",
               describe());
+  if (device_ != Device::cpu) return on_device(*this, Device::cpu).item();
   switch (dtype_) {
     case DType::f32: return *data<float>();
     case DType::f64: return *data<double>();
@@ -71,6 +76,7 @@ double Tensor::item() const {
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
+  if (device_ != Device::cpu) return on_device(*this, Device::cpu).to_vector<T>();
   return std::vector<T>(data<T>(), data<T>() + numel());
 }
 

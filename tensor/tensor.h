@@ -20,6 +20,8 @@ class Tensor {
   Tensor() = default;
   /// Memory from the device's pool; contents undefined. Throws Error when memory runs out.
   Tensor(const Shape& shape, DType dtype, Device device = Device::cpu);
+  /// The same from another pool of that device's memory.
+  Tensor(const Shape& shape, DType dtype, Device device, Allocator& pool);
   Tensor(const Tensor& other);
   Tensor(Tensor&& other) noexcept;
   Tensor& operator=(Tensor other) noexcept;
@@ -39,12 +41,12 @@ class Tensor {
   Device device() const { return device_; }
 
   void* raw() const { return data_; }
-  /// The elements. Throws Error if T is not the tensor's type.
+  /// The elements, in the device's memory. Throws Error if T is not the tensor's type.
   template <class T>
   T* data() const;
-  /// The only element of a CPU tensor, as a double. Throws Error if there is not exactly one.
+  /// The only element, as a double. Throws Error if there is not exactly one. Waits for a GPU.
   double item() const;
-  /// All elements of a CPU tensor, row-major.
+  /// All elements, row-major. Waits for a GPU.
   template <class T>
   std::vector<T> to_vector() const;
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <system_error>
 
+#include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "folio/train/checkpoint_state.h"
@@ -214,11 +215,14 @@ void fill(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>
   }
   for (const auto& [name, tensor, transposed] : wanted) {
     const Tensor& source = *found.at(name);
+    const bool here = tensor.device() == Device::cpu;
+    const Tensor room = here ? tensor : Tensor(tensor.shape(), tensor.dtype());
     if (tensor.dtype() == DType::f64) {
-      copy_into<double>(tensor, source);
+      copy_into<double>(room, source);
     } else {
-      copy_into<float>(tensor, source);
+      copy_into<float>(room, source);
     }
+    if (!here) copy_tensor(tensor, room);
   }
 }
 

@@ -29,7 +29,7 @@ void evaluate_run(const Options& options) {
   const bool validation = options.split == "val";
   FOLIO_CHECK(!validation || !corpus.validation().empty(), "eval",
               "this run has no validation split (data.validation_fraction is 0); use --split train");
-  Tape tape;
+  Tape tape(loaded->parameters.device());
   const Evaluation result =
       evaluate(*loaded->model, tape, validation ? corpus.validation() : corpus.train(),
                config.train.batch / config.train.accumulate, /*max_batches=*/0, ranks);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "folio/data/synthetic.h"
+#include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "folio/train/config_value.h"
@@ -138,6 +139,13 @@ ConfigField choice(std::string_view name, Member<Section, T> at, const Words<T>&
                      writer);
 }
 
+/// Those that this build can compute on; whether there is one shows when it is needed.
+Words<std::string> devices() {
+  Words<std::string> words = {{"auto", "auto"}, {"cpu", "cpu"}};
+  if (cuda::built_in()) words.emplace_back("cuda", "cuda");
+  return words;
+}
+
 std::vector<ConfigField> make_fields() {
   using D = DataConfig;
   using M = GptConfig;
@@ -188,13 +196,12 @@ std::vector<ConfigField> make_fields() {
               "micro-batches a step; must divide the batch"),
       value_field("train.seed", at(train, &T::seed), "of all random numbers", read_unsigned,
                   [](uint64_t value) { return std::to_string(value); }),
-      choice<T, std::string>("train.device", at(train, &T::device),
-                             {{"auto", "auto"}, {"cpu", "cpu"}}, "what computes",
+      choice<T, std::string>("train.device", at(train, &T::device), devices(), "what computes",
                              {{"cuda", "this build has no CUDA; use device: auto or cpu"}}),
       choice<T, std::string>(
           "train.precision", at(train, &T::precision),
-          {{"auto", "auto"}, {"f32", "f32"}, {"bf16", "bf16"}},
-          "of matrix products; auto is bf16 where the CPU multiplies it, else f32"),
+          {{"auto", "auto"}, {"f32", "f32"}, {"tf32", "tf32"}, {"bf16", "bf16"}},
+          "of matrix products; auto is bf16 where the device multiplies it, else f32"),
       integer("train.threads", at(train, &T::threads), 0, 1024, "0: as many as OpenMP chooses"),
       choice<T, Reduce>("train.reduce", at(train, &T::reduce),
                         {{"fast", Reduce::fast}, {"ordered", Reduce::ordered}},

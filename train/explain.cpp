@@ -98,7 +98,7 @@ Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_vi
   const Tensor input({1, length}, DType::i32);
   std::ranges::copy(tokens, input.data<int32_t>());
 
-  Tape tape;
+  Tape tape(model.device());
   const NoRecording no_recording(tape);
   AttentionObserver observer(model.config().heads);
   tape.set_observer(&observer);

@@ -121,8 +121,12 @@ double Profile::flops() const {
                          [](double sum, const ProfileRow& row) { return sum + row.flops; });
 }
 
-Profile profile(const Config& config, int64_t steps) {
+Profile profile(const Config& given, int64_t steps) {
   FOLIO_CHECK(steps >= 1, "profile", "{} steps were asked for; at least 1 is needed", steps);
+  FOLIO_CHECK(given.train.device != "cuda", "profile",
+              "it can time the CPU's kernels only; use --set train.device=cpu");
+  Config config = given;
+  config.train.device = "cpu";
   Trainer trainer(config);
   const Kernels& plain = kernels_for(trainer.parameters().device());
   KernelClock clock(trainer.parameters().device());

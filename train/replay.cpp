@@ -3,6 +3,7 @@
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
+#include "folio/train/device.h"
 #include "folio/train/output.h"
 #include "folio/train/precision.h"
 #include "folio/train/run.h"
@@ -13,9 +14,10 @@ void replay(const std::filesystem::path& path) {
   const Bundle bundle = read_bundle(path);
   const std::string where = bundle.directory.string();
   const Config config = load_config(bundle.checkpoint / "config.yaml");
+  const Device device = computing_device(config.train.device);
   const auto loaded =
       load_model(config, bundle.checkpoint,
-                 computing_type(config.train.precision, multiplies_bf16(Device::cpu)), true);
+                 computing_type(config.train.precision, multiplies_bf16(device)), device, true);
   print(fmt::format("replaying {}\n", where));
   const Finding finding = examine(*loaded->model, loaded->parameters, bundle.step);
   const std::string report = report_text(bundle.step, finding, *loaded->tokenizer);

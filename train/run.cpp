@@ -4,12 +4,14 @@
 #include <chrono>
 #include <utility>
 
-#include "folio/kernels/instruction_set.h"
 #include "folio/kernels/threads.h"
+#include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
+#include "folio/train/device.h"
 #include "folio/train/files.h"
 #include "folio/train/metrics.h"
+#include "folio/train/plan.h"
 #include "folio/train/output.h"
 #include "folio/train/progress.h"
 #include "folio/train/rank_agreement.h"
@@ -121,9 +123,9 @@ void Training::announce() {
   print(fmt::format("model   {} layers, {} heads, width {}, context {}: {} parameters\n",
                     config.model.layers, config.model.heads, config.model.width,
                     config.model.context, grouped(trainer_.parameters().numel())));
-  print(fmt::format("device  {}, {}, {} threads, {}\n", name_of(trainer_.parameters().device()),
-                    name_of(trainer_.parameters().dtype()), threads(),
-                    instruction_set().describe()));
+  const Device device = trainer_.parameters().device();
+  print(fmt::format("device  {}, {}, {}\n", name_of(device), name_of(trainer_.parameters().dtype()),
+                    description_of(device)));
   if (ranks_.size() > 1) print(describe_ranks(ranks_));
   print(fmt::format("steps   {}{} of {} x {} tokens\n",
                     first_step_ > 0 ? fmt::format("{} to ", grouped(first_step_ + 1)) : "",
@@ -304,6 +306,12 @@ void Training::conclude() {
                         grouped(progress_.best_step), trainer_.evaluate(0).loss));
     }
   }
+  if (trainer_.parameters().device() == Device::cuda) {
+    print(fmt::format("model FLOP utilisation  {}\n",
+                      utilisation(bar_->tokens_per_second(),
+                                  make_plan(trainer_.config()).flops_per_token,
+                                  trainer_.parameters().dtype())));
+  }
   print(fmt::format("{} tokens/s; {} in all\nrun  {}\n",
                     grouped(static_cast<int64_t>(bar_->tokens_per_second())),
                     human_seconds(seconds), run));
@@ -358,12 +366,15 @@ void train(const TrainOptions& options, Communicator& ranks) {
 std::unique_ptr<LoadedRun> load_run(const fs::path& run, const std::string& which) {
   FOLIO_CHECK(holds_run(run), run.string(),
               "this is not a run directory: it has no config.yaml; name the --run of a folio train");
-  return load_model(load_config(run / "config.yaml"), find_checkpoint(run, which), DType::f32, false);
+  const Config config = load_config(run / "config.yaml");
+  const bool gpu = config.train.device != "cpu" && cuda::unavailable().empty();
+  return load_model(config, find_checkpoint(run, which), DType::f32,
+                    gpu ? Device::cuda : Device::cpu, false);
 }
 
 std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& checkpoint,
-                                      DType dtype, bool with_gradients) {
-  auto loaded = std::make_unique<LoadedRun>(dtype);
+                                      DType dtype, Device device, bool with_gradients) {
+  auto loaded = std::make_unique<LoadedRun>(dtype, device);
   loaded->config = config;
   loaded->checkpoint = checkpoint;
   set_threads(static_cast<int>(config.train.threads));

@@ -38,7 +38,7 @@ void train(const TrainOptions& options, Communicator& ranks = no_others());
 
 /// A model loaded from a run, ready to sample from or to evaluate.
 struct LoadedRun {
-  explicit LoadedRun(DType dtype) : parameters(dtype) {}
+  LoadedRun(DType dtype, Device device) : parameters(dtype, device) {}
 
   Config config;
   Progress progress;
@@ -52,9 +52,10 @@ struct LoadedRun {
 /// in f32, as the weights are saved, any machine can use it. Gradients take as much memory as the
 /// values. Throws Error as load_parameters() does.
 std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint,
-                                      DType dtype, bool with_gradients);
+                                      DType dtype, Device device, bool with_gradients);
 
-/// `which` as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
+/// On the device that its config asks for, the CPU where that has no GPU. `which` as in
+/// find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
 std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);
 
 }  // namespace folio

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
 #include "folio/train/safetensors_header.h"
 #include "folio/train/transposed.h"
@@ -123,7 +124,8 @@ FileStamp write_safetensors(const fs::path& path, const std::vector<NamedTensor>
   file.write(header.data(), header.size());
   for (const NamedTensor& entry : ordered) {
     // One at a time: a second copy of all weights would be too much.
-    const Tensor tensor = entry.transposed ? transposed(entry.tensor) : entry.tensor;
+    const Tensor here = on_device(entry.tensor, Device::cpu);
+    const Tensor tensor = entry.transposed ? transposed(here) : here;
     file.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
   }
   return file.finish();

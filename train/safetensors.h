@@ -19,7 +19,7 @@ struct NamedTensor {
   bool transposed = false;  // of a matrix to write: the file gets its transpose
 };
 
-/// Writes the tensors (of any type, on the CPU; names differ and are UTF-8) and the metadata to a
+/// Writes the tensors (of any type; names differ and are UTF-8) and the metadata to a
 /// new file, and flushes it to the disk. Throws Error with the path and the system's reason (disk
 /// full, read-only, ...); what was written of the file is then removed.
 FileStamp write_safetensors(const std::filesystem::path& path,

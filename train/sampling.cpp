@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "folio/kernels/kernels.h"
+#include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/random.h"
 
@@ -46,7 +47,7 @@ struct Sample {
 class Reader {
  public:
   Reader(const Gpt& model, int64_t count)
-      : model_(model), cache_(model.new_cache(count)), logits_(count) {
+      : model_(model), tape_(model.device()), cache_(model.new_cache(count)), logits_(count) {
     tape_.set_recording(false);
   }
 
@@ -77,7 +78,8 @@ class Reader {
 
   /// Logits of the next token of text `index`.
   std::span<const float> logits(size_t index) {
-    const Tensor& row = logits_[index];
+    host_row_ = on_device(logits_[index], Device::cpu);
+    const Tensor& row = host_row_;
     if (row.dtype() == DType::f32) return {row.data<float>(), static_cast<size_t>(row.numel())};
     if (row.dtype() == DType::bf16) {
       const std::vector<bf16> values = row.to_vector<bf16>();
@@ -111,6 +113,7 @@ class Reader {
   Tape tape_;
   KeyValueCache cache_;
   std::vector<Tensor> logits_;  // (V), one a text
+  Tensor host_row_;             // the one that was asked for last
   std::vector<int32_t> newest_;
   std::vector<float> converted_;
 };

@@ -7,6 +7,7 @@
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
+#include "folio/train/device.h"
 #include "folio/train/output.h"
 #include "folio/train/precision.h"
 #include "folio/train/tokenized_text.h"
@@ -25,13 +26,23 @@ double seconds_since(Clock::time_point start) {
 Trainer::Trainer(const Config& config) : Trainer(config, nullptr) {}
 
 Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks)
+    : Trainer(config, std::move(tokenizer), ranks, computing_device(config.train.device)) {}
+
+Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
+                 Device device)
     : config_(config),
-      store_(computing_type(config.train.precision, multiplies_bf16(Device::cpu))),
+      store_(computing_type(config.train.precision, multiplies_bf16(device)), device),
       ranks_(ranks),
       split_(config.train.batch, config.train.accumulate, config.train.reduce, ranks.size()),
-      spike_guard_(config.train.spike_guard, config.train.spike_window) {
+      spike_guard_(config.train.spike_guard, config.train.spike_window),
+      tape_(device) {
+  FOLIO_CHECK(device == Device::cpu || (ranks.size() == 1 && split_.rounds() == 1), "train.device",
+              "a GPU trains in one process, with train.reduce: fast; {} ranks and {} rounds of sums "
+              "need train.device: cpu",
+              ranks.size(), split_.rounds());
   const TrainConfig& train = config_.train;
   set_threads(static_cast<int>(train.threads));
+  choose_tf32(train.precision, device);
   TokenizedText text = tokenize_text(config_, std::move(tokenizer));
   tokenizer_ = std::move(text.tokenizer);
   corpus_ = std::move(text.corpus);
@@ -103,6 +114,7 @@ double Trainer::added_losses() const {
 }
 
 StepResult Trainer::step() {
+  if (store_.device() == Device::cuda) return step_on_gpu();
   const auto start = Clock::now();
   StepResult result;
   // As late as here, so that a run that continues has loaded whole moments.
@@ -136,6 +148,37 @@ StepResult Trainer::step() {
     optimizer_->skip();
   }
   result.optimizer_seconds = seconds_since(update);
+  result.seconds = seconds_since(start);
+  return result;
+}
+
+/// As above, but that the host waits only at the end, and draws the next batch meanwhile. Without a
+/// spike guard the update is on its way before the norm is known here: the GPU refuses it itself.
+StepResult Trainer::step_on_gpu() {
+  const auto start = Clock::now();
+  StepResult result;
+  const Batch batch = next_batch_step_ == step_ ? std::move(next_batch_) : batch_of(step_);
+  result.batch_seconds = seconds_since(start);
+  if (!gpu_step_) {
+    gpu_step_ = std::make_unique<GpuStep>(*model_, store_, *optimizer_, tape_, batch.inputs.shape());
+  }
+  result.lr = config_.schedule(step_);
+  result.tokens = batch.targets.numel();
+  const bool guarded = config_.train.spike_guard > 0.0;
+  gpu_step_->compute(batch, settings_of(step_), result.lr);
+  if (!guarded) gpu_step_->update();
+  result.step = ++step_;
+  if (step_ < config_.train.steps) {
+    next_batch_ = batch_of(step_);
+    next_batch_step_ = step_;
+  }
+  const auto [loss, norm] = gpu_step_->wait();
+  result.loss = loss;
+  result.gradient_norm = norm;
+  judge(result);
+  if (guarded && result.refusal != Refusal::none) optimizer_->skip();
+  if (guarded && result.refusal == Refusal::none) gpu_step_->update();
+  if (result.refusal == Refusal::none) spike_guard_.accept(norm);
   result.seconds = seconds_since(start);
   return result;
 }

@@ -20,6 +20,7 @@
 #include "folio/train/checkpoint.h"
 #include "folio/train/config.h"
 #include "folio/train/evaluate.h"
+#include "folio/train/gpu_step.h"
 #include "folio/train/spike_guard.h"
 #include "folio/train/step_gradients.h"
 
@@ -89,10 +90,15 @@ class Trainer {
   const GradientReducer* reducer() const { return reducer_.get(); }
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
+  /// Null on a CPU, and before the first step.
+  const GpuStep* gpu_step() const { return gpu_step_.get(); }
 
  private:
+  Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
+          Device device);
   void compute_shared_gradients();
   double added_losses() const;
+  StepResult step_on_gpu();
   void judge(StepResult& result) const;
   friend class WholeMoments;
 
@@ -110,6 +116,9 @@ class Trainer {
   Tape tape_;
   Tensor loss_;    // of a step, summed over its micro-batches
   Tensor losses_;  // f64, of each rank's rounds
+  std::unique_ptr<GpuStep> gpu_step_;
+  Batch next_batch_;                 // drawn while the GPU was at work
+  int64_t next_batch_step_ = -1;
   int64_t step_ = 0;
 };
 

@@ -4,12 +4,18 @@
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"
 #include "folio/kernels/kernels.h"
+#include "folio/tensor/copy.h"
 
 namespace folio {
 namespace {
 
-/// The number of targets that count. Throws Error for one outside the classes.
-int64_t count_valid(const Tensor& targets, int64_t classes, int32_t ignored) {
+/// The number of targets that count, if the caller did not give it. Throws Error for one outside the
+/// classes; where they lie on a GPU and their number is known, they are taken on trust.
+int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& options) {
+  const int32_t ignored = options.ignored_index;
+  const bool known = options.valid_targets > 0;
+  if (known && given.device() != Device::cpu) return options.valid_targets;
+  const Tensor targets = on_device(given, Device::cpu);
   const int32_t* values = targets.data<int32_t>();
   int64_t valid = 0;
   for (int64_t i = 0; i < targets.numel(); ++i) {
@@ -19,7 +25,7 @@ int64_t count_valid(const Tensor& targets, int64_t classes, int32_t ignored) {
                 values[i], classes, ignored);
     ++valid;
   }
-  return valid;
+  return known ? options.valid_targets : valid;
 }
 
 /// dlogits: where the gradient is computed, or empty for memory of its own.
@@ -32,16 +38,14 @@ Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits, 
               logits.value.describe(), targets.describe());
   FOLIO_CHECK(options.label_smoothing >= 0.0 && options.label_smoothing <= 1.0, "cross_entropy",
               "label_smoothing is {}; it must be between 0 and 1", options.label_smoothing);
-  const int64_t counted =
-      count_valid(targets, logits.shape().columns(), options.ignored_index);
-  const int64_t valid = options.valid_targets > 0 ? options.valid_targets : counted;
+  const int64_t valid = count_valid(targets, logits.shape().columns(), options);
   const DType dtype = logits.value.dtype();
   const Variable loss = tape.output({}, accumulator_of(dtype), {&logits});
   // The gradient is computed now, while each row is in the cache, and scaled in the backward pass
   // by what comes from above.
   if (!loss.needs_grad()) dlogits = Tensor();
   if (loss.needs_grad() && !dlogits) dlogits = tape.scratch(logits.shape(), dtype);
-  tape.kernels().cross_entropy(loss.value, dlogits, logits.value, targets,
+  tape.kernels().cross_entropy(loss.value, dlogits, logits.value, on_device(targets, tape.device()),
                                {.label_smoothing = options.label_smoothing,
                                 .ignored_index = options.ignored_index,
                                 .scale = 1.0 / static_cast<double>(std::max<int64_t>(valid, 1))});

@@ -2,20 +2,22 @@
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"
 #include "folio/kernels/kernels.h"
+#include "folio/tensor/copy.h"
 
 namespace folio {
 
-Variable embedding(Tape& tape, const Tensor& tokens, const Variable& table,
+Variable embedding(Tape& tape, const Tensor& given, const Variable& table,
                    const Variable& positions) {
   check_floating("embedding", "table", table.value);
   check_same_type("embedding", "positions", positions.value, table.value);
-  FOLIO_CHECK(tokens && tokens.shape().rank() == 2, "embedding", "tokens are {}; wanted i32 (B, T)",
-              tokens.describe());
+  FOLIO_CHECK(given && given.shape().rank() == 2, "embedding", "tokens are {}; wanted i32 (B, T)",
+              given.describe());
   FOLIO_CHECK(table.shape().rank() == 2 && positions.shape().rank() == 2 &&
-                  positions.dim(1) == table.dim(1) && positions.dim(0) >= tokens.dim(1),
+                  positions.dim(1) == table.dim(1) && positions.dim(0) >= given.dim(1),
               "embedding", "table is {} and positions are {}; wanted (V, C) and (at least {}, C)",
-              table.shape().to_string(), positions.shape().to_string(), tokens.dim(1));
-  check_indices("embedding", "tokens", tokens, table.dim(0));
+              table.shape().to_string(), positions.shape().to_string(), given.dim(1));
+  check_indices("embedding", "tokens", given, table.dim(0));
+  const Tensor tokens = on_device(given, tape.device());
   const int64_t length = tokens.dim(1), columns = table.dim(1);
   const Variable y = tape.output({tokens.dim(0), length, columns}, table.value.dtype(),
                                  {&table, &positions});

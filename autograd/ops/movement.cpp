@@ -4,6 +4,7 @@
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"
 #include "folio/kernels/kernels.h"
+#include "folio/tensor/copy.h"
 
 namespace folio {
 namespace {
@@ -109,11 +110,12 @@ Variable concat(Tape& tape, const std::vector<Variable>& parts, int axis) {
   return y;
 }
 
-Variable gather_rows(Tape& tape, const Variable& table, const Tensor& indices) {
+Variable gather_rows(Tape& tape, const Variable& table, const Tensor& given) {
   check_floating("gather_rows", "table", table.value);
   FOLIO_CHECK(table.shape().rank() == 2, "gather_rows", "table is {}; wanted (V, C)",
               table.value.describe());
-  check_indices("gather_rows", "indices", indices, table.dim(0));
+  check_indices("gather_rows", "indices", given, table.dim(0));
+  const Tensor indices = on_device(given, tape.device());
   FOLIO_CHECK(indices.shape().rank() < Shape::max_rank, "gather_rows",
               "indices are {}; wanted at most {} axes", indices.describe(), Shape::max_rank - 1);
   const Shape& s = indices.shape();

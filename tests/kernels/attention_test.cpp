@@ -131,11 +131,11 @@ struct Tensors {
   }
 
   void forward(const Problem& p) const {
-    cpu_kernels().attention_forward(y, log_sum, {&q, p.first(0)}, {&k, p.first(1)},
+    tested_kernels().attention_forward(y, log_sum, {&q, p.first(0)}, {&k, p.first(1)},
                                     {&v, p.first(2)}, mask, p.shape);
   }
   void backward(const Problem& p, GradTarget dq, GradTarget dk, GradTarget dv) const {
-    cpu_kernels().attention_backward({dq, p.first(0)}, {dk, p.first(1)}, {dv, p.first(2)},
+    tested_kernels().attention_backward({dq, p.first(0)}, {dk, p.first(1)}, {dv, p.first(2)},
                                      {&q, p.first(0)}, {&k, p.first(1)}, {&v, p.first(2)}, mask, y,
                                      log_sum, dy, p.shape);
   }

@@ -19,7 +19,7 @@ TEST(Bf16Products, Matmul) {
         expect_bf16_target({s.m, s.n}, [&](DType dtype, GradTarget c) {
           const Tensor a = coarse_tensor(transpose_a ? Shape{s.k, s.m} : Shape{s.m, s.k}, 1, dtype);
           const Tensor b = coarse_tensor(transpose_b ? Shape{s.n, s.k} : Shape{s.k, s.n}, 2, dtype);
-          cpu_kernels().matmul(c, a, transpose_a, b, transpose_b);
+          tested_kernels().matmul(c, a, transpose_a, b, transpose_b);
         });
       }
     }
@@ -29,11 +29,11 @@ TEST(Bf16Products, Matmul) {
 TEST(Bf16Products, MatmulOfStacks) {
   for (const int64_t count : {2, 20}) {  // few and many are shared out differently
     expect_bf16_target({count, 33, 20}, [&](DType dtype, GradTarget c) {
-      cpu_kernels().matmul(c, coarse_tensor({count, 33, 17}, 1, dtype), false,
+      tested_kernels().matmul(c, coarse_tensor({count, 33, 17}, 1, dtype), false,
                            coarse_tensor({count, 17, 20}, 2, dtype), false);
     });
     expect_bf16_target({33, 20}, [&](DType dtype, GradTarget c) {  // summed over the stack
-      cpu_kernels().matmul(c, coarse_tensor({count, 17, 33}, 1, dtype), true,
+      tested_kernels().matmul(c, coarse_tensor({count, 17, 33}, 1, dtype), true,
                            coarse_tensor({count, 17, 20}, 2, dtype), false);
     });
   }
@@ -43,7 +43,7 @@ TEST(Bf16Products, AnEmptyInnerDimensionGivesZeros) {
   const Tensor a({3, 0}, DType::bf16), b({0, 4}, DType::bf16);
   for (const DType type : {DType::bf16, DType::f32}) {
     const Tensor c = tensor_of({3, 4}, std::vector<double>(12, std::nan("")), type);
-    cpu_kernels().matmul({&c, false}, a, false, b, false);
+    tested_kernels().matmul({&c, false}, a, false, b, false);
     EXPECT_EQ(values_of(c), std::vector<double>(12, 0.0));
   }
 }
@@ -59,7 +59,7 @@ TEST(Bf16Products, Linear) {
         expect_bf16_outputs(
             [&](DType dtype) {
               const Tensor y({150, 65}, dtype), z = keep ? Tensor({150, 65}, dtype) : Tensor();
-              cpu_kernels().linear_forward(y, z, coarse_tensor({150, 40}, 1, dtype),
+              tested_kernels().linear_forward(y, z, coarse_tensor({150, 40}, 1, dtype),
                                            coarse_tensor({65, 40}, 2, dtype, -0.3, 0.3),
                                            with_bias ? coarse_tensor({65}, 3, dtype) : Tensor(),
                                            op);
@@ -81,8 +81,8 @@ TEST(Bf16Products, SameWithAnyThreads) {
       expect_same_with_any_threads([&] {
         const Tensor narrow({s.m, s.n}, DType::bf16),
             wide = coarse_tensor({s.m, s.n}, 3, DType::f32);
-        cpu_kernels().matmul({&narrow, false}, a, transpose_a, b, false);
-        cpu_kernels().matmul({&wide, true}, a, transpose_a, b, false);
+        tested_kernels().matmul({&narrow, false}, a, transpose_a, b, false);
+        tested_kernels().matmul({&wide, true}, a, transpose_a, b, false);
         return std::vector<Tensor>{narrow, wide};
       });
     }
@@ -109,7 +109,7 @@ struct Heads {
     if (a.masked) mask = random_indices({a.shape.batch, a.shape.keys}, 4, 2);
     y = Tensor({a.shape.batch, a.shape.queries, columns}, dtype);
     log_sum = Tensor({a.shape.batch, a.shape.heads, a.shape.queries}, accumulator_of(dtype));
-    cpu_kernels().attention_forward(y, log_sum, part(0), part(1), part(2), mask, a.shape);
+    tested_kernels().attention_forward(y, log_sum, part(0), part(1), part(2), mask, a.shape);
   }
   /// So that a backward pass is given the same numbers in both types.
   void take_results_of(const Heads& exact) {
@@ -158,7 +158,7 @@ TEST(Bf16Products, AttentionBackward) {
           if (attention.packed) return {target, i * heads.columns};
           return {i == part ? target : GradTarget{}, 0};
         };
-        cpu_kernels().attention_backward(place(0), place(1), place(2), heads.part(0), heads.part(1),
+        tested_kernels().attention_backward(place(0), place(1), place(2), heads.part(0), heads.part(1),
                                          heads.part(2), heads.mask, heads.y, heads.log_sum, dy,
                                          attention.shape);
       });
@@ -170,7 +170,7 @@ TEST(Bf16Products, AttentionOfOneTensorThriceAddsItsGradients) {
   const Attention attention{{1, 2, 9, 9, 8, true, 0.35, {}}, false, false};
   Heads exact(attention, DType::f64);
   exact.k = exact.v = exact.q;
-  cpu_kernels().attention_forward(exact.y, exact.log_sum, exact.part(0), exact.part(1),
+  tested_kernels().attention_forward(exact.y, exact.log_sum, exact.part(0), exact.part(1),
                                   exact.part(2), Tensor(), attention.shape);
   expect_bf16_target(
       {1, 9, 16},
@@ -179,7 +179,7 @@ TEST(Bf16Products, AttentionOfOneTensorThriceAddsItsGradients) {
         heads.k = heads.v = heads.q;
         heads.take_results_of(exact);
         const Tensor dy = coarse_tensor(heads.y.shape(), 6, dtype);
-        cpu_kernels().attention_backward({target}, {target}, {target}, heads.part(0), heads.part(1),
+        tested_kernels().attention_backward({target}, {target}, {target}, heads.part(0), heads.part(1),
                                          heads.part(2), Tensor(), heads.y, heads.log_sum, dy,
                                          attention.shape);
       },
@@ -193,7 +193,7 @@ TEST(Bf16Products, AttentionIsTheSameWithAnyThreads) {
     const Tensor d(heads.q.shape(), DType::bf16),
         dy = coarse_tensor(heads.y.shape(), 6, DType::bf16);
     const auto place = [&](int i) { return HeadColumnsGrad{{&d, false}, i * heads.columns}; };
-    cpu_kernels().attention_backward(place(0), place(1), place(2), heads.part(0), heads.part(1),
+    tested_kernels().attention_backward(place(0), place(1), place(2), heads.part(0), heads.part(1),
                                      heads.part(2), heads.mask, heads.y, heads.log_sum, dy,
                                      attention.shape);
     return std::vector<Tensor>{heads.y, heads.log_sum, d};

@@ -33,7 +33,7 @@ TEST(Bf16, EveryPatternAndItsTiesAreRoundedToNearestEven) {
   }
   const auto n = static_cast<int64_t>(values.size());
   const Tensor x = Tensor::from({n}, values), y({n}, DType::bf16);
-  cpu_kernels().copy({&y, false}, x);
+  tested_kernels().copy({&y, false}, x);
   const std::vector<bf16> rounded = y.to_vector<bf16>();
   for (size_t i = 0; i < values.size(); ++i) {
     const float value = values[i];
@@ -57,7 +57,7 @@ TEST(Bf16, EveryPatternIsWidenedExactly) {
   }
   const auto n = static_cast<int64_t>(patterns.size());
   const Tensor x = Tensor::from({n}, patterns), y({n}, DType::f32);
-  cpu_kernels().copy({&y, false}, x);
+  tested_kernels().copy({&y, false}, x);
   for (int64_t i = 0; i < n; ++i) {
     ASSERT_EQ(std::bit_cast<uint32_t>(y.data<float>()[i]), uint32_t{patterns[i].bits()} << 16);
   }
@@ -67,11 +67,11 @@ TEST(Bf16, CopyAndScale) {
   for (const int64_t n : lengths) {
     SCOPED_TRACE(n);
     expect_bf16_target({n}, [&](DType dtype, GradTarget y) {
-      cpu_kernels().copy(y, coarse_tensor({n}, 1, dtype));
+      tested_kernels().copy(y, coarse_tensor({n}, 1, dtype));
     });
     expect_bf16_target({n}, [&](DType dtype, GradTarget y) {
       const Tensor factor = tensor_of({}, {0.3f}, accumulator_of(dtype));
-      cpu_kernels().scale(y, coarse_tensor({n}, 1, dtype), factor);
+      tested_kernels().scale(y, coarse_tensor({n}, 1, dtype), factor);
     });
   }
 }
@@ -84,12 +84,12 @@ TEST(Bf16, Unary) {
       SCOPED_TRACE(testing::Message() << "op " << static_cast<int>(op) << " of " << n);
       expect_bf16_outputs([&](DType dtype) {
         const Tensor y({n}, dtype);
-        cpu_kernels().unary_forward(op, y, coarse_tensor({n}, 1, dtype, low, 3.0));
+        tested_kernels().unary_forward(op, y, coarse_tensor({n}, 1, dtype, low, 3.0));
         return std::vector<Tensor>{y};
       });
       expect_bf16_target({n}, [&](DType dtype, GradTarget dx) {
         const Tensor source = coarse_tensor({n}, 2, dtype, 0.2, 3.0);
-        cpu_kernels().unary_backward(op, dx, source, source, coarse_tensor({n}, 3, dtype));
+        tested_kernels().unary_backward(op, dx, source, source, coarse_tensor({n}, 3, dtype));
       });
     }
   }
@@ -105,15 +105,15 @@ TEST(Bf16, Binary) {
       const auto b = [&](DType dtype) { return coarse_tensor(b_shape, 2, dtype, 0.5, 2.0); };
       expect_bf16_outputs([&](DType dtype) {
         const Tensor y(full, dtype);
-        cpu_kernels().binary_forward(op, y, a(dtype), b(dtype));
+        tested_kernels().binary_forward(op, y, a(dtype), b(dtype));
         return std::vector<Tensor>{y};
       });
       expect_bf16_target(full, [&](DType dtype, GradTarget da) {
-        cpu_kernels().binary_backward(op, da, {}, a(dtype), b(dtype),
+        tested_kernels().binary_backward(op, da, {}, a(dtype), b(dtype),
                                       coarse_tensor(full, 3, dtype));
       });
       expect_bf16_target(b_shape, [&](DType dtype, GradTarget db) {
-        cpu_kernels().binary_backward(op, {}, db, a(dtype), b(dtype),
+        tested_kernels().binary_backward(op, {}, db, a(dtype), b(dtype),
                                       coarse_tensor(full, 3, dtype));
       });
     }
@@ -124,7 +124,7 @@ TEST(Bf16, Dropout) {
   const DropoutMask mask{.probability = 0.3, .stream = {.seed = 5, .purpose = 6}, .first_index = 7};
   for (const int64_t n : lengths) {
     expect_bf16_target({n}, [&](DType dtype, GradTarget y) {
-      cpu_kernels().dropout(y, coarse_tensor({n}, 1, dtype), mask);
+      tested_kernels().dropout(y, coarse_tensor({n}, 1, dtype), mask);
     });
   }
 }
@@ -135,21 +135,21 @@ TEST(Bf16, Sums) {
     const Shape rows{shape[0]}, columns{shape[1]};
     expect_bf16_outputs([&](DType dtype) {
       const Tensor all({}, dtype), each(rows, dtype), x = coarse_tensor(shape, 1, dtype);
-      cpu_kernels().sum_forward(all, x, 0.01);
-      cpu_kernels().sum_forward(each, x, 0.1);
+      tested_kernels().sum_forward(all, x, 0.01);
+      tested_kernels().sum_forward(each, x, 0.1);
       return std::vector<Tensor>{all, each};
     });
     expect_bf16_target(shape, [&](DType dtype, GradTarget dx) {
-      cpu_kernels().sum_backward(dx, coarse_tensor({}, 2, dtype), 0.3);
+      tested_kernels().sum_backward(dx, coarse_tensor({}, 2, dtype), 0.3);
     });
     expect_bf16_target(shape, [&](DType dtype, GradTarget dx) {
-      cpu_kernels().sum_backward(dx, coarse_tensor(rows, 2, dtype), 0.3);
+      tested_kernels().sum_backward(dx, coarse_tensor(rows, 2, dtype), 0.3);
     });
     expect_bf16_target(columns, [&](DType dtype, GradTarget y) {
-      cpu_kernels().sum_rows(y, coarse_tensor(shape, 1, dtype));
+      tested_kernels().sum_rows(y, coarse_tensor(shape, 1, dtype));
     });
     expect_bf16_target({4, 6}, [&](DType dtype, GradTarget y) {
-      cpu_kernels().sum_first(y, coarse_tensor({shape[0], 4, 6}, 1, dtype));
+      tested_kernels().sum_first(y, coarse_tensor({shape[0], 4, 6}, 1, dtype));
     });
   }
 }
@@ -160,12 +160,12 @@ TEST(Bf16, Softmax) {
       SCOPED_TRACE(testing::Message() << shape.to_string() << logarithm);
       expect_bf16_outputs([&](DType dtype) {
         const Tensor y(shape, dtype);
-        cpu_kernels().softmax_forward(y, coarse_tensor(shape, 1, dtype, -4.0, 4.0), logarithm);
+        tested_kernels().softmax_forward(y, coarse_tensor(shape, 1, dtype, -4.0, 4.0), logarithm);
         return std::vector<Tensor>{y};
       });
       expect_bf16_target(shape, [&](DType dtype, GradTarget dx) {
         const double low = logarithm ? -9.0 : 0.0, high = logarithm ? -7.0 : 0.01;
-        cpu_kernels().softmax_backward(dx, coarse_tensor(shape, 2, dtype, low, high),
+        tested_kernels().softmax_backward(dx, coarse_tensor(shape, 2, dtype, low, high),
                                        coarse_tensor(shape, 3, dtype), logarithm);
       });
     }
@@ -177,19 +177,19 @@ TEST(Bf16, Movement) {
     const Shape x{3, 5, 7, 18};
     const Shape y{x[axes[0]], x[axes[1]], x[axes[2]], x[axes[3]]};
     expect_bf16_target(y, [&](DType dtype, GradTarget target) {
-      cpu_kernels().permute(target, coarse_tensor(x, 1, dtype), axes);
+      tested_kernels().permute(target, coarse_tensor(x, 1, dtype), axes);
     });
   }
   expect_bf16_target({4, 5, 6}, [&](DType dtype, GradTarget y) {
-    if (!y.accumulate) cpu_kernels().fill(*y.tensor, 0.0);
-    cpu_kernels().copy_range(y, 1, coarse_tensor({4, 7, 6}, 1, dtype), 2, 3, 1);
+    if (!y.accumulate) tested_kernels().fill(*y.tensor, 0.0);
+    tested_kernels().copy_range(y, 1, coarse_tensor({4, 7, 6}, 1, dtype), 2, 3, 1);
   });
   const Tensor indices = random_indices({300}, 1, 11);
   expect_bf16_outputs([&](DType dtype) {
     const Tensor y({300, 33}, dtype), sum({6, 50, 33}, dtype);
     const Tensor table = coarse_tensor({11, 33}, 1, dtype);
-    cpu_kernels().gather_rows(y, table, indices);
-    cpu_kernels().embedding_forward(sum, indices.reshape({6, 50}), table,
+    tested_kernels().gather_rows(y, table, indices);
+    tested_kernels().embedding_forward(sum, indices.reshape({6, 50}), table,
                                     coarse_tensor({60, 33}, 2, dtype));
     return std::vector<Tensor>{y, sum};
   });
@@ -197,7 +197,7 @@ TEST(Bf16, Movement) {
   expect_bf16_target(
       {11, 33},
       [&](DType dtype, GradTarget dtable) {
-        cpu_kernels().scatter_add_rows(dtable, indices, coarse_tensor({300, 33}, 3, dtype));
+        tested_kernels().scatter_add_rows(dtable, indices, coarse_tensor({300, 33}, 3, dtype));
       },
       0.1);
 }
@@ -216,7 +216,7 @@ TEST(Bf16, LayerNorm) {
       expect_bf16_outputs([&](DType dtype) {
         const Tensor y(shape, dtype);
         const Tensor mean(rows, accumulator_of(dtype)), rstd(rows, accumulator_of(dtype));
-        cpu_kernels().layer_norm_forward(y, mean, rstd, x(dtype), gain(dtype), bias(dtype), 1e-5);
+        tested_kernels().layer_norm_forward(y, mean, rstd, x(dtype), gain(dtype), bias(dtype), 1e-5);
         return std::vector<Tensor>{y, mean, rstd};
       });
       // The normalised sum is that of the sum as it is stored: rounded. The statistics show it.
@@ -224,17 +224,17 @@ TEST(Bf16, LayerNorm) {
         const DType dtype = DType::bf16;
         const Tensor sum(shape, dtype), y(shape, dtype), mean(rows, DType::f32),
             rstd = Tensor(rows, DType::f32);
-        cpu_kernels().add_dropout_layer_norm_forward(sum, y, mean, rstd,
+        tested_kernels().add_dropout_layer_norm_forward(sum, y, mean, rstd,
                                                      coarse_tensor(shape, 5, dtype), x(dtype),
                                                      gain(dtype), bias(dtype), 1e-5, mask);
         return std::vector<Tensor>{sum, y, mean, rstd};
       }();
       const Tensor exact_sum(shape, DType::f64);
-      cpu_kernels().dropout({&exact_sum, false}, x(DType::f64), mask);
-      cpu_kernels().copy({&exact_sum, true}, coarse_tensor(shape, 5, DType::f64));
+      tested_kernels().dropout({&exact_sum, false}, x(DType::f64), mask);
+      tested_kernels().copy({&exact_sum, true}, coarse_tensor(shape, 5, DType::f64));
       expect_each_near(all[0], values_of(exact_sum), one_rounding);
       const Tensor y(shape, DType::f64), mean(rows, DType::f64), rstd(rows, DType::f64);
-      cpu_kernels().layer_norm_forward(y, mean, rstd,
+      tested_kernels().layer_norm_forward(y, mean, rstd,
                                        tensor_of(shape, values_of(all[0]), DType::f64),
                                        gain(DType::f64), bias(DType::f64), 1e-5);
       expect_each_near(all[1], values_of(y), one_rounding);
@@ -245,7 +245,7 @@ TEST(Bf16, LayerNorm) {
         const Tensor some_mean = tensor_of(rows, coarse(rows[0], 6), accumulator_of(dtype));
         const Tensor some_rstd =
             tensor_of(rows, coarse(rows[0], 7, 0.5, 1.0), accumulator_of(dtype));
-        cpu_kernels().layer_norm_backward(dx, dgain, dbias, x(dtype), some_mean, some_rstd,
+        tested_kernels().layer_norm_backward(dx, dgain, dbias, x(dtype), some_mean, some_rstd,
                                           gain(dtype), coarse_tensor(shape, 8, dtype));
       };
       expect_bf16_target(shape, [&](DType dtype, GradTarget t) { backward(dtype, t, {}, {}); });
@@ -268,8 +268,8 @@ TEST(Bf16, CrossEntropy) {
       expect_bf16_outputs([&](DType dtype) {
         const Tensor loss({}, accumulator_of(dtype)), without({}, accumulator_of(dtype));
         const Tensor logits = coarse_tensor({rows, V}, 2, dtype, -3.0, 3.0), d({rows, V}, dtype);
-        cpu_kernels().cross_entropy(loss, d, logits, targets, options);
-        cpu_kernels().cross_entropy(without, Tensor(), logits, targets, options);
+        tested_kernels().cross_entropy(loss, d, logits, targets, options);
+        tested_kernels().cross_entropy(without, Tensor(), logits, targets, options);
         return std::vector<Tensor>{loss, d, without};
       });
     }
@@ -280,7 +280,7 @@ TEST(Bf16, ASureClassHasAnAccurateGradient) {
   // softmax - 1 is -6.1e-4 here, and 1 is rounded to steps of 2^-8 in bf16.
   const Tensor logits = tensor_of({1, 2}, {7.4, 0.0}, DType::bf16), d({1, 2}, DType::bf16);
   const Tensor loss({}, DType::f32), targets = Tensor::from<int32_t>({1}, {0});
-  cpu_kernels().cross_entropy(loss, d, logits, targets, {});
+  tested_kernels().cross_entropy(loss, d, logits, targets, {});
   const double x = values_of(logits)[0];
   EXPECT_NEAR(values_of(d)[0] / (-1.0 / (1.0 + std::exp(x))), 1.0, one_rounding);
 }
@@ -297,11 +297,11 @@ TEST(Bf16, OptimizersWriteTheRoundedCopyInTheSamePass) {
       const Tensor m = state(3), v = state(4), m2 = state(3), v2 = state(4);
       if (adam) {
         const AdamOptions options{.lr = 0.01, .weight_decay = 0.1, .step = 3};
-        cpu_kernels().adam(with, copy, m, v, g, scale, options);
-        cpu_kernels().adam(without, Tensor(), m2, v2, g, scale, options);
+        tested_kernels().adam(with, copy, m, v, g, scale, options);
+        tested_kernels().adam(without, Tensor(), m2, v2, g, scale, options);
       } else {
-        cpu_kernels().sgd(with, copy, m, g, scale, {.lr = 0.01, .momentum = 0.9, .step = 3});
-        cpu_kernels().sgd(without, Tensor(), m2, g, scale,
+        tested_kernels().sgd(with, copy, m, g, scale, {.lr = 0.01, .momentum = 0.9, .step = 3});
+        tested_kernels().sgd(without, Tensor(), m2, g, scale,
                           {.lr = 0.01, .momentum = 0.9, .step = 3});
       }
       EXPECT_EQ(values_of(with), values_of(without));
@@ -314,9 +314,9 @@ TEST(Bf16, OptimizersWriteTheRoundedCopyInTheSamePass) {
 
 TEST(Bf16, MastersAndGradientsAreNeverBf16) {
   const Tensor slab({4}, DType::bf16), scale({2}, DType::f32);
-  EXPECT_THROW(cpu_kernels().gradient_norm(scale, slab, 1.0), Error);
-  EXPECT_THROW(cpu_kernels().adam(slab, Tensor(), slab, slab, slab, scale, {}), Error);
-  EXPECT_THROW(cpu_kernels().sgd(slab, Tensor(), slab, slab, scale, {}), Error);
+  EXPECT_THROW(tested_kernels().gradient_norm(scale, slab, 1.0), Error);
+  EXPECT_THROW(tested_kernels().adam(slab, Tensor(), slab, slab, slab, scale, {}), Error);
+  EXPECT_THROW(tested_kernels().sgd(slab, Tensor(), slab, slab, scale, {}), Error);
 }
 
 }  // namespace

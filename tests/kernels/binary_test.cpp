@@ -76,17 +76,17 @@ TEST_P(Binary, AgreesInEveryBroadcast) {
       }
       const Tensor ta = tensor_of(shape.a, a, dtype), tb = tensor_of(shape.b, b, dtype);
       const Tensor tdy = tensor_of(shape.y, dy, dtype), ty(shape.y, dtype);
-      cpu_kernels().binary_forward(reference.op, ty, ta, tb);
+      tested_kernels().binary_forward(reference.op, ty, ta, tb);
       expect_each_near(ty, y, tolerance_for(dtype, 3e-7));
       const auto terms_a = static_cast<double>(y.size() / a.size());
       const double tolerance_a = tolerance_for(dtype, 6e-7) * std::sqrt(terms_a);
       expect_target(shape.a, dtype, da, tolerance_a, [&](GradTarget target) {
-        cpu_kernels().binary_backward(reference.op, target, {}, ta, tb, tdy);
+        tested_kernels().binary_backward(reference.op, target, {}, ta, tb, tdy);
       });
       const auto terms_b = static_cast<double>(y.size() / b.size());
       const double tolerance_b = tolerance_for(dtype, 6e-7) * std::sqrt(terms_b);
       expect_target(shape.b, dtype, db, tolerance_b, [&](GradTarget target) {
-        cpu_kernels().binary_backward(reference.op, {}, target, ta, tb, tdy);
+        tested_kernels().binary_backward(reference.op, {}, target, ta, tb, tdy);
       });
     }
   }
@@ -100,7 +100,7 @@ TEST_P(Binary, BothGradientsMayGoToOneTensor) {
     expected[i] = dy[i] * (reference.slope_a(a[i], a[i]) + reference.slope_b(a[i], a[i]));
   }
   const Tensor x = tensor_of({50}, a, DType::f64), dx({50}, DType::f64);
-  cpu_kernels().binary_backward(reference.op, {&dx, false}, {&dx, true}, x, x,
+  tested_kernels().binary_backward(reference.op, {&dx, false}, {&dx, true}, x, x,
                                 tensor_of({50}, dy, DType::f64));
   expect_each_near(dx, expected, 1e-13);
 }
@@ -113,9 +113,9 @@ TEST_P(Binary, SameWithAnyThreads) {
   expect_same_with_any_threads([&] {
     const Tensor y({1000, 130}, DType::f32), da({1000, 130}, DType::f32), db({130}, DType::f32);
     const Tensor dc(Shape{}, DType::f32);
-    cpu_kernels().binary_forward(reference.op, y, a, b);
-    cpu_kernels().binary_backward(reference.op, {&da, false}, {&db, false}, a, b, y);
-    cpu_kernels().binary_backward(reference.op, {}, {&dc, false}, a, c, y);
+    tested_kernels().binary_forward(reference.op, y, a, b);
+    tested_kernels().binary_backward(reference.op, {&da, false}, {&db, false}, a, b, y);
+    tested_kernels().binary_backward(reference.op, {}, {&dc, false}, a, c, y);
     return std::vector<Tensor>{y, da, db, dc};
   });
 }

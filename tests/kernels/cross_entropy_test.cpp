@@ -59,12 +59,12 @@ TEST(CrossEntropyKernel, LossAndGradientAgree) {
           const Reference expected = reference(x, targets, options);
           const Tensor logits = tensor_of({rows, V}, x, dtype), dlogits({rows, V}, dtype);
           const Tensor indices = Tensor::from<int32_t>({rows}, targets), loss(Shape{}, dtype);
-          cpu_kernels().cross_entropy(loss, dlogits, logits, indices, options);
+          tested_kernels().cross_entropy(loss, dlogits, logits, indices, options);
           EXPECT_NEAR(loss.item(), expected.loss, tolerance_for(dtype, 5e-7) * 10);
           expect_each_near(dlogits, expected.gradient, tolerance_for(dtype, 2e-7));
-          cpu_kernels().cross_entropy(loss, Tensor(), logits, indices, options);
+          tested_kernels().cross_entropy(loss, Tensor(), logits, indices, options);
           EXPECT_NEAR(loss.item(), expected.loss, tolerance_for(dtype, 5e-7) * 10);
-          cpu_kernels().cross_entropy(loss, logits, logits, indices, options);
+          tested_kernels().cross_entropy(loss, logits, logits, indices, options);
           SCOPED_TRACE("in place");
           EXPECT_NEAR(loss.item(), expected.loss, tolerance_for(dtype, 5e-7) * 10);
           expect_each_near(logits, expected.gradient, tolerance_for(dtype, 2e-7));
@@ -77,7 +77,7 @@ TEST(CrossEntropyKernel, LossAndGradientAgree) {
 TEST(CrossEntropyKernel, LargeLogitsDoNotOverflow) {
   const Tensor logits = tensor_of({2, 3}, {1000.0, 0.0, 0.0, -1000.0, 0.0, -1000.0}, DType::f32);
   const Tensor dlogits({2, 3}, DType::f32), loss(Shape{}, DType::f32);
-  cpu_kernels().cross_entropy(loss, dlogits, logits, Tensor::from<int32_t>({2}, {0, 0}), {});
+  tested_kernels().cross_entropy(loss, dlogits, logits, Tensor::from<int32_t>({2}, {0, 0}), {});
   EXPECT_FLOAT_EQ(static_cast<float>(loss.item()), 1000.0f);
   expect_each_near(dlogits, {0.0, 0.0, 0.0, -1.0, 1.0, 0.0}, 1e-7);
 }
@@ -85,14 +85,14 @@ TEST(CrossEntropyKernel, LargeLogitsDoNotOverflow) {
 TEST(CrossEntropyKernel, NanLogitsGiveANanLoss) {
   const Tensor logits = tensor_of({1, 20}, std::vector<double>(20, std::nan("")), DType::f32);
   const Tensor loss(Shape{}, DType::f32);
-  cpu_kernels().cross_entropy(loss, Tensor(), logits, Tensor::from<int32_t>({1}, {4}), {});
+  tested_kernels().cross_entropy(loss, Tensor(), logits, Tensor::from<int32_t>({1}, {4}), {});
   EXPECT_TRUE(std::isnan(loss.item()));
 }
 
 TEST(CrossEntropyKernel, OnlyIgnoredTargetsGiveNothing) {
   const Tensor logits = tensor_of({2, 3}, numbers(6, 1), DType::f64), dlogits({2, 3}, DType::f64);
   const Tensor loss(Shape{}, DType::f64);
-  cpu_kernels().cross_entropy(loss, dlogits, logits, Tensor::from<int32_t>({2}, {-1, -1}), {});
+  tested_kernels().cross_entropy(loss, dlogits, logits, Tensor::from<int32_t>({2}, {-1, -1}), {});
   EXPECT_EQ(loss.item(), 0.0);
   EXPECT_EQ(values_of(dlogits), std::vector<double>(6, 0.0));
 }
@@ -103,7 +103,7 @@ TEST(CrossEntropyKernel, SameWithAnyThreads) {
   const Tensor targets = Tensor::from<int32_t>({rows}, some_targets(rows, V, -1));
   expect_same_with_any_threads([&] {
     const Tensor loss(Shape{}, DType::f32), dlogits({rows, V}, DType::f32);
-    cpu_kernels().cross_entropy(loss, dlogits, logits, targets, {0.1, -1, 1.0 / 2000});
+    tested_kernels().cross_entropy(loss, dlogits, logits, targets, {0.1, -1, 1.0 / 2000});
     return std::vector<Tensor>{loss, dlogits};
   });
 }

@@ -29,7 +29,7 @@ TEST(DropoutKernel, DropsWhatTheStreamSays) {
         const auto values = numbers(n, 1, 0.5, 1.0);
         const Tensor x = tensor_of({n}, values, dtype);
         expect_target({n}, dtype, dropped(values, mask), tolerance_for(dtype, 2e-7),
-                      [&](GradTarget y) { cpu_kernels().dropout(y, x, mask); });
+                      [&](GradTarget y) { tested_kernels().dropout(y, x, mask); });
       }
     }
   }
@@ -40,16 +40,16 @@ TEST(DropoutKernel, ProbabilityZeroCopies) {
   for (const DType dtype : floating_types) {
     const Tensor x = tensor_of({100}, values, dtype);
     expect_target({100}, dtype, values, 1e-7,
-                  [&](GradTarget y) { cpu_kernels().dropout(y, x, mask_of(0.0, 5)); });
+                  [&](GradTarget y) { tested_kernels().dropout(y, x, mask_of(0.0, 5)); });
   }
 }
 
 TEST(DropoutKernel, KeepsTheProbabilityAndTheMean) {
   const int64_t n = 200000;
   const Tensor x({n}, DType::f32), y({n}, DType::f32);
-  cpu_kernels().fill(x, 1.0);
+  tested_kernels().fill(x, 1.0);
   for (const double probability : {0.1, 0.5, 0.9}) {
-    cpu_kernels().dropout({&y, false}, x, mask_of(probability, 3));
+    tested_kernels().dropout({&y, false}, x, mask_of(probability, 3));
     double sum = 0.0;
     int64_t zeros = 0;
     for (const double v : values_of(y)) {
@@ -66,7 +66,7 @@ TEST(DropoutKernel, ADroppedNanIsGone) {
   const DropoutMask mask = mask_of(0.5, 0);
   const Tensor x = tensor_of({64}, std::vector<double>(64, std::nan("")), DType::f32);
   const Tensor y({64}, DType::f32);
-  cpu_kernels().dropout({&y, false}, x, mask);
+  tested_kernels().dropout({&y, false}, x, mask);
   const auto values = values_of(y);
   for (size_t i = 0; i < values.size(); ++i) {
     EXPECT_EQ(std::isnan(values[i]), mask.stream.bits(i) >= mask.threshold());
@@ -78,7 +78,7 @@ TEST(DropoutKernel, SameWithAnyThreads) {
   const Tensor x = tensor_of({n}, numbers(n, 4), DType::f32);
   expect_same_with_any_threads([&] {
     const Tensor y({n}, DType::f32);
-    cpu_kernels().dropout({&y, false}, x, mask_of(0.2, 3));
+    tested_kernels().dropout({&y, false}, x, mask_of(0.2, 3));
     return std::vector<Tensor>{y};
   });
 }

@@ -13,14 +13,13 @@
 #include "folio/kernels/threads.h"
 #include "folio/tensor/random.h"
 #include "folio/tensor/tensor.h"
+#include "support/device_bridge.h"
 #include "support/gradcheck.h"
 
 namespace folio {
 
 inline constexpr DType floating_types[] = {DType::f32, DType::f64};
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
-
-inline const Kernels& cpu_kernels() { return kernels_for(Device::cpu); }
 
 /// Numbers in [low, high) that f32 represents exactly.
 inline std::vector<double> numbers(int64_t count, uint64_t seed, double low = -1.0,

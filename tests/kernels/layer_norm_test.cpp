@@ -66,7 +66,7 @@ TEST(LayerNormKernels, ForwardAgrees) {
         const Case c(shape, with_bias);
         const Shape one = {shape.columns()}, rows = shape.without_last();
         const Tensor y(shape, dtype), mean(rows, dtype), rstd(rows, dtype);
-        cpu_kernels().layer_norm_forward(y, mean, rstd, tensor_of(shape, c.x, dtype),
+        tested_kernels().layer_norm_forward(y, mean, rstd, tensor_of(shape, c.x, dtype),
                                          tensor_of(one, c.gain, dtype),
                                          with_bias ? tensor_of(one, c.bias, dtype) : Tensor(), eps);
         expect_each_near(y, c.expected.y, tolerance_for(dtype, 2e-6));
@@ -84,7 +84,7 @@ TEST(LayerNormKernels, ALargeMeanDoesNotSpoilTheVariance) {
   const std::vector<double> ones(n, 1.0), zeros(n, 0.0);
   const Reference expected = reference(x, ones, zeros, zeros);
   const Tensor y({1, n}, DType::f32), mean({1}, DType::f32), rstd({1}, DType::f32);
-  cpu_kernels().layer_norm_forward(y, mean, rstd, tensor_of({1, n}, x, DType::f32),
+  tested_kernels().layer_norm_forward(y, mean, rstd, tensor_of({1, n}, x, DType::f32),
                                    tensor_of({n}, ones, DType::f32), Tensor(), eps);
   expect_each_near(rstd, expected.rstd, 1e-4);
 }
@@ -108,7 +108,7 @@ TEST(LayerNormKernels, AddDropoutForwardAgrees) {
         const Reference expected = reference(sum, c.gain, c.bias, c.dy);
         const Shape one = {shape.columns()}, rows = shape.without_last();
         const Tensor total(shape, dtype), y(shape, dtype), mean(rows, dtype), rstd(rows, dtype);
-        cpu_kernels().add_dropout_layer_norm_forward(
+        tested_kernels().add_dropout_layer_norm_forward(
             total, y, mean, rstd, tensor_of(shape, residual, dtype), tensor_of(shape, x, dtype),
             tensor_of(one, c.gain, dtype), tensor_of(one, c.bias, dtype), eps, mask);
         expect_each_near(total, sum, tolerance_for(dtype, 2e-7));
@@ -132,14 +132,14 @@ TEST(LayerNormKernels, BackwardAgrees) {
       const double tolerance = tolerance_for(dtype, 4e-6);
       const double sum_tolerance = tolerance * std::sqrt(static_cast<double>(shape.rows()));
       expect_target(shape, dtype, c.expected.dx, tolerance, [&](GradTarget dx) {
-        cpu_kernels().layer_norm_backward(dx, {}, {}, x, mean, rstd, gain, dy);
+        tested_kernels().layer_norm_backward(dx, {}, {}, x, mean, rstd, gain, dy);
       });
       expect_target(one, dtype, c.expected.dgain, sum_tolerance, [&](GradTarget dgain) {
-        cpu_kernels().layer_norm_backward({}, dgain, {}, x, mean, rstd, gain, dy);
+        tested_kernels().layer_norm_backward({}, dgain, {}, x, mean, rstd, gain, dy);
       });
       expect_target(one, dtype, c.expected.dbias, sum_tolerance, [&](GradTarget dbias) {
         const Tensor dx(shape, dtype), dgain(one, dtype);
-        cpu_kernels().layer_norm_backward({&dx, false}, {&dgain, false}, dbias, x, mean, rstd, gain,
+        tested_kernels().layer_norm_backward({&dx, false}, {&dgain, false}, dbias, x, mean, rstd, gain,
                                           dy);
         expect_each_near(dgain, c.expected.dgain, sum_tolerance);
       });
@@ -158,9 +158,9 @@ TEST(LayerNormKernels, SameWithAnyThreads) {
     const Tensor sum(shape, DType::f32), y(shape, DType::f32), dx(shape, DType::f32);
     const Tensor mean({1000}, DType::f32), rstd({1000}, DType::f32);
     const Tensor dgain({128}, DType::f32), dbias({128}, DType::f32);
-    cpu_kernels().add_dropout_layer_norm_forward(sum, y, mean, rstd, x, dy, gain, Tensor(), eps,
+    tested_kernels().add_dropout_layer_norm_forward(sum, y, mean, rstd, x, dy, gain, Tensor(), eps,
                                                  mask);
-    cpu_kernels().layer_norm_backward({&dx, false}, {&dgain, false}, {&dbias, false}, sum, mean,
+    tested_kernels().layer_norm_backward({&dx, false}, {&dgain, false}, {&dbias, false}, sum, mean,
                                       rstd, gain, dy);
     return std::vector<Tensor>{sum, y, mean, rstd, dx, dgain, dbias};
   });

@@ -60,7 +60,7 @@ void expect_layer(const Layer& layer, DType dtype, const UnaryOp* op, bool keep)
   const Tensor weight = tensor_of({layer.out, layer.in}, layer.weight, dtype);
   const Tensor bias =
       layer.bias.empty() ? Tensor() : tensor_of({layer.out}, layer.bias, dtype);
-  cpu_kernels().linear_forward(y, z, x, weight, bias, op);
+  tested_kernels().linear_forward(y, z, x, weight, bias, op);
   const double tolerance = tolerance_for(dtype, 2e-6);
   expect_each_near(y, op != nullptr ? layer.activated(*op) : layer.z, tolerance);
   if (keep && op != nullptr) expect_each_near(z, layer.z, tolerance);
@@ -118,7 +118,7 @@ TEST(LinearForward, IsTheSameBitsForAnyNumberOfThreads) {
   const UnaryOp op = UnaryOp::gelu;
   expect_same_with_any_threads([&] {
     const Tensor y({3, 100, 130}, DType::f32), z({3, 100, 130}, DType::f32);
-    cpu_kernels().linear_forward(y, z, x, weight, bias, &op);
+    tested_kernels().linear_forward(y, z, x, weight, bias, &op);
     return std::vector<Tensor>{y, z};
   });
 }

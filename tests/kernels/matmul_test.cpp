@@ -52,7 +52,7 @@ void expect_matmul(const Shape& c_shape, const Shape& a_shape, const Matrices& a
   for (const DType dtype : floating_types) {
     const Tensor ta = tensor_of(a_shape, a.values, dtype), tb = tensor_of(b_shape, b.values, dtype);
     expect_target(c_shape, dtype, expected.values, tolerance(dtype, sum ? a.count * k : k),
-                  [&](GradTarget c) { cpu_kernels().matmul(c, ta, transpose_a, tb, transpose_b); });
+                  [&](GradTarget c) { tested_kernels().matmul(c, ta, transpose_a, tb, transpose_b); });
   }
 }
 
@@ -130,8 +130,8 @@ TEST(Matmul, IsTheSameBitsForAnyNumberOfThreads) {
     const Tensor b = tensor_of({count, 130, 130}, numbers(count * 130 * 130, 2), DType::f32);
     expect_same_with_any_threads([&] {
       const Tensor c({count, 65, 130}, DType::f32), weight({130, 130}, DType::f32);
-      cpu_kernels().matmul({&c, false}, a, false, b, true);
-      cpu_kernels().matmul({&weight, false}, a, true, c, false);
+      tested_kernels().matmul({&c, false}, a, false, b, true);
+      tested_kernels().matmul({&weight, false}, a, true, c, false);
       return std::vector<Tensor>{c, weight};
     });
   }

@@ -6,10 +6,10 @@ namespace {
 TEST(MemoryKernels, FillWritesEveryType) {
   const Tensor f32({70000}, DType::f32), f64({17}, DType::f64), i32({3}, DType::i32);
   const Tensor bf16({2}, DType::bf16);
-  cpu_kernels().fill(f32, 0.5);
-  cpu_kernels().fill(f64, 0.1);
-  cpu_kernels().fill(i32, -7);
-  cpu_kernels().fill(bf16, 1.0);
+  tested_kernels().fill(f32, 0.5);
+  tested_kernels().fill(f64, 0.1);
+  tested_kernels().fill(i32, -7);
+  tested_kernels().fill(bf16, 1.0);
   EXPECT_EQ(values_of(f32), std::vector<double>(70000, 0.5));
   EXPECT_EQ(values_of(f64), std::vector<double>(17, 0.1));
   EXPECT_EQ(i32.to_vector<int32_t>(), std::vector<int32_t>(3, -7));
@@ -22,21 +22,21 @@ TEST(MemoryKernels, CopyOverwritesAndAccumulates) {
       const auto values = numbers(n, 1);
       const Tensor x = tensor_of({n}, values, dtype);
       expect_target({n}, dtype, values, tolerance_for(dtype, 1e-7),
-                    [&](GradTarget y) { cpu_kernels().copy(y, x); });
+                    [&](GradTarget y) { tested_kernels().copy(y, x); });
     }
   }
 }
 
 TEST(MemoryKernels, CopyMovesTokens) {
   const Tensor x = Tensor::from<int32_t>({2, 2}, {1, -2, 3, 4}), y({4}, DType::i32);
-  cpu_kernels().copy({&y, false}, x);
+  tested_kernels().copy({&y, false}, x);
   EXPECT_EQ(y.to_vector<int32_t>(), (std::vector<int32_t>{1, -2, 3, 4}));
 }
 
 TEST(MemoryKernels, AnEmptyTargetIsLeftOut) {
   const Tensor x = tensor_of({2}, {1.0, 2.0}, DType::f32);
-  cpu_kernels().copy({}, x);
-  cpu_kernels().scale({}, x, tensor_of({}, {2.0}, DType::f32));
+  tested_kernels().copy({}, x);
+  tested_kernels().scale({}, x, tensor_of({}, {2.0}, DType::f32));
 }
 
 TEST(MemoryKernels, ScaleMultipliesByATensorOfOneElement) {
@@ -47,7 +47,7 @@ TEST(MemoryKernels, ScaleMultipliesByATensorOfOneElement) {
       for (const double v : values) expected.push_back(-1.75 * v);
       const Tensor x = tensor_of({n}, values, dtype), factor = tensor_of({}, {-1.75}, dtype);
       expect_target({n}, dtype, expected, tolerance_for(dtype, 2e-7),
-                    [&](GradTarget y) { cpu_kernels().scale(y, x, factor); });
+                    [&](GradTarget y) { tested_kernels().scale(y, x, factor); });
     }
   }
 }

@@ -37,7 +37,7 @@ void expect_permutation(const Shape& shape, const std::array<int, 4>& axes) {
   for (const DType dtype : floating_types) {
     const Tensor tensor = tensor_of(shape, x, dtype);
     expect_target(permuted, dtype, expected, tolerance_for(dtype, 2e-7),
-                  [&](GradTarget y) { cpu_kernels().permute(y, tensor, axes); });
+                  [&](GradTarget y) { tested_kernels().permute(y, tensor, axes); });
   }
 }
 
@@ -56,7 +56,7 @@ TEST(Permute, MovesEveryAxisOfEveryRank) {
 TEST(Permute, OfTokens) {
   const Tensor x = Tensor::from<int32_t>({2, 3}, {1, 2, 3, 4, 5, 6});
   const Tensor y({3, 2}, DType::i32);
-  cpu_kernels().permute({&y, false}, x, {1, 0});
+  tested_kernels().permute({&y, false}, x, {1, 0});
   EXPECT_EQ(y.to_vector<int32_t>(), (std::vector<int32_t>{1, 4, 2, 5, 3, 6}));
 }
 
@@ -86,7 +86,7 @@ TEST(CopyRange, MovesThatRangeAndLeavesTheRest) {
       for (const DType dtype : floating_types) {
         for (const bool accumulate : {false, true}) {
           const Tensor to = tensor_of(y_shape, y, dtype);
-          cpu_kernels().copy_range({&to, accumulate}, y_start, tensor_of(x_shape, x, dtype),
+          tested_kernels().copy_range({&to, accumulate}, y_start, tensor_of(x_shape, x, dtype),
                                    x_start, length, axis);
           expect_each_near(
               to, ranged(y_shape, y, y_start, x_shape, x, x_start, length, axis, accumulate),
@@ -100,7 +100,7 @@ TEST(CopyRange, MovesThatRangeAndLeavesTheRest) {
 TEST(CopyRange, OfTokens) {
   const Tensor x = Tensor::from<int32_t>({2, 3}, {1, 2, 3, 4, 5, 6});
   const Tensor y = Tensor::from<int32_t>({2, 2}, {7, 7, 7, 7});
-  cpu_kernels().copy_range({&y, false}, 1, x, 2, 1, 1);
+  tested_kernels().copy_range({&y, false}, 1, x, 2, 1, 1);
   EXPECT_EQ(y.to_vector<int32_t>(), (std::vector<int32_t>{7, 3, 7, 6}));
 }
 
@@ -125,7 +125,7 @@ TEST(GatherRows, TakesThatRowOfTheTable) {
     }
     for (const DType dtype : floating_types) {
       const Tensor y({3, 17, columns}, dtype);
-      cpu_kernels().gather_rows(y, tensor_of({33, columns}, lookup.table, dtype),
+      tested_kernels().gather_rows(y, tensor_of({33, columns}, lookup.table, dtype),
                                 lookup.index_tensor());
       EXPECT_EQ(values_of(y), expected);
     }
@@ -146,7 +146,7 @@ TEST(ScatterAddRows, SumsEveryRowOfItsIndex) {
         const Tensor dy = tensor_of({3, 17, columns}, lookup.dy, dtype);
         expect_target({rows, columns}, dtype, expected, tolerance_for(dtype, 2e-5),
                       [&](GradTarget dtable) {
-                        cpu_kernels().scatter_add_rows(dtable, lookup.index_tensor(), dy);
+                        tested_kernels().scatter_add_rows(dtable, lookup.index_tensor(), dy);
                       });
       }
     }
@@ -158,7 +158,7 @@ TEST(ScatterAddRows, IsTheSameBitsForAnyNumberOfThreads) {
   const Tensor dy = tensor_of({3, 17, 1030}, lookup.dy, DType::f32);
   expect_same_with_any_threads([&] {
     const Tensor table({5, 1030}, DType::f32);
-    cpu_kernels().scatter_add_rows({&table, false}, lookup.index_tensor(), dy);
+    tested_kernels().scatter_add_rows({&table, false}, lookup.index_tensor(), dy);
     return std::vector<Tensor>{table};
   });
 }
@@ -176,7 +176,7 @@ TEST(EmbeddingForward, AddsThePositionsRow) {
     }
     for (const DType dtype : floating_types) {
       const Tensor y({3, 17, columns}, dtype);
-      cpu_kernels().embedding_forward(y, lookup.index_tensor(),
+      tested_kernels().embedding_forward(y, lookup.index_tensor(),
                                       tensor_of({33, columns}, lookup.table, dtype),
                                       tensor_of({20, columns}, positions, dtype));
       expect_each_near(y, expected, tolerance_for(dtype, 2e-7));

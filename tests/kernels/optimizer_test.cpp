@@ -12,7 +12,7 @@ TEST(GradientNormKernel, NormAndScale) {
       const double norm = std::sqrt(squares);
       const Tensor gradients = tensor_of({n}, g, dtype), result({2}, dtype);
       for (const double max_norm : {0.0, 0.5 * norm, 2.0 * norm}) {
-        cpu_kernels().gradient_norm(result, gradients, max_norm);
+        tested_kernels().gradient_norm(result, gradients, max_norm);
         const double scale = max_norm == 0.5 * norm ? 0.5 : 1.0;
         expect_each_near(result, {norm, scale}, tolerance_for(dtype, 1e-7));
       }
@@ -23,12 +23,12 @@ TEST(GradientNormKernel, NormAndScale) {
 TEST(GradientNormKernel, TinyAndHugeGradients) {
   const Tensor result({2}, DType::f32);
   for (const double size : {1e-25, 1e25}) {
-    cpu_kernels().gradient_norm(result, tensor_of({2}, {3 * size, 4 * size}, DType::f32), size);
+    tested_kernels().gradient_norm(result, tensor_of({2}, {3 * size, 4 * size}, DType::f32), size);
     EXPECT_NEAR(values_of(result)[0] / (5 * size), 1.0, 1e-6);
     EXPECT_NEAR(values_of(result)[1], 0.2, 1e-7);
   }
   const Tensor zeros = tensor_of({3}, {0.0, 0.0, 0.0}, DType::f32);
-  cpu_kernels().gradient_norm(result, zeros, 1.0);
+  tested_kernels().gradient_norm(result, zeros, 1.0);
   EXPECT_EQ(values_of(result), (std::vector<double>{0.0, 1.0}));
 }
 
@@ -38,12 +38,12 @@ TEST(GradientNormKernel, PiecesAddUpToTheSameBits) {
       const auto g = numbers(n, 1);
       const Tensor gradients = tensor_of({n}, g, dtype), result({2}, dtype);
       const Tensor sums({(n + norm_piece - 1) / norm_piece}, DType::f64);
-      cpu_kernels().sum_squares(sums, gradients);
+      kernels_for(Device::cpu).sum_squares(sums, gradients);
       double squares = 0.0, first = 0.0;
       for (const double sum : sums.to_vector<double>()) squares += sum;
       for (int64_t i = 0; i < std::min(n, norm_piece); ++i) first += g[i] * g[i];
       EXPECT_NEAR(sums.data<double>()[0] / first, 1.0, 1e-6);
-      cpu_kernels().gradient_norm(result, gradients, 0.7);
+      kernels_for(Device::cpu).gradient_norm(result, gradients, 0.7);
       const double norm = std::sqrt(squares);
       EXPECT_EQ(values_of(result), values_of(tensor_of({2}, {norm, clip_scale(norm, 0.7)}, dtype)));
     }
@@ -52,9 +52,9 @@ TEST(GradientNormKernel, PiecesAddUpToTheSameBits) {
 
 TEST(GradientNormKernel, WhatIsNotANumberShows) {
   const Tensor result({2}, DType::f32);
-  cpu_kernels().gradient_norm(result, tensor_of({2}, {1.0, std::nan("")}, DType::f32), 1.0);
+  tested_kernels().gradient_norm(result, tensor_of({2}, {1.0, std::nan("")}, DType::f32), 1.0);
   EXPECT_TRUE(std::isnan(values_of(result)[0]));
-  cpu_kernels().gradient_norm(result, tensor_of({2}, {1.0, infinity}, DType::f32), 1.0);
+  tested_kernels().gradient_norm(result, tensor_of({2}, {1.0, infinity}, DType::f32), 1.0);
   EXPECT_EQ(values_of(result)[0], infinity);
   EXPECT_EQ(values_of(result)[1], 0.0);
 }
@@ -89,7 +89,7 @@ TEST(AdamKernel, FollowsTheReferenceForSeveralSteps) {
           for (size_t i = 0; i < g.size(); ++i) {
             reference_adam(value[i], m[i], v[i], 0.25 * g[i], options);
           }
-          cpu_kernels().adam(values, Tensor(), first, second, tensor_of({n}, g, dtype), scale,
+          tested_kernels().adam(values, Tensor(), first, second, tensor_of({n}, g, dtype), scale,
                              options);
         }
         expect_each_near(first, m, tolerance_for(dtype, 1e-6));
@@ -119,7 +119,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
             velocity[i] = step == 1 ? slope : momentum * velocity[i] + slope;
             value[i] -= options.lr * velocity[i];
           }
-          cpu_kernels().sgd(values, Tensor(), speed, tensor_of({n}, g, dtype), scale, options);
+          tested_kernels().sgd(values, Tensor(), speed, tensor_of({n}, g, dtype), scale, options);
         }
         expect_each_near(speed, velocity, tolerance_for(dtype, 1e-6));
         expect_each_near(values, value, tolerance_for(dtype, 1e-6));
@@ -130,7 +130,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
 
 TEST(SgdKernel, NeedsNoVelocityWithoutMomentum) {
   const Tensor values = tensor_of({3}, {1.0, 2.0, 3.0}, DType::f32);
-  cpu_kernels().sgd(values, Tensor(), Tensor(), tensor_of({3}, {1.0, 1.0, -1.0}, DType::f32),
+  tested_kernels().sgd(values, Tensor(), Tensor(), tensor_of({3}, {1.0, 1.0, -1.0}, DType::f32),
                     tensor_of({2}, {1.0, 1.0}, DType::f32), {0.5, 0.0, 0.0, 3});
   expect_each_near(values, {0.5, 1.5, 3.5}, 0.0);
 }
@@ -141,11 +141,11 @@ TEST(OptimizerKernels, SameWithAnyThreads) {
   expect_same_with_any_threads([&] {
     const Tensor scale({2}, DType::f32), value({n}, DType::f32), m({n}, DType::f32);
     const Tensor v({n}, DType::f32), other({n}, DType::f32);
-    for (const Tensor& tensor : {value, m, v, other}) cpu_kernels().fill(tensor, 0.25);
-    cpu_kernels().gradient_norm(scale, g, 1.0);
-    cpu_kernels().adam(value, Tensor(), m, v, g, scale,
+    for (const Tensor& tensor : {value, m, v, other}) tested_kernels().fill(tensor, 0.25);
+    tested_kernels().gradient_norm(scale, g, 1.0);
+    tested_kernels().adam(value, Tensor(), m, v, g, scale,
                        {.lr = 1e-3, .weight_decay = 0.1, .step = 2});
-    cpu_kernels().sgd(value, Tensor(), other, g, scale, {.lr = 1e-3, .momentum = 0.9, .step = 2});
+    tested_kernels().sgd(value, Tensor(), other, g, scale, {.lr = 1e-3, .momentum = 0.9, .step = 2});
     return std::vector<Tensor>{scale, value, m, v, other};
   });
 }

@@ -32,7 +32,7 @@ TEST(SoftmaxKernels, ForwardAgrees) {
         SCOPED_TRACE(testing::Message() << shape.to_string() << logarithm);
         const auto x = numbers(shape.numel(), 1, -20.0, 20.0);
         const Tensor y(shape, dtype);
-        cpu_kernels().softmax_forward(y, tensor_of(shape, x, dtype), logarithm);
+        tested_kernels().softmax_forward(y, tensor_of(shape, x, dtype), logarithm);
         expect_each_near(y, softmax(x, static_cast<size_t>(shape.columns()), logarithm),
                          tolerance_for(dtype, 4e-7));
       }
@@ -44,10 +44,10 @@ TEST(SoftmaxKernels, ExtremesDoNotOverflow) {
   for (const DType dtype : floating_types) {
     const Tensor x = tensor_of({2, 3}, {1000.0, 999.0, -1000.0, -infinity, 5.0, 5.0}, dtype);
     const Tensor y({2, 3}, dtype);
-    cpu_kernels().softmax_forward(y, x, false);
+    tested_kernels().softmax_forward(y, x, false);
     const double e = std::exp(-1.0);
     expect_each_near(y, {1.0 / (1.0 + e), e / (1.0 + e), 0.0, 0.0, 0.5, 0.5}, 1e-7);
-    cpu_kernels().softmax_forward(y, x, true);
+    tested_kernels().softmax_forward(y, x, true);
     const double log_sum = std::log1p(e);
     expect_each_near(y, {-log_sum, -1 - log_sum, -2000.0 - log_sum, -infinity, -std::log(2.0),
                          -std::log(2.0)},
@@ -59,7 +59,7 @@ TEST(SoftmaxKernels, NanSpreadsOverItsRowOnly) {
   const Tensor x = tensor_of({2, 17}, numbers(34, 2), DType::f32), y({2, 17}, DType::f32);
   x.data<float>()[3] = std::nanf("");
   for (const bool logarithm : {false, true}) {
-    cpu_kernels().softmax_forward(y, x, logarithm);
+    tested_kernels().softmax_forward(y, x, logarithm);
     const auto values = values_of(y);
     for (size_t i = 0; i < 34; ++i) EXPECT_EQ(std::isnan(values[i]), i < 17);
   }
@@ -84,7 +84,7 @@ TEST(SoftmaxKernels, BackwardAgrees) {
           }
         }
         expect_target(shape, dtype, dx, tolerance_for(dtype, 2e-6), [&](GradTarget target) {
-          cpu_kernels().softmax_backward(target, y, dy, logarithm);
+          tested_kernels().softmax_backward(target, y, dy, logarithm);
         });
       }
     }
@@ -96,8 +96,8 @@ TEST(SoftmaxKernels, SameWithAnyThreads) {
   const Tensor x = tensor_of(shape, numbers(shape.numel(), 3), DType::f32);
   expect_same_with_any_threads([&] {
     const Tensor y(shape, DType::f32), dx(shape, DType::f32);
-    cpu_kernels().softmax_forward(y, x, false);
-    cpu_kernels().softmax_backward({&dx, false}, y, x, false);
+    tested_kernels().softmax_forward(y, x, false);
+    tested_kernels().softmax_backward({&dx, false}, y, x, false);
     return std::vector<Tensor>{y, dx};
   });
 }

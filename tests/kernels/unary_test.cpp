@@ -63,7 +63,7 @@ TEST_P(Unary, ForwardAgrees) {
       SCOPED_TRACE(testing::Message() << name_of(dtype) << " of " << n);
       const auto x = numbers(n, 1, reference.positive ? 1e-3 : -6.0, 6.0);
       const Tensor y({n}, dtype);
-      cpu_kernels().unary_forward(reference.op, y, tensor_of({n}, x, dtype));
+      tested_kernels().unary_forward(reference.op, y, tensor_of({n}, x, dtype));
       expect_each_near(y, mapped(x, reference.value), tolerance_for(dtype, 4e-7));
     }
   }
@@ -86,9 +86,9 @@ TEST_P(Unary, BackwardAgrees) {
       const Tensor slope = tensor_of({n}, dy, dtype);
       const double tolerance = tolerance_for(dtype, 1e-6);
       expect_target({n}, dtype, expected, tolerance, [&](GradTarget dx) {
-        cpu_kernels().unary_backward(reference.op, dx, kept_x, kept_y, slope);
+        tested_kernels().unary_backward(reference.op, dx, kept_x, kept_y, slope);
       });
-      cpu_kernels().unary_backward(reference.op, {&slope, false}, kept_x, kept_y, slope);
+      tested_kernels().unary_backward(reference.op, {&slope, false}, kept_x, kept_y, slope);
       SCOPED_TRACE("in place");
       expect_each_near(slope, expected, tolerance);
     }
@@ -112,7 +112,7 @@ TEST_P(Unary, ForwardPassesExtremesAsTheStandardLibraryDoes) {
     const auto n = static_cast<int64_t>(x.size());
     const Tensor input = tensor_of({n}, x, dtype), y({n}, dtype);
     x = values_of(input);
-    cpu_kernels().unary_forward(reference.op, y, input);
+    tested_kernels().unary_forward(reference.op, y, input);
     std::vector<double> expected = mapped(x, reference.value);
     if (reference.op == UnaryOp::relu) expected[2] = std::nan("");
     SCOPED_TRACE(name_of(dtype));
@@ -126,9 +126,9 @@ TEST_P(Unary, LargeInputsHaveFiniteSlopes) {
     const std::vector<double> x = reference.positive ? std::vector<double>{1e-3, 100.0}
                                                      : std::vector<double>{-100.0, 80.0};
     const Tensor input = tensor_of({2}, x, dtype), y({2}, dtype), dx({2}, dtype);
-    cpu_kernels().unary_forward(reference.op, y, input);
+    tested_kernels().unary_forward(reference.op, y, input);
     const Tensor dy = tensor_of({2}, {1.0, 1.0}, dtype);
-    cpu_kernels().unary_backward(reference.op, {&dx, false}, input, y, dy);
+    tested_kernels().unary_backward(reference.op, {&dx, false}, input, y, dy);
     expect_each_near(dx, mapped(values_of(input), reference.slope), tolerance_for(dtype, 1e-5));
   }
 }
@@ -139,8 +139,8 @@ TEST_P(Unary, SameWithAnyThreads) {
   const Tensor x = tensor_of({n}, numbers(n, 4, 0.01, 5.0), DType::f32);
   expect_same_with_any_threads([&] {
     const Tensor y({n}, DType::f32), dx({n}, DType::f32);
-    cpu_kernels().unary_forward(reference.op, y, x);
-    cpu_kernels().unary_backward(reference.op, {&dx, false}, x, y, x);
+    tested_kernels().unary_forward(reference.op, y, x);
+    tested_kernels().unary_backward(reference.op, {&dx, false}, x, y, x);
     return std::vector<Tensor>{y, dx};
   });
 }
@@ -150,7 +150,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Unary, testing::ValuesIn(references()),
 
 TEST(UnaryKernels, ReluHasSlopeZeroAtZero) {
   const Tensor x = tensor_of({2}, {0.0, -0.0}, DType::f32), dx({2}, DType::f32);
-  cpu_kernels().unary_backward(UnaryOp::relu, {&dx, false}, x, Tensor(),
+  tested_kernels().unary_backward(UnaryOp::relu, {&dx, false}, x, Tensor(),
                                tensor_of({2}, {1.0, 1.0}, DType::f32));
   EXPECT_EQ(values_of(dx), (std::vector<double>{0.0, 0.0}));
 }
@@ -159,7 +159,7 @@ TEST(UnaryKernels, ExpIsAccurateOverItsWholeRange) {
   const int64_t n = 20001;
   const Tensor y({n}, DType::f32);
   const auto x = numbers(n, 5, -87.0, 88.5);
-  cpu_kernels().unary_forward(UnaryOp::exp, y, tensor_of({n}, x, DType::f32));
+  tested_kernels().unary_forward(UnaryOp::exp, y, tensor_of({n}, x, DType::f32));
   const auto values = values_of(y);
   for (size_t i = 0; i < values.size(); ++i) {
     ASSERT_NEAR(values[i] / std::exp(x[i]), 1.0, 1.5e-7) << "exp(" << x[i] << ")";

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""A GPT's training step in PyTorch on a GPU, as fast as PyTorch does it.
+
+    python gpt_torch_gpu.py --layers 6 --heads 6 --width 384 --context 256 --batch 64 --dropout 0.2
+    python gpt_torch_gpu.py ... --compile
+
+bf16 autocast, scaled_dot_product_attention with cuDNN's kernel where this PyTorch has it, fused AdamW,
+clipping at 1.0, tied embeddings, random tokens (what a step takes does not depend on them). Prints one
+JSON object: the median time of a step, over the last half of them, without waiting between steps.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Block(nn.Module):
+    def __init__(self, o):
+        super().__init__()
+        self.o = o
+        self.attention_norm = nn.LayerNorm(o.width, bias=o.bias)
+        self.feed_forward_norm = nn.LayerNorm(o.width, bias=o.bias)
+        self.qkv = nn.Linear(o.width, 3 * o.width, bias=o.bias)
+        self.projection = nn.Linear(o.width, o.width, bias=o.bias)
+        self.up = nn.Linear(o.width, 4 * o.width, bias=o.bias)
+        self.down = nn.Linear(4 * o.width, o.width, bias=o.bias)
+        self.dropout = nn.Dropout(o.dropout)
+
+    def forward(self, x):  # (B, T, C) -> (B, T, C)
+        B, T, C = x.shape
+        qkv = self.qkv(self.attention_norm(x)).view(B, T, 3, self.o.heads, C // self.o.heads)
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (B, H, T, d) each
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True,
+                                               dropout_p=self.o.dropout if self.training else 0.0)
+        x = x + self.dropout(self.projection(mixed.transpose(1, 2).reshape(B, T, C)))
+        return x + self.dropout(self.down(F.gelu(self.up(self.feed_forward_norm(x)))))
+
+
+class GPT(nn.Module):
+    def __init__(self, o):
+        super().__init__()
+        self.token = nn.Embedding(o.vocabulary, o.width)  # also the output layer's weight
+        self.position = nn.Embedding(o.context, o.width)
+        self.dropout = nn.Dropout(o.dropout)
+        self.blocks = nn.ModuleList(Block(o) for _ in range(o.layers))
+        self.final_norm = nn.LayerNorm(o.width, bias=o.bias)
+        for parameter in self.parameters():
+            if parameter.dim() >= 2:
+                nn.init.normal_(parameter, std=0.02)
+
+    def forward(self, inputs, targets):  # (B, T) each -> the loss
+        x = self.dropout(self.token(inputs) + self.position.weight[: inputs.shape[1]])
+        for block in self.blocks:
+            x = block(x)
+        logits = F.linear(self.final_norm(x), self.token.weight)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def cudnn_attention():
+    try:
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+        return sdpa_kernel([SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION], set_priority=True)
+    except (ImportError, TypeError):  # an older PyTorch chooses by itself
+        return contextlib.nullcontext()
+
+
+def main():
+    options = argparse.ArgumentParser(description="A GPT's training step in PyTorch on a GPU")
+    for name, default in dict(layers=12, heads=12, width=768, context=1024, batch=32, vocabulary=50257,
+                              steps=40).items():
+        options.add_argument(f"--{name}", type=int, default=default)
+    options.add_argument("--dropout", type=float, default=0.0)
+    options.add_argument("--bias", action="store_true")
+    options.add_argument("--compile", action="store_true", help="torch.compile instead of eager")
+    o = options.parse_args()
+
+    torch.manual_seed(1337)
+    torch.set_float32_matmul_precision("high")
+    model = GPT(o).cuda()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), fused=True)
+    forward = torch.compile(model) if o.compile else model
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(o.steps + 1)]
+    with cudnn_attention():
+        for step in range(o.steps):
+            events[step].record()
+            tokens = torch.randint(o.vocabulary, (o.batch, o.context + 1), device="cuda")
+            with torch.autocast("cuda", dtype=torch.bfloat16):
+                loss = forward(tokens[:, :-1], tokens[:, 1:])
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        events[o.steps].record()
+    torch.cuda.synchronize()
+    step_ms = [events[i].elapsed_time(events[i + 1]) for i in range(o.steps)]
+    median = statistics.median(step_ms[o.steps // 2:])
+    print(json.dumps(dict(peer="pytorch", version=torch.__version__, compiled=o.compile,
+                          gpu=torch.cuda.get_device_name(), step_ms_median=round(median, 4),
+                          tokens_per_second=round(1000 * o.batch * o.context / median),
+                          peak_memory_mb=round(torch.cuda.max_memory_allocated() / 2**20))))
+
+
+if __name__ == "__main__":
+    main()

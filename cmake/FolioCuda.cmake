@@ -1,0 +1,53 @@
+# What FOLIO_CUDA means: ON, OFF, AUTO (on where a CUDA toolkit, cuDNN and a GPU's driver are), or
+# HOST (the sources for the GPU as plain C++, over the test doubles of tests/support/cuda_host).
+# Sets FOLIO_HAVE_CUDA, and FOLIO_CUDA_LIBRARIES to link to.
+set(FOLIO_CUDA AUTO CACHE STRING "Compute on NVIDIA GPUs: AUTO, ON, OFF, or HOST (test doubles)")
+set_property(CACHE FOLIO_CUDA PROPERTY STRINGS AUTO ON OFF HOST)
+set(FOLIO_HAVE_CUDA OFF)
+set(FOLIO_CUDA_LIBRARIES "")
+
+# A machine that only builds has no driver; compiling for five kinds of GPU would cost it time in
+# every build and give it nothing.
+set(folio_cuda_wanted ${FOLIO_CUDA})
+if(FOLIO_CUDA STREQUAL AUTO)
+  set(folio_cuda_wanted OFF)
+  if(EXISTS /dev/nvidia0 OR EXISTS /dev/dxg)
+    set(folio_cuda_wanted MAYBE)
+  endif()
+endif()
+
+if(folio_cuda_wanted STREQUAL HOST)
+  set(FOLIO_HAVE_CUDA ON)
+  add_subdirectory(tests/support/cuda_host)
+  set(FOLIO_CUDA_LIBRARIES $<BUILD_INTERFACE:folio_cuda_host>)
+elseif(folio_cuda_wanted)
+  include(CheckLanguage)
+  check_language(CUDA)
+  find_package(CUDAToolkit 12 QUIET)
+  find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR})
+  if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND CUDNN_INCLUDE_DIR AND CUDNN_LIBRARY)
+    # The last one also as PTX, which later GPUs compile for themselves.
+    if(NOT CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90)
+    endif()
+    if(FOLIO_CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+      set(CMAKE_CUDA_COMPILER_LAUNCHER ${FOLIO_CCACHE})
+    endif()
+    enable_language(CUDA)
+    set(CMAKE_CUDA_STANDARD 20)
+    set(CMAKE_CUDA_EXTENSIONS OFF)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc has it
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    endif()
+    set(FOLIO_HAVE_CUDA ON)
+    set(FOLIO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY})
+    message(STATUS "CUDA ${CUDAToolkit_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")
+  elseif(FOLIO_CUDA STREQUAL ON)
+    message(FATAL_ERROR "FOLIO_CUDA is ON, but something is missing: nvcc (${CMAKE_CUDA_COMPILER}), "
+                        "the CUDA toolkit 12 or later (${CUDAToolkit_VERSION}), cuDNN 9 "
+                        "(${CUDNN_INCLUDE_DIR}, ${CUDNN_LIBRARY})")
+  else()
+    message(STATUS "There is a GPU, but not all of nvcc, CUDA toolkit and cuDNN: built for the CPU")
+  endif()
+endif()

@@ -1,0 +1,173 @@
+// cuBLASLt's matrices are column-major: what it sees of a row-major (rows, columns) matrix is its
+// transpose. So c = a b is asked of it as c^T = b^T a^T, with a and b changing places.
+#include "folio/kernels/cuda/gemm.h"
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <mutex>
+
+#include "folio/kernels/cuda/libraries.h"
+#include "folio/kernels/kernels.h"
+#include "folio/tensor/cuda.h"
+#include "folio/tensor/error.h"
+
+namespace folio::cuda {
+namespace {
+
+/// The largest power of two, up to 256, that an address is a multiple of: what the library may count
+/// on. 256 for none.
+uint32_t alignment_of(const void* memory) {
+  const auto address = static_cast<unsigned>(reinterpret_cast<uintptr_t>(memory) & 255u);
+  return address == 0 ? 256u : 1u << std::countr_zero(address);
+}
+
+/// All that the choice of an algorithm depends on.
+struct PlanKey {
+  GemmShape shape;
+  uint32_t align_a, align_b, align_c, align_bias, align_aux;
+  cublasLtEpilogue_t epilogue;
+  cublasComputeType_t compute;
+
+  auto operator<=>(const PlanKey&) const = default;
+};
+
+struct Plan {
+  cublasLtMatmulDesc_t product = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;  // as the library has them
+  cublasLtMatmulAlgo_t algorithm{};
+  bool found = false;
+};
+
+cudaDataType_t data_type(DType dtype) { return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+
+template <class T>
+void set(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t attribute, const T& value) {
+  check(cublasLtMatmulDescSetAttribute(product, attribute, &value, sizeof(value)),
+        "cublasLtMatmulDescSetAttribute");
+}
+
+template <class T>
+void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t attribute,
+         const T& value) {
+  check(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(value)),
+        "cublasLtMatmulPreferenceSetAttribute");
+}
+
+/// Of `count` row-major matrices (rows, columns), as their transposes.
+cublasLtMatrixLayout_t layout(DType dtype, int64_t rows, int64_t columns, int64_t row_step,
+                              int64_t count, int64_t step) {
+  cublasLtMatrixLayout_t made = nullptr;
+  check(cublasLtMatrixLayoutCreate(&made, data_type(dtype), static_cast<uint64_t>(columns),
+                                   static_cast<uint64_t>(rows), row_step),
+        "cublasLtMatrixLayoutCreate");
+  if (count > 1) {
+    const auto batch = static_cast<int32_t>(count);
+    check(cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
+                                           sizeof(batch)),
+          "cublasLtMatrixLayoutSetAttribute");
+    check(cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step,
+                                           sizeof(step)),
+          "cublasLtMatrixLayoutSetAttribute");
+  }
+  return made;
+}
+
+cublasLtEpilogue_t kind_of(const GemmEpilogue& epilogue) {
+  if (!epilogue.gelu) return epilogue.bias != nullptr ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+  if (epilogue.before_gelu == nullptr) {
+    return epilogue.bias != nullptr ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+  }
+  return epilogue.bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+}
+
+/// What the call's addresses are, in the descriptor.
+void set_pointers(cublasLtMatmulDesc_t product, const GemmEpilogue& epilogue) {
+  if (epilogue.bias != nullptr) set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, epilogue.bias);
+  if (epilogue.before_gelu != nullptr) {
+    set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, epilogue.before_gelu);
+  }
+}
+
+Plan make_plan(const PlanKey& key, const GemmEpilogue& epilogue) {
+  const GemmShape& s = key.shape;
+  Plan plan;
+  check(cublasLtMatmulDescCreate(&plan.product, key.compute, CUDA_R_32F),
+        "cublasLtMatmulDescCreate");
+  set(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(plan.product, CUBLASLT_MATMUL_DESC_TRANSB, s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, key.epilogue);
+  if (epilogue.before_gelu != nullptr) set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, s.n);
+  set_pointers(plan.product, epilogue);  // the choice looks at their alignment
+
+  plan.a = s.transpose_b ? layout(s.in, s.n, s.k, s.ldb, s.count, s.step_b)
+                         : layout(s.in, s.k, s.n, s.ldb, s.count, s.step_b);
+  plan.b = s.transpose_a ? layout(s.in, s.k, s.m, s.lda, s.count, s.step_a)
+                         : layout(s.in, s.m, s.k, s.lda, s.count, s.step_a);
+  plan.c = layout(s.out, s.m, s.n, s.n, s.count, s.m * s.n);
+
+  cublasLtMatmulPreference_t preference = nullptr;
+  check(cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
+  set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+      static_cast<uint64_t>(gemm_workspace_bytes));
+  // Parts of a sum are added in f32, in one order: neither where the result is, nor rounded to bf16.
+  set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+      static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.align_b);
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.align_a);
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.align_c);
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.align_c);
+  cublasLtMatmulHeuristicResult_t best{};
+  int results = 0;
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(cublas_handle(), plan.product, plan.a, plan.b, plan.c, plan.c,
+                                     preference, 1, &best, &results);
+  check(cublasLtMatmulPreferenceDestroy(preference), "cublasLtMatmulPreferenceDestroy");
+  if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "cublasLtMatmulAlgoGetHeuristic");
+  plan.found = status == CUBLAS_STATUS_SUCCESS && results > 0 && best.state == CUBLAS_STATUS_SUCCESS;
+  plan.algorithm = best.algo;
+  return plan;
+}
+
+void* workspace() {
+  static const Tensor* const room = new Tensor({gemm_workspace_bytes / 4}, DType::f32, Device::cuda);
+  return room->raw();
+}
+
+}  // namespace
+
+bool gemm(const GemmShape& shape, const void* a, const void* b, bool accumulate, void* c,
+          const GemmEpilogue& epilogue) {
+  const PlanKey key{shape,
+                    alignment_of(a),
+                    alignment_of(b),
+                    alignment_of(c),
+                    alignment_of(epilogue.bias),
+                    alignment_of(epilogue.before_gelu),
+                    kind_of(epilogue),
+                    shape.in == DType::f32 && tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                     : CUBLAS_COMPUTE_32F};
+  static std::mutex mutex;
+  static std::map<PlanKey, Plan>* const plans = new std::map<PlanKey, Plan>;
+  const std::lock_guard lock(mutex);
+  auto found = plans->find(key);
+  if (found == plans->end()) found = plans->emplace(key, make_plan(key, epilogue)).first;
+  const Plan& plan = found->second;
+  if (!plan.found) {
+    FOLIO_CHECK(key.epilogue != CUBLASLT_EPILOGUE_DEFAULT, "matmul",
+                "cuBLASLt offers nothing for ({}, {}) = ({}, {}) ({}, {}) of {} in {} here; use "
+                "device: cpu",
+                shape.m, shape.n, shape.m, shape.k, shape.k, shape.n, name_of(shape.out),
+                name_of(shape.in));
+    return false;
+  }
+  set_pointers(plan.product, epilogue);
+  const float alpha = 1.0f, beta = accumulate ? 1.0f : 0.0f;
+  check(cublasLtMatmul(cublas_handle(), plan.product, &alpha, b, plan.a, a, plan.b, &beta, c, plan.c,
+                       c, plan.c, &plan.algorithm, workspace(),
+                       static_cast<size_t>(gemm_workspace_bytes), Context::get().stream()),
+        "cublasLtMatmul");
+  return true;
+}
+
+}  // namespace folio::cuda

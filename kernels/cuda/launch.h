@@ -1,0 +1,43 @@
+// How a kernel is launched: by this one function, which is plain C++, so that the same sources run
+// over the doubles of tests/support/cuda_host too.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "folio/tensor/cuda.h"
+
+namespace folio::cuda {
+
+/// Throws the Error that a failed call means; `call` names it.
+inline void check(cudaError_t error, const char* call) {
+  if (error != cudaSuccess) [[unlikely]]
+    fail_call(call, error);
+}
+
+/// blocks x blocks_y blocks of `threads` threads in a row.
+struct Grid {
+  int64_t blocks = 0;
+  int threads = 256;
+  int64_t blocks_y = 1;
+};
+
+/// Puts kernel(arguments...) on the compute stream; a grid without blocks does nothing. `name` is a
+/// literal, for errors and traces. Kernels use static shared memory only.
+template <class... Parameters, class... Arguments>
+void launch(const char* name, const Grid& grid, void (*kernel)(Parameters...),
+            const Arguments&... arguments) {
+  if (grid.blocks == 0 || grid.blocks_y == 0) return;
+  cudaLaunchConfig_t config{};
+  config.gridDim =
+      dim3(static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.blocks_y), 1);
+  config.blockDim = dim3(static_cast<unsigned>(grid.threads), 1, 1);
+  config.stream = Context::get().stream();
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
+}
+
+/// Pieces of `size` that hold `count`.
+constexpr int64_t pieces_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+}  // namespace folio::cuda

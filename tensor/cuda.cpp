@@ -1,0 +1,250 @@
+#include "folio/tensor/cuda.h"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+#include "folio/tensor/error.h"
+
+namespace folio::cuda {
+namespace {
+
+constexpr int oldest_capability = 75;
+
+void check(cudaError_t error, const char* call) {
+  if (error != cudaSuccess) fail_call(call, error);
+}
+
+void* allocate_on_device(size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t error = cudaMalloc(&memory, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // or a later call would report it again
+    return nullptr;
+  }
+  check(error, "cudaMalloc");
+  return memory;
+}
+
+void* allocate_pinned(size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check(error, "cudaHostAlloc");
+  return memory;
+}
+
+// A pool may be emptied while an error is on its way: nothing is thrown.
+void free_on_device(void* memory) { cudaFree(memory); }
+void free_pinned(void* memory) { cudaFreeHost(memory); }
+
+void poison(void* memory, size_t bytes) {
+  check(cudaMemsetAsync(memory, 0xFF, bytes, Context::get().stream()), "cudaMemsetAsync");
+}
+
+bool poisons() {
+  const char* value = std::getenv("FOLIO_POISON");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+/// Two pieces of pinned memory that copies of pageable memory pass through in turn: one is filled
+/// or emptied by the CPU while the GPU copies the other.
+class Staging {
+ public:
+  static constexpr size_t piece_bytes = size_t{4} << 20;
+
+  Staging() {
+    for (std::byte*& piece : pieces_) {
+      piece = static_cast<std::byte*>(allocate_pinned(piece_bytes));
+      FOLIO_CHECK(piece != nullptr, "cuda", "the system has no {} bytes of pinned memory left",
+                  piece_bytes);
+    }
+  }
+
+  void upload(std::byte* device, const std::byte* host, size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    CUstream_st* stream = Context::get().stream();
+    int turn = 0;
+    for (size_t done = 0; done < bytes; done += piece_bytes, turn ^= 1) {
+      const size_t count = std::min(piece_bytes, bytes - done);
+      if (done >= 2 * piece_bytes) events_[turn].wait();
+      std::memcpy(pieces_[turn], host + done, count);
+      upload_async(device + done, pieces_[turn], count, stream);
+      events_[turn].record(stream);
+    }
+    Context::get().synchronize();
+  }
+
+  void download(std::byte* host, const std::byte* device, size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    CUstream_st* stream = Context::get().stream();
+    const auto fetch = [&](size_t from, int turn) {
+      if (from >= bytes) return;
+      const size_t count = std::min(piece_bytes, bytes - from);
+      download_async(pieces_[turn], device + from, count, stream);
+      events_[turn].record(stream);
+    };
+    fetch(0, 0);
+    int turn = 0;
+    for (size_t done = 0; done < bytes; done += piece_bytes, turn ^= 1) {
+      fetch(done + piece_bytes, turn ^ 1);
+      events_[turn].wait();
+      std::memcpy(host + done, pieces_[turn], std::min(piece_bytes, bytes - done));
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::array<std::byte*, 2> pieces_{};
+  std::array<Event, 2> events_;
+};
+
+Staging& staging() {
+  static Staging* const only = new Staging;  // never destroyed, as the context is not
+  return *only;
+}
+
+}  // namespace
+
+bool built_in() { return true; }
+
+std::string unavailable() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess) {
+    cudaGetLastError();
+    return fmt::format("CUDA finds no GPU here ({}); use device: cpu, or look at nvidia-smi",
+                       cudaGetErrorString(error));
+  }
+  if (count == 0) return "CUDA finds no GPU here; use device: cpu, or look at nvidia-smi";
+  cudaDeviceProp properties;
+  if (cudaGetDeviceProperties(&properties, 0) != cudaSuccess) return "the GPU does not answer";
+  if (10 * properties.major + properties.minor < oldest_capability) {
+    return fmt::format("{} has compute capability {}.{}; wanted 7.5 or more; use device: cpu",
+                       properties.name, properties.major, properties.minor);
+  }
+  return "";
+}
+
+Context::Context() {
+  const std::string reason = unavailable();
+  if (!reason.empty()) fail("device", reason);
+  check(cudaSetDevice(0), "cudaSetDevice");
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  facts_.name = properties.name;
+  facts_.capability = 10 * properties.major + properties.minor;
+  facts_.multiprocessors = properties.multiProcessorCount;
+  facts_.memory = properties.totalGlobalMem;
+  check(cudaRuntimeGetVersion(&facts_.runtime), "cudaRuntimeGetVersion");
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  check(cudaStreamCreateWithFlags(&copy_stream_, cudaStreamNonBlocking),
+        "cudaStreamCreateWithFlags");
+}
+
+Context& Context::get() {
+  static Context* const only = new Context;
+  return *only;
+}
+
+void Context::synchronize() { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+
+Event::Event() {
+  check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+}
+Event::~Event() { cudaEventDestroy(event_); }
+void Event::record(CUstream_st* stream) {
+  check(cudaEventRecord(event_, stream), "cudaEventRecord");
+}
+void Event::hold_back(CUstream_st* stream) const {
+  check(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent");
+}
+void Event::wait() const { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
+
+Graph::~Graph() {
+  if (executable_ != nullptr) cudaGraphExecDestroy(executable_);
+}
+
+void Graph::capture(const std::function<void()>& work) {
+  CUstream_st* stream = Context::get().stream();
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "cudaStreamBeginCapture");
+  try {
+    work();
+  } catch (...) {
+    cudaStreamEndCapture(stream, &graph);  // fails too, and leaves the stream as it was
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    cudaGetLastError();
+    throw;
+  }
+  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+  const cudaError_t error = cudaGraphInstantiate(&executable_, graph, 0);
+  cudaGraphDestroy(graph);
+  check(error, "cudaGraphInstantiate");
+}
+
+void Graph::launch() const {
+  check(cudaGraphLaunch(executable_, Context::get().stream()), "cudaGraphLaunch");
+}
+
+const MemorySource& device_memory() {
+  static const MemorySource source{"the GPU", allocate_on_device, free_on_device,
+                                   poisons() ? poison : nullptr};
+  return source;
+}
+
+const MemorySource& pinned_memory() {
+  static const MemorySource source{"the system", allocate_pinned, free_pinned};
+  return source;
+}
+
+Allocator& pool() {
+  Context::get();
+  static Allocator* const only = new Allocator(device_memory());
+  return *only;
+}
+
+Allocator& pinned_pool() {
+  Context::get();
+  static Allocator* const only = new Allocator(pinned_memory());
+  return *only;
+}
+
+void upload(void* device, const void* host, size_t bytes) {
+  staging().upload(static_cast<std::byte*>(device), static_cast<const std::byte*>(host), bytes);
+}
+
+void download(void* host, const void* device, size_t bytes) {
+  staging().download(static_cast<std::byte*>(host), static_cast<const std::byte*>(device), bytes);
+}
+
+void copy_on_device(void* to, const void* from, size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, Context::get().stream()),
+        "cudaMemcpyAsync");
+}
+
+void upload_async(void* device, const void* pinned, size_t bytes, CUstream_st* stream) {
+  check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
+}
+
+void download_async(void* pinned, const void* device, size_t bytes, CUstream_st* stream) {
+  check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+}
+
+void fail_call(const char* call, int error) {
+  const auto code = static_cast<cudaError_t>(error);
+  fail(call, fmt::format("{} ({}); what ran on the GPU before may be the cause: with "
+                         "CUDA_LAUNCH_BLOCKING=1 the call that failed is named",
+                         cudaGetErrorString(code), cudaGetErrorName(code)));
+}
+
+}  // namespace folio::cuda

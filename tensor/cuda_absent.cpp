@@ -1,0 +1,42 @@
+// A build without CUDA: it says so.
+#include "folio/tensor/cuda.h"
+#include "folio/tensor/error.h"
+
+namespace folio::cuda {
+namespace {
+
+[[noreturn]] void refuse() { fail("device", unavailable()); }
+
+}  // namespace
+
+bool built_in() { return false; }
+
+std::string unavailable() { return "this build has no CUDA; use device: auto or cpu"; }
+
+Context& Context::get() { refuse(); }
+void Context::synchronize() {}
+
+Event::Event() { refuse(); }
+Event::~Event() = default;
+void Event::record(CUstream_st*) {}
+void Event::hold_back(CUstream_st*) const {}
+void Event::wait() const {}
+
+Graph::~Graph() = default;
+void Graph::capture(const std::function<void()>&) { refuse(); }
+void Graph::launch() const { refuse(); }
+
+const MemorySource& device_memory() { refuse(); }
+const MemorySource& pinned_memory() { refuse(); }
+Allocator& pool() { refuse(); }
+Allocator& pinned_pool() { refuse(); }
+
+void upload(void*, const void*, size_t) { refuse(); }
+void download(void*, const void*, size_t) { refuse(); }
+void copy_on_device(void*, const void*, size_t) { refuse(); }
+void upload_async(void*, const void*, size_t, CUstream_st*) { refuse(); }
+void download_async(void*, const void*, size_t, CUstream_st*) { refuse(); }
+
+void fail_call(const char*, int) { refuse(); }
+
+}  // namespace folio::cuda

@@ -1,0 +1,38 @@
+# The tests of a build for GPUs: over the doubles, or on a machine that has one.
+set(gpu_environment CUDA_VISIBLE_DEVICES=0 OMP_WAIT_POLICY=passive)
+
+# Every test of the kernels' table, for the GPU's: with memory as it comes, and with tensors that begin
+# at odd places. What tests the CPU's own parts stays out.
+set(table_tests "*-*Threads*:Gemm*:Block*:InstructionSet*:LibraryProduct*:Parallel*:Rows/*")
+foreach(offset 0 1)
+  add_test(NAME kernels.cuda_offset_${offset}
+           COMMAND kernels_test --gtest_brief=1 --gtest_filter=${table_tests})
+  set_tests_properties(kernels.cuda_offset_${offset} PROPERTIES TIMEOUT 600
+    ENVIRONMENT "${gpu_environment};FOLIO_TEST_DEVICE=cuda;FOLIO_TEST_OFFSET=${offset};FOLIO_POISON=1"
+    SKIP_REGULAR_EXPRESSION "CUDA finds no GPU here")
+endforeach()
+
+# What is the GPU's alone.
+file(GLOB cuda_test_sources CONFIGURE_DEPENDS cuda/*_test.cpp)
+if(NOT FOLIO_CUDA STREQUAL HOST)  # the doubles have tests too
+  list(FILTER cuda_test_sources EXCLUDE REGEX /host_[a-z_]*\\.cpp$)
+endif()
+add_executable(cuda_test ${cuda_test_sources})
+target_link_libraries(cuda_test PRIVATE folio_test_support folio_train folio_kernels
+                      ${FOLIO_CUDA_LIBRARIES} GTest::gtest_main GTest::gmock)
+if(FOLIO_CUDA STREQUAL HOST)
+  target_include_directories(cuda_test PRIVATE support/cuda_host)
+  target_compile_definitions(cuda_test PRIVATE FOLIO_CUDA_HOST)
+endif()
+gtest_discover_tests(cuda_test TEST_PREFIX cuda. DISCOVERY_MODE PRE_TEST
+                     PROPERTIES TIMEOUT 600 ENVIRONMENT "OMP_WAIT_POLICY=passive"
+                     ENVIRONMENT_MODIFICATION "CUDA_VISIBLE_DEVICES=set:0")
+
+if(NOT FOLIO_CUDA STREQUAL HOST)  # no kernel spills, or it would not have been compiled
+  add_test(NAME cuda.spills_are_errors
+           COMMAND ${CMAKE_CUDA_COMPILER} -arch=sm_90 -maxrregcount=24
+                   -Xptxas=--warn-on-spills,--warning-as-error -c
+                   ${CMAKE_CURRENT_SOURCE_DIR}/cuda/spills.cu -o ${CMAKE_CURRENT_BINARY_DIR}/spills.o)
+  set_tests_properties(cuda.spills_are_errors PROPERTIES TIMEOUT 60
+    PASS_REGULAR_EXPRESSION "Registers are spilled to local memory")
+endif()

@@ -1,0 +1,145 @@
+// Streams and events: queues whose work is done when something waits for it.
+#include <cstdio>
+
+#include "state.h"
+
+namespace cuda_host {
+
+State& State::get() {
+  static State* const state = new State;
+  return *state;
+}
+
+cudaError_t result(cudaError_t error) {
+  if (error != cudaSuccess) State::get().last_error = error;
+  return error;
+}
+
+void perform(const std::function<void()>& work, const std::string& name) {
+  State& state = State::get();
+  if (state.error != cudaSuccess) return;  // the device is lost
+  const DeviceAccess access;
+  try {
+    work();
+  } catch (const DeviceError& failure) {
+    state.error = failure.error;
+    std::fprintf(stderr, "cuda_host: %s: %s\n", name.c_str(), failure.what.c_str());
+  }
+}
+
+void do_work(CUstream_st* stream, uint64_t position) {
+  const DeviceAccess access;  // once for all of it
+  while (stream->done < position && !stream->queue.empty()) {
+    const Work work = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    ++stream->done;
+    if (work.other != nullptr) do_work(work.other, work.position);
+    if (work.run) perform(work.run, work.name);
+  }
+}
+
+void do_work(CUstream_st* stream) { do_work(stream, stream->put); }
+
+void do_all_work() {
+  for (CUstream_st* stream : State::get().streams) do_work(stream);
+}
+
+cudaError_t put(cudaStream_t stream, std::string name, std::function<void()> work) {
+  State& state = State::get();
+  const std::lock_guard lock(state.mutex);
+  if (state.error != cudaSuccess) return result(state.error);
+  if (stream == nullptr) {  // the legacy stream, which waits for every blocking one
+    return result(state.capturing != nullptr ? cudaErrorStreamCaptureImplicit
+                                             : cudaErrorInvalidResourceHandle);
+  }
+  if (stream->capture) {
+    if (stream->capture->spoiled) return result(cudaErrorStreamCaptureInvalidated);
+    stream->capture->works.push_back({std::move(name), std::move(work)});
+    return cudaSuccess;
+  }
+  stream->queue.push_back({std::move(name), std::move(work)});
+  ++stream->put;
+  return cudaSuccess;
+}
+
+void leave_out_waits(bool yes) { State::get().leaves_out_waits = yes; }
+
+void reset_after_failure() {
+  State& state = State::get();
+  const std::lock_guard lock(state.mutex);
+  for (CUstream_st* stream : state.streams) {
+    stream->queue.clear();
+    stream->done = stream->put;
+    stream->capture.reset();
+  }
+  state.capturing = nullptr;
+  state.error = state.last_error = cudaSuccess;
+}
+
+}  // namespace cuda_host
+
+using namespace cuda_host;
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  const std::lock_guard lock(State::get().mutex);
+  if (flags != cudaStreamNonBlocking) return result(cudaErrorInvalidValue);
+  *stream = new CUstream_st;
+  State::get().streams.push_back(*stream);
+  return result(cudaSuccess);
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const std::lock_guard lock(State::get().mutex);
+  if (const cudaError_t error = refuse_while_capturing("cudaStreamSynchronize")) {
+    return result(error);
+  }
+  if (stream == nullptr) return result(cudaErrorInvalidResourceHandle);
+  do_work(stream);
+  return result(State::get().error);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  const std::lock_guard lock(State::get().mutex);
+  *event = new CUevent_st;
+  return result(cudaSuccess);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const std::lock_guard lock(State::get().mutex);
+  delete event;
+  return result(cudaSuccess);
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const std::lock_guard lock(State::get().mutex);
+  if (stream == nullptr) return result(cudaErrorInvalidResourceHandle);
+  event->stream = stream;
+  event->captured = stream->capture != nullptr;
+  event->position = stream->put;
+  return result(State::get().error);
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  const std::lock_guard lock(State::get().mutex);
+  if (event->stream == nullptr) return result(cudaSuccess);  // never recorded: nothing to wait for
+  if (stream->capture || event->captured) {
+    // A capture may not depend on what is outside it; branches inside it are not doubled.
+    if (stream->capture) stream->capture->spoiled = true;
+    return result(cudaErrorStreamCaptureIsolation);
+  }
+  if (State::get().leaves_out_waits) return result(State::get().error);
+  stream->queue.push_back({"cudaStreamWaitEvent", {}, event->stream, event->position});
+  ++stream->put;
+  return result(State::get().error);
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const std::lock_guard lock(State::get().mutex);
+  if (event->captured) return result(cudaErrorCapturedEvent);
+  if (const cudaError_t error = refuse_while_capturing("cudaEventSynchronize"))
+    return result(error);
+  if (event->stream != nullptr && !State::get().leaves_out_waits) {
+    do_work(event->stream, event->position);
+  }
+  return result(State::get().error);
+}

@@ -1,0 +1,40 @@
+// What the doubles of libraries build on: work that is put on a stream now and done late.
+//
+// The rules of this GPU, each as unkind as CUDA's documentation allows:
+// - work on a stream is done when something waits for it, and not before: until then the host may
+//   not have overwritten what an asynchronous copy reads, nor read what it writes;
+// - of two streams neither runs before the other unless an event orders them;
+// - fresh device memory holds NaN (every byte 0xFF), and the host can touch none of it but through
+//   copies: it is mapped without access except while work is done;
+// - while a stream is captured, what real capture refuses is refused, and spoils the capture;
+// - an error in work is found by whoever waits for it, and by every call after it.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <functional>
+#include <string>
+
+namespace cuda_host {
+
+/// Puts work on a stream, or into the graph that is captured from it. While it runs, device memory
+/// is accessible; what it needs of the host's it must have copied. It may throw DeviceError.
+cudaError_t put(cudaStream_t stream, std::string name, std::function<void()> work);
+
+/// What failed on the device while work was done: printed, and what calls return from then on.
+struct DeviceError {
+  cudaError_t error;
+  std::string what;
+};
+
+/// Whether all of [memory, memory + bytes) lies in one live allocation of device memory.
+bool is_device_memory(const void* memory, size_t bytes);
+
+/// For tests: from now on (or no longer) waits for events are left out, by streams and by the host,
+/// as in a program that forgot them.
+void leave_out_waits(bool yes);
+
+/// For tests: forgets an error, what is still to be done, and captures.
+void reset_after_failure();
+
+}  // namespace cuda_host
