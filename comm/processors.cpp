@@ -37,7 +37,8 @@ bool overlap(const std::string& a, const std::string& b) {
 }  // namespace
 
 int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& told, int rank) {
-  const auto& [machine, usable] = told[static_cast<size_t>(rank)];
+  const std::string& machine = told[static_cast<size_t>(rank)].first;
+  const std::string& usable = told[static_cast<size_t>(rank)].second;
   const auto sharers = std::ranges::count_if(told, [&](const auto& other) {
     return other.first == machine && overlap(other.second, usable);
   });

@@ -91,7 +91,7 @@ class Event {
   void wait() const;
 
  private:
-  CUevent_st* event_ = nullptr;
+  [[maybe_unused]] CUevent_st* event_ = nullptr;
 };
 
 /// What was put on the compute stream between begin and end, to be done again and again as one.
