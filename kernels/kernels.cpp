@@ -1,5 +1,7 @@
 #include "folio/kernels/kernels.h"
 
+#include <atomic>
+
 #include "folio/kernels/cpu/gemm.h"
 #include "folio/kernels/cpu/table.h"
 #include "folio/kernels/cuda/table.h"
@@ -19,7 +21,7 @@ const Kernels& gpu_table() {
 #endif
 }
 
-bool tf32_on = false;
+std::atomic<bool> tf32_on = false;
 
 }  // namespace
 
