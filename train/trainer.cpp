@@ -26,12 +26,14 @@ double seconds_since(Clock::time_point start) {
 Trainer::Trainer(const Config& config) : Trainer(config, nullptr) {}
 
 Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks)
-    : Trainer(config, std::move(tokenizer), ranks, computing_device(config.train.device)) {}
+    : Trainer(config, std::move(tokenizer), ranks, computing_device(config.train.device),
+              computing_type(config.train.precision,
+                             multiplies_bf16(computing_device(config.train.device)))) {}
 
 Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
-                 Device device)
+                 Device device, DType dtype)
     : config_(config),
-      store_(computing_type(config.train.precision, multiplies_bf16(device)), device),
+      store_(dtype, device),
       ranks_(ranks),
       split_(config.train.batch, config.train.accumulate, config.train.reduce, ranks.size()),
       spike_guard_(config.train.spike_guard, config.train.spike_window),

@@ -57,6 +57,9 @@ class Trainer {
   /// this.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer,
           Communicator& ranks = no_others());
+  /// On `device` and in `dtype`, whatever the config says of them.
+  Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
+          Device device, DType dtype);
 
   /// One step: forward and backward of every micro-batch, then the update. Where that is refused,
   /// weights and moments keep their bits, and the step counts all the same. All ranks together.
@@ -94,8 +97,6 @@ class Trainer {
   const GpuStep* gpu_step() const { return gpu_step_.get(); }
 
  private:
-  Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
-          Device device);
   void compute_shared_gradients();
   double added_losses() const;
   StepResult step_on_gpu();
