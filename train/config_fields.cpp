@@ -200,7 +200,7 @@ std::vector<ConfigField> make_fields() {
                              {{"cuda", "this build has no CUDA; use device: auto or cpu"}}),
       choice<T, std::string>(
           "train.precision", at(train, &T::precision),
-          {{"auto", "auto"}, {"f32", "f32"}, {"bf16", "bf16"}},
+          {{"auto", "auto"}, {"f32", "f32"}, {"tf32", "tf32"}, {"bf16", "bf16"}},
           "of matrix products; auto is bf16 where the device multiplies it, else f32"),
       integer("train.threads", at(train, &T::threads), 0, 1024, "0: as many as OpenMP chooses"),
       choice<T, OnNonFinite>("train.on_non_finite", at(train, &T::on_non_finite),

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "folio/kernels/instruction_set.h"
+#include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
@@ -31,6 +32,13 @@ Device computing_device(std::string_view wanted) {
   if (reason.empty()) return Device::cuda;
   FOLIO_CHECK(wanted == "auto", "train.device", "{}", reason);
   return Device::cpu;
+}
+
+void choose_tf32(std::string_view precision, Device device) {
+  const bool on = precision == "tf32";
+  FOLIO_CHECK(!on || device == Device::cuda, "train.precision",
+              "tf32 is a way of GPUs to multiply; use auto, f32 or bf16 on a CPU");
+  set_tf32(on);
 }
 
 std::string description_of(Device device) {

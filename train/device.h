@@ -13,6 +13,10 @@ namespace folio {
 /// Error with the reason for cuda where there is none.
 Device computing_device(std::string_view wanted);
 
+/// Makes the device's products of f32 matrices round to TF32 or not, as train.precision says.
+/// Throws Error for tf32 on a CPU.
+void choose_tf32(std::string_view precision, Device device);
+
 /// What computes there, for a line of text: threads and instructions of the CPU; name, compute
 /// capability and CUDA's version of the GPU.
 std::string description_of(Device device);

@@ -42,7 +42,8 @@ GpuStep::GpuStep(const Gpt& model, ParameterStore& store, Optimizer& optimizer, 
 
 GpuStep::~GpuStep() {
   cuda::Context::get().synchronize();
-  // A layer may keep a table that it made in a step: then the pool must stay, as the device's own do.
+  // A layer may keep a table that it made in a step: then the pool must stay, as the device's own
+  // do.
   static auto* const kept = new std::vector<std::unique_ptr<Allocator>>;
   if (pool_->statistics().live_blocks > 0) kept->push_back(std::move(pool_));
 }

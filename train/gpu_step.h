@@ -40,6 +40,8 @@ class GpuStep {
   /// Waits for what compute() began.
   Outcome wait();
 
+  /// Of the pool that steps take their memory from.
+  AllocatorStatistics memory() const { return pool_->statistics(); }
   /// Whether steps are replayed already.
   bool replays() const { return static_cast<bool>(update_graph_); }
 

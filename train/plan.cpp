@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "folio/autograd/parameters.h"
+#include "folio/kernels/cuda/gemm.h"
 #include "folio/kernels/kernels.h"
 #include "folio/layers/gpt.h"
 #include "folio/tensor/error.h"
@@ -112,8 +113,8 @@ Plan make_plan(const Config& config) {
   plan.decayed_parameters = store.decayed_numel();
   plan.tokens_per_step = config.train.batch * config.model.context;
   plan.flops_per_token = flops_per_token(config.model);
-  const DType type = computing_type(
-      config.train.precision, multiplies_bf16(computing_device(config.train.device)));
+  const Device device = computing_device(config.train.device);
+  const DType type = computing_type(config.train.precision, multiplies_bf16(device));
   const int64_t master = size_of(accumulator_of(type));
   const int64_t copy = type == accumulator_of(type) ? 0 : size_of(type);
   const Activations live = activations(config, type);
@@ -123,6 +124,11 @@ Plan make_plan(const Config& config) {
                  {"activations kept for the backward pass", live.kept},
                  {"logits and their gradient", live.logits},
                  {"gradients of activations", live.gradients}};
+  if (device == Device::cuda) {
+    // Inputs and targets thrice: in their place, and staged for this step and the next.
+    plan.memory.push_back({"batches on the GPU", 3 * 2 * plan.tokens_per_step * token_bytes});
+    plan.memory.push_back({"workspace of matrix products", cuda::gemm_workspace_bytes});
+  }
   return plan;
 }
 

@@ -6,8 +6,8 @@ namespace folio {
 
 DType computing_type(std::string_view precision, bool multiplies_bf16) {
   if (precision == "auto") return multiplies_bf16 ? DType::bf16 : DType::f32;
-  if (precision == "f32") return DType::f32;
-  FOLIO_CHECK(precision == "bf16", "train.precision", "{} is not known; use auto, f32 or bf16",
+  if (precision == "f32" || precision == "tf32") return DType::f32;
+  FOLIO_CHECK(precision == "bf16", "train.precision", "{} is not known; use auto, f32, tf32 or bf16",
               precision);
   FOLIO_CHECK(
       multiplies_bf16, "train.precision",

@@ -37,6 +37,7 @@ Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Dev
               "train.accumulate", "{} micro-batches do not divide train.batch, {}",
               train.accumulate, train.batch);
   set_threads(static_cast<int>(train.threads));
+  choose_tf32(train.precision, device);
   TokenizedText text = tokenize_text(config_, std::move(tokenizer));
   tokenizer_ = std::move(text.tokenizer);
   corpus_ = std::move(text.corpus);

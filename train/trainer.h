@@ -76,6 +76,8 @@ class Trainer {
   Optimizer& optimizer() { return *optimizer_; }
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
+  /// Null on a CPU, and before the first step.
+  const GpuStep* gpu_step() const { return gpu_step_.get(); }
 
  private:
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Device device);

@@ -51,7 +51,7 @@ __device__ inline Probability probability(const AttentionTask& task, const Dropp
 }
 
 template <class Y, class T>
-__global__ void __launch_bounds__(attention_threads)
+__global__ void __launch_bounds__(attention_threads, 1)
     query_kernel(Heads<Y> dq, bool accumulate, Inputs<T> all, AttentionTask task) {
   __shared__ Tile own, paired, keys;
   __shared__ Weights weights;
@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(attention_threads)
 /// dk and dv; without data, one that nobody wants. A block's own rows are keys. Where both are one,
 /// dv is added to dk, each element by the thread that wrote it.
 template <class K, class V, class T>
-__global__ void __launch_bounds__(attention_threads)
+__global__ void __launch_bounds__(attention_threads, 1)
     key_kernel(Heads<K> dk, bool accumulate_k, Heads<V> dv, bool accumulate_v, Inputs<T> all,
                AttentionTask task) {
   __shared__ Tile own, paired, others;

@@ -7,7 +7,7 @@ namespace folio::cuda {
 namespace {
 
 template <class T>
-__global__ void __launch_bounds__(attention_threads)
+__global__ void __launch_bounds__(attention_threads, 1)
     forward_kernel(Heads<T> y_all, float* log_sum, Heads<const T> q_all, Heads<const T> k_all,
                    Heads<const T> v_all, AttentionTask task) {
   __shared__ Tile queries, keys, values;

@@ -3,14 +3,17 @@ set(gpu_environment CUDA_VISIBLE_DEVICES=0 OMP_WAIT_POLICY=passive)
 
 # Every test of the kernels' table, for the GPU's: with memory as it comes, and with tensors that begin
 # at odd places. What tests the CPU's own parts stays out.
-set(table_tests "*-*Threads*:Gemm*:Block*:InstructionSet*:LibraryProduct*:Parallel*:Rows/*")
-foreach(offset 0 1)
-  add_test(NAME kernels.cuda_offset_${offset}
-           COMMAND kernels_test --gtest_brief=1 --gtest_filter=${table_tests})
-  set_tests_properties(kernels.cuda_offset_${offset} PROPERTIES TIMEOUT 600
+set(cpu_tests "*Threads*:Gemm*:Block*:InstructionSet*:LibraryProduct*:Parallel*:Rows/*")
+# gpu_table_test(NAME FILTER OFFSET)
+function(gpu_table_test name filter offset)
+  add_test(NAME kernels.cuda_${name} COMMAND kernels_test --gtest_brief=1 --gtest_filter=${filter})
+  set_tests_properties(kernels.cuda_${name} PROPERTIES TIMEOUT 1500
     ENVIRONMENT "${gpu_environment};FOLIO_TEST_DEVICE=cuda;FOLIO_TEST_OFFSET=${offset};FOLIO_POISON=1"
     SKIP_REGULAR_EXPRESSION "CUDA finds no GPU here")
-endforeach()
+endfunction()
+gpu_table_test(aligned "*-${cpu_tests}:Attention*" 0)
+gpu_table_test(unaligned "*-${cpu_tests}:Attention*" 1)
+gpu_table_test(attention "Attention*-${cpu_tests}" 0)  # the doubles take long over it
 
 # What is the GPU's alone.
 file(GLOB cuda_test_sources CONFIGURE_DEPENDS cuda/*_test.cpp)
