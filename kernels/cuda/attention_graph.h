@@ -1,5 +1,5 @@
-// Attention as graphs of cuDNN's operations: the softmax's composite pattern, that its fused engines
-// recognise, with queries, keys and values wherever they lie, packed or apart.
+// Attention as graphs of cuDNN's operations: the softmax's composite pattern, that its fused
+// engines recognise, with queries, keys and values wherever they lie, packed or apart.
 #pragma once
 
 #include <compare>
@@ -23,14 +23,21 @@ struct AttentionPlanKey {
 
 /// The ids that the plans' memory has.
 enum AttentionMemory : int64_t {
-  memory_q = 1, memory_k, memory_v, memory_y, memory_log_sum,
-  memory_dy, memory_dq, memory_dk, memory_dv,
-  memory_row_sums,      // (B, heads, T, 1) f32: room for the backward pass
-  memory_mask,          // (B, heads, T, T) bf16: 0 or 1 where there is dropout
-  memory_scale,         // f32s of the host: of the scores,
-  memory_kept_scale,    // 1 / (1 - p),
-  memory_kept,          // 1 - p,
-  memory_hidden,        // minus infinity
+  memory_q = 1,
+  memory_k,
+  memory_v,
+  memory_y,
+  memory_log_sum,
+  memory_dy,
+  memory_dq,
+  memory_dk,
+  memory_dv,
+  memory_row_sums,    // (B, heads, T, 1) f32: room for the backward pass
+  memory_mask,        // (B, heads, T, T) bf16: 0 or 1 where there is dropout
+  memory_scale,       // f32s of the host: of the scores,
+  memory_kept_scale,  // 1 / (1 - p),
+  memory_kept,        // 1 - p,
+  memory_hidden,      // minus infinity
 };
 
 std::optional<CudnnPlan> attention_forward_plan(const AttentionPlanKey& key,

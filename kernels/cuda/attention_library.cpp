@@ -43,7 +43,9 @@ void* address(const HeadColumnsGrad& c) { return address(c, *c.target.tensor); }
 
 AttentionPlanKey key_of(const AttentionShape& s, HeadColumns q, HeadColumns k, HeadColumns v) {
   const auto width = [](const HeadColumns& c) { return c.tensor->shape().columns(); };
-  const auto step = [](const HeadColumns& c) { return c.tensor->dim(1) * c.tensor->shape().columns(); };
+  const auto step = [](const HeadColumns& c) {
+    return c.tensor->dim(1) * c.tensor->shape().columns();
+  };
   return {.batch = s.batch,
           .heads = s.heads,
           .length = s.queries,
@@ -113,22 +115,22 @@ bool library_attention_forward(const Tensor& y, const Tensor& log_sum, HeadColum
   const AttentionPlanKey key = key_of(shape, q, k, v);
   const CudnnPlan* plan = plan_of<attention_forward_plan>(key);
   if (plan == nullptr) return false;
-  Call(shape, *plan).run(*plan, key,
-                         {{memory_q, address(q)},
-                          {memory_k, address(k)},
-                          {memory_v, address(v)},
-                          {memory_y, y.raw()},
-                          {memory_log_sum, log_sum.raw()}});
+  Call(shape, *plan)
+      .run(*plan, key,
+           {{memory_q, address(q)},
+            {memory_k, address(k)},
+            {memory_v, address(v)},
+            {memory_y, y.raw()},
+            {memory_log_sum, log_sum.raw()}});
   return true;
 }
 
 bool library_attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv,
-                                HeadColumns q, HeadColumns k, HeadColumns v,
-                                const Tensor& key_mask, const Tensor& y, const Tensor& log_sum,
-                                const Tensor& dy, const AttentionShape& shape) {
+                                HeadColumns q, HeadColumns k, HeadColumns v, const Tensor& key_mask,
+                                const Tensor& y, const Tensor& log_sum, const Tensor& dy,
+                                const AttentionShape& shape) {
   if (!fits(y, 0) || !fits(dy, 0) || !fits(q) || !fits(k) || !fits(v) || !fits(dq) || !fits(dk) ||
-      !fits(dv) || !fits(shape, key_mask) ||
-      reinterpret_cast<uintptr_t>(log_sum.raw()) % 16 != 0) {
+      !fits(dv) || !fits(shape, key_mask) || reinterpret_cast<uintptr_t>(log_sum.raw()) % 16 != 0) {
     return false;
   }
   const int64_t columns = shape.heads * shape.head_dim;

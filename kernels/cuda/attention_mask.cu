@@ -19,8 +19,8 @@ __global__ void mask_kernel(bf16* mask, int64_t n, Dropper unresolved) {
 }  // namespace
 
 void draw_mask(const Tensor& mask, const DropoutMask& dropout) {
-  launch("draw_mask", {pieces_of(mask.numel(), 256 * map_width)}, mask_kernel,
-         elements<bf16>(mask), mask.numel(), Dropper(dropout));
+  launch("draw_mask", {pieces_of(mask.numel(), 256 * map_width)}, mask_kernel, elements<bf16>(mask),
+         mask.numel(), Dropper(dropout));
 }
 
 }  // namespace folio::cuda

@@ -9,7 +9,8 @@
 namespace folio::cuda {
 namespace {
 
-/// The descriptors that an attribute holds, into `into`, as many as there are; returns their number.
+/// The descriptors that an attribute holds, into `into`, as many as there are; returns their
+/// number.
 int64_t get_descriptors(cudnnBackendDescriptor_t from, cudnnBackendAttributeName_t name,
                         std::vector<CudnnDescriptor>& into) {
   std::vector<cudnnBackendDescriptor_t> raw;
@@ -234,8 +235,8 @@ std::optional<CudnnPlan> CudnnGraph::plan(const PlanTarget& target, std::string*
       return result;
     }
     if (why != nullptr) {
-      *why = fmt::format("of {} proposed plans none is deterministic and can be made",
-                         configs.size());
+      *why =
+          fmt::format("of {} proposed plans none is deterministic and can be made", configs.size());
     }
   } catch (const Error& error) {
     if (why != nullptr) *why = error.what();

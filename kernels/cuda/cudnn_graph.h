@@ -43,8 +43,8 @@ GraphLayout packed(const std::array<int64_t, 4>& dims);
 /// Rows and columns exchanged.
 GraphLayout transposed(const GraphLayout& layout);
 
-/// What plans are made for: the process's GPU or, to see whether one can be made at all, a GPU that is
-/// described in JSON as CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION has it.
+/// What plans are made for: the process's GPU or, to see whether one can be made at all, a GPU that
+/// is described in JSON as CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION has it.
 struct PlanTarget {
   cudnnHandle_t handle = nullptr;
   std::string device_json;

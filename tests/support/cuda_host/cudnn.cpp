@@ -46,13 +46,16 @@ cudnnStatus_t bad(const std::string& why) { return refuse(CUDNN_STATUS_BAD_PARAM
 size_t size_of(cudnnBackendAttributeType_t type) {
   switch (type) {
     case CUDNN_TYPE_BOOLEAN:
-    case CUDNN_TYPE_CHAR: return 1;
+    case CUDNN_TYPE_CHAR:
+      return 1;
     case CUDNN_TYPE_DATA_TYPE:
     case CUDNN_TYPE_HEUR_MODE:
     case CUDNN_TYPE_NUMERICAL_NOTE:
     case CUDNN_TYPE_POINTWISE_MODE:
-    case CUDNN_TYPE_REDUCTION_OPERATOR_TYPE: return 4;
-    default: return 8;
+    case CUDNN_TYPE_REDUCTION_OPERATOR_TYPE:
+      return 4;
+    default:
+      return 8;
   }
 }
 
@@ -198,11 +201,16 @@ int64_t workspace_of(const Descriptor& graph) {
 
 const char* cudnnGetErrorString(cudnnStatus_t status) {
   switch (status) {
-    case CUDNN_STATUS_SUCCESS: return "CUDNN_STATUS_SUCCESS";
-    case CUDNN_STATUS_NOT_INITIALIZED: return "CUDNN_STATUS_NOT_INITIALIZED";
-    case CUDNN_STATUS_BAD_PARAM: return "CUDNN_STATUS_BAD_PARAM";
-    case CUDNN_STATUS_NOT_SUPPORTED: return "CUDNN_STATUS_NOT_SUPPORTED";
-    case CUDNN_STATUS_EXECUTION_FAILED: return "CUDNN_STATUS_EXECUTION_FAILED";
+    case CUDNN_STATUS_SUCCESS:
+      return "CUDNN_STATUS_SUCCESS";
+    case CUDNN_STATUS_NOT_INITIALIZED:
+      return "CUDNN_STATUS_NOT_INITIALIZED";
+    case CUDNN_STATUS_BAD_PARAM:
+      return "CUDNN_STATUS_BAD_PARAM";
+    case CUDNN_STATUS_NOT_SUPPORTED:
+      return "CUDNN_STATUS_NOT_SUPPORTED";
+    case CUDNN_STATUS_EXECUTION_FAILED:
+      return "CUDNN_STATUS_EXECUTION_FAILED";
   }
   return "unknown";
 }
@@ -252,8 +260,8 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor,
     }
   }
   const auto* const bytes = static_cast<const char*>(values);
-  d.attributes[name] = {type, count,
-                        std::vector<char>(bytes, bytes + static_cast<size_t>(count) * size_of(type))};
+  d.attributes[name] = {
+      type, count, std::vector<char>(bytes, bytes + static_cast<size_t>(count) * size_of(type))};
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -262,18 +270,25 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
   std::string mistake;
   try {
     switch (d.type) {
-      case CUDNN_BACKEND_TENSOR_DESCRIPTOR: mistake = mistake_of_tensor(tensor_of(d)); break;
+      case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
+        mistake = mistake_of_tensor(tensor_of(d));
+        break;
       case CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR:
       case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
       case CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR:
-      case CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR: mistake = node_of(d).mistake(); break;
-      case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: mistake = mistake_of_graph(d); break;
+      case CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR:
+        mistake = node_of(d).mistake();
+        break;
+      case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
+        mistake = mistake_of_graph(d);
+        break;
       case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
         d.graph = part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG).graph;
         d.deterministic = part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG).deterministic;
         if (!has(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE)) mistake = "a plan for no device";
         break;
-      default: break;
+      default:
+        break;
     }
   } catch (const std::out_of_range&) {
     mistake = "an attribute is missing";

@@ -33,10 +33,14 @@ void for_each(const GraphTensor& t, const Visit& visit) {
 
 double rounded(cudnnDataType_t type, double value) {
   switch (type) {
-    case CUDNN_DATA_BFLOAT16: return widen_bf16(round_to_bf16(value));
-    case CUDNN_DATA_FLOAT: return static_cast<float>(value);
-    case CUDNN_DATA_INT32: return std::trunc(value);
-    case CUDNN_DATA_BOOLEAN: return value != 0.0;
+    case CUDNN_DATA_BFLOAT16:
+      return widen_bf16(round_to_bf16(value));
+    case CUDNN_DATA_FLOAT:
+      return static_cast<float>(value);
+    case CUDNN_DATA_INT32:
+      return std::trunc(value);
+    case CUDNN_DATA_BOOLEAN:
+      return value != 0.0;
   }
   return value;
 }
@@ -71,15 +75,24 @@ bool is_transposed(const GraphTensor& x, const GraphTensor& y) {
 
 double pointwise(const GraphNode& node, const std::vector<double>& in, int64_t coordinate) {
   switch (node.mode) {
-    case CUDNN_POINTWISE_ADD: return in[0] + in[1];
-    case CUDNN_POINTWISE_SUB: return in[0] - in[1];
-    case CUDNN_POINTWISE_MUL: return in[0] * in[1];
-    case CUDNN_POINTWISE_DIV: return in[0] / in[1];
-    case CUDNN_POINTWISE_EXP: return std::exp(in[0]);
-    case CUDNN_POINTWISE_LOG: return std::log(in[0]);
-    case CUDNN_POINTWISE_CMP_GE: return in[0] >= in[1];
-    case CUDNN_POINTWISE_BINARY_SELECT: return in[2] != 0.0 ? in[0] : in[1];
-    case CUDNN_POINTWISE_GEN_INDEX: return static_cast<double>(coordinate);
+    case CUDNN_POINTWISE_ADD:
+      return in[0] + in[1];
+    case CUDNN_POINTWISE_SUB:
+      return in[0] - in[1];
+    case CUDNN_POINTWISE_MUL:
+      return in[0] * in[1];
+    case CUDNN_POINTWISE_DIV:
+      return in[0] / in[1];
+    case CUDNN_POINTWISE_EXP:
+      return std::exp(in[0]);
+    case CUDNN_POINTWISE_LOG:
+      return std::log(in[0]);
+    case CUDNN_POINTWISE_CMP_GE:
+      return in[0] >= in[1];
+    case CUDNN_POINTWISE_BINARY_SELECT:
+      return in[2] != 0.0 ? in[0] : in[1];
+    case CUDNN_POINTWISE_GEN_INDEX:
+      return static_cast<double>(coordinate);
   }
   return 0.0;
 }
@@ -88,9 +101,12 @@ size_t inputs_of(cudnnPointwiseMode_t mode) {
   switch (mode) {
     case CUDNN_POINTWISE_EXP:
     case CUDNN_POINTWISE_LOG:
-    case CUDNN_POINTWISE_GEN_INDEX: return 1;
-    case CUDNN_POINTWISE_BINARY_SELECT: return 3;
-    default: return 2;
+    case CUDNN_POINTWISE_GEN_INDEX:
+      return 1;
+    case CUDNN_POINTWISE_BINARY_SELECT:
+      return 3;
+    default:
+      return 2;
   }
 }
 
@@ -219,8 +235,10 @@ std::string GraphNode::mistake() const {
         if (!spreads_to(in, output)) return "an input that cannot be spread to its output";
       }
       return "";
-    case Kind::reduce: return spreads_to(output, x) ? "" : "a sum over what is no axis";
-    case Kind::reshape: return is_transposed(x, output) ? "" : "a layout that is not doubled";
+    case Kind::reduce:
+      return spreads_to(output, x) ? "" : "a sum over what is no axis";
+    case Kind::reshape:
+      return is_transposed(x, output) ? "" : "a layout that is not doubled";
   }
   return "";
 }

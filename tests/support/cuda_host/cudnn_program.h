@@ -35,7 +35,7 @@ struct GraphNode {
 
 struct Program {
   std::vector<GraphNode> nodes;
-  std::map<int64_t, void*> memory;   // of the device, by tensor
+  std::map<int64_t, void*> memory;  // of the device, by tensor
   std::map<int64_t, double> numbers;
 
   /// Throws DeviceError where a tensor reaches beyond its memory.
