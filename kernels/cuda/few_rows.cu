@@ -1,5 +1,4 @@
 #include "folio/kernels/cuda/few_rows.h"
-
 #include "folio/kernels/cuda/reduce.h"
 
 namespace folio::cuda {
@@ -55,10 +54,14 @@ void few_rows_gemm(const GemmShape& shape, const void* a, const void* b, bool ac
              shape.n, shape.k, packed);
     };
     switch (shape.m) {
-      case 1: return run(few_rows_kernel<1, C, T>);
-      case 2: return run(few_rows_kernel<2, C, T>);
-      case 3: return run(few_rows_kernel<3, C, T>);
-      default: return run(few_rows_kernel<4, C, T>);
+      case 1:
+        return run(few_rows_kernel<1, C, T>);
+      case 2:
+        return run(few_rows_kernel<2, C, T>);
+      case 3:
+        return run(few_rows_kernel<3, C, T>);
+      default:
+        return run(few_rows_kernel<4, C, T>);
     }
   });
 }

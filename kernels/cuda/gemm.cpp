@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <memory>
 #include <mutex>
 
 #include "folio/kernels/cuda/libraries.h"
@@ -15,8 +16,8 @@
 namespace folio::cuda {
 namespace {
 
-/// The largest power of two, up to 256, that an address is a multiple of: what the library may count
-/// on. 256 for none.
+/// The largest power of two, up to 256, that an address is a multiple of: what the library may
+/// count on. 256 for none.
 uint32_t alignment_of(const void* memory) {
   const auto address = static_cast<unsigned>(reinterpret_cast<uintptr_t>(memory) & 255u);
   return address == 0 ? 256u : 1u << std::countr_zero(address);
@@ -32,9 +33,21 @@ struct PlanKey {
   auto operator<=>(const PlanKey&) const = default;
 };
 
+/// An object of the library's, destroyed by its function.
+template <class T, auto destroy>
+struct Owner {
+  void operator()(T object) const { destroy(object); }
+  using pointer = T;
+};
+template <class T, auto destroy>
+using Owned = std::unique_ptr<T, Owner<T, destroy>>;
+using ProductDescriptor = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using MatrixLayout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+
 struct Plan {
-  cublasLtMatmulDesc_t product = nullptr;
-  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;  // as the library has them
+  ProductDescriptor product;
+  MatrixLayout a, b, c;  // as the library has them
   cublasLtMatmulAlgo_t algorithm{};
   bool found = false;
 };
@@ -55,26 +68,28 @@ void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttribut
 }
 
 /// Of `count` row-major matrices (rows, columns), as their transposes.
-cublasLtMatrixLayout_t layout(DType dtype, int64_t rows, int64_t columns, int64_t row_step,
-                              int64_t count, int64_t step) {
-  cublasLtMatrixLayout_t made = nullptr;
-  check(cublasLtMatrixLayoutCreate(&made, data_type(dtype), static_cast<uint64_t>(columns),
+MatrixLayout layout(DType dtype, int64_t rows, int64_t columns, int64_t row_step, int64_t count,
+                    int64_t step) {
+  cublasLtMatrixLayout_t created = nullptr;
+  check(cublasLtMatrixLayoutCreate(&created, data_type(dtype), static_cast<uint64_t>(columns),
                                    static_cast<uint64_t>(rows), row_step),
         "cublasLtMatrixLayoutCreate");
+  MatrixLayout made(created);
   if (count > 1) {
     const auto batch = static_cast<int32_t>(count);
-    check(cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
+    check(cublasLtMatrixLayoutSetAttribute(made.get(), CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
                                            sizeof(batch)),
           "cublasLtMatrixLayoutSetAttribute");
-    check(cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step,
-                                           sizeof(step)),
+    check(cublasLtMatrixLayoutSetAttribute(made.get(), CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                                           &step, sizeof(step)),
           "cublasLtMatrixLayoutSetAttribute");
   }
   return made;
 }
 
 cublasLtEpilogue_t kind_of(const GemmEpilogue& epilogue) {
-  if (!epilogue.gelu) return epilogue.bias != nullptr ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+  if (!epilogue.gelu)
+    return epilogue.bias != nullptr ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
   if (epilogue.before_gelu == nullptr) {
     return epilogue.bias != nullptr ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
   }
@@ -92,13 +107,14 @@ void set_pointers(cublasLtMatmulDesc_t product, const GemmEpilogue& epilogue) {
 Plan make_plan(const PlanKey& key, const GemmEpilogue& epilogue) {
   const GemmShape& s = key.shape;
   Plan plan;
-  check(cublasLtMatmulDescCreate(&plan.product, key.compute, CUDA_R_32F),
-        "cublasLtMatmulDescCreate");
-  set(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-  set(plan.product, CUBLASLT_MATMUL_DESC_TRANSB, s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-  set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, key.epilogue);
-  if (epilogue.before_gelu != nullptr) set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, s.n);
-  set_pointers(plan.product, epilogue);  // the choice looks at their alignment
+  cublasLtMatmulDesc_t product = nullptr;
+  check(cublasLtMatmulDescCreate(&product, key.compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
+  plan.product.reset(product);
+  set(product, CUBLASLT_MATMUL_DESC_TRANSA, s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(product, CUBLASLT_MATMUL_DESC_TRANSB, s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, key.epilogue);
+  if (epilogue.before_gelu != nullptr) set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, s.n);
+  set_pointers(product, epilogue);  // the choice looks at their alignment
 
   plan.a = s.transpose_b ? layout(s.in, s.n, s.k, s.ldb, s.count, s.step_b)
                          : layout(s.in, s.k, s.n, s.ldb, s.count, s.step_b);
@@ -108,9 +124,11 @@ Plan make_plan(const PlanKey& key, const GemmEpilogue& epilogue) {
 
   cublasLtMatmulPreference_t preference = nullptr;
   check(cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
+  const Preference owned(preference);
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
       static_cast<uint64_t>(gemm_workspace_bytes));
-  // Parts of a sum are added in f32, in one order: neither where the result is, nor rounded to bf16.
+  // Parts of a sum are added in f32, in one order: neither where the result is, nor rounded to
+  // bf16.
   set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.align_b);
@@ -120,17 +138,18 @@ Plan make_plan(const PlanKey& key, const GemmEpilogue& epilogue) {
   cublasLtMatmulHeuristicResult_t best{};
   int results = 0;
   const cublasStatus_t status =
-      cublasLtMatmulAlgoGetHeuristic(cublas_handle(), plan.product, plan.a, plan.b, plan.c, plan.c,
-                                     preference, 1, &best, &results);
-  check(cublasLtMatmulPreferenceDestroy(preference), "cublasLtMatmulPreferenceDestroy");
+      cublasLtMatmulAlgoGetHeuristic(cublas_handle(), product, plan.a.get(), plan.b.get(),
+                                     plan.c.get(), plan.c.get(), preference, 1, &best, &results);
   if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "cublasLtMatmulAlgoGetHeuristic");
-  plan.found = status == CUBLAS_STATUS_SUCCESS && results > 0 && best.state == CUBLAS_STATUS_SUCCESS;
+  plan.found =
+      status == CUBLAS_STATUS_SUCCESS && results > 0 && best.state == CUBLAS_STATUS_SUCCESS;
   plan.algorithm = best.algo;
   return plan;
 }
 
 void* workspace() {
-  static const Tensor* const room = new Tensor({gemm_workspace_bytes / 4}, DType::f32, Device::cuda);
+  static const Tensor* const room =
+      new Tensor({gemm_workspace_bytes / 4}, DType::f32, Device::cuda);
   return room->raw();
 }
 
@@ -138,15 +157,15 @@ void* workspace() {
 
 bool gemm(const GemmShape& shape, const void* a, const void* b, bool accumulate, void* c,
           const GemmEpilogue& epilogue) {
-  const PlanKey key{shape,
-                    alignment_of(a),
-                    alignment_of(b),
-                    alignment_of(c),
-                    alignment_of(epilogue.bias),
-                    alignment_of(epilogue.before_gelu),
-                    kind_of(epilogue),
-                    shape.in == DType::f32 && tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                     : CUBLAS_COMPUTE_32F};
+  const PlanKey key{
+      shape,
+      alignment_of(a),
+      alignment_of(b),
+      alignment_of(c),
+      alignment_of(epilogue.bias),
+      alignment_of(epilogue.before_gelu),
+      kind_of(epilogue),
+      shape.in == DType::f32 && tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F};
   static std::mutex mutex;
   static std::map<PlanKey, Plan>* const plans = new std::map<PlanKey, Plan>;
   const std::lock_guard lock(mutex);
@@ -161,12 +180,13 @@ bool gemm(const GemmShape& shape, const void* a, const void* b, bool accumulate,
                 name_of(shape.in));
     return false;
   }
-  set_pointers(plan.product, epilogue);
+  set_pointers(plan.product.get(), epilogue);
   const float alpha = 1.0f, beta = accumulate ? 1.0f : 0.0f;
-  check(cublasLtMatmul(cublas_handle(), plan.product, &alpha, b, plan.a, a, plan.b, &beta, c, plan.c,
-                       c, plan.c, &plan.algorithm, workspace(),
-                       static_cast<size_t>(gemm_workspace_bytes), Context::get().stream()),
-        "cublasLtMatmul");
+  check(
+      cublasLtMatmul(cublas_handle(), plan.product.get(), &alpha, b, plan.a.get(), a, plan.b.get(),
+                     &beta, c, plan.c.get(), c, plan.c.get(), &plan.algorithm, workspace(),
+                     static_cast<size_t>(gemm_workspace_bytes), Context::get().stream()),
+      "cublasLtMatmul");
   return true;
 }
 

@@ -13,9 +13,9 @@ namespace folio::cuda {
 struct GemmShape {
   int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;
-  int64_t lda = 0, ldb = 0;               // elements from one row of a (b) in memory to the next
+  int64_t lda = 0, ldb = 0;  // elements from one row of a (b) in memory to the next
   int64_t count = 1;
-  int64_t step_a = 0, step_b = 0;         // elements from one a (b) to the next; 0: one serves all
+  int64_t step_a = 0, step_b = 0;  // elements from one a (b) to the next; 0: one serves all
   DType in = DType::f32, out = DType::f32;  // bf16 gives bf16 or f32, f32 gives f32
 
   auto operator<=>(const GemmShape&) const = default;
@@ -28,9 +28,10 @@ struct GemmEpilogue {
   void* before_gelu = nullptr;  // as c: receives what GELU is given, unless null
 };
 
-/// c = or += op(a) op(b), summed in f32 in an order that depends on shapes alone (of one GPU and one
-/// version of the library). Put on the compute stream. Returns false, and has done nothing, where
-/// the library offers nothing for such an epilogue; throws Error where it has no product at all.
+/// c = or += op(a) op(b), summed in f32 in an order that depends on shapes alone (of one GPU and
+/// one version of the library). Put on the compute stream. Returns false, and has done nothing,
+/// where the library offers nothing for such an epilogue; throws Error where it has no product at
+/// all.
 bool gemm(const GemmShape& shape, const void* a, const void* b, bool accumulate, void* c,
           const GemmEpilogue& epilogue = {});
 

@@ -31,7 +31,10 @@ void check(cublasStatus_t status, const char* call) {
 }
 
 void check(cudnnStatus_t status, const char* call) {
-  FOLIO_CHECK(status == CUDNN_STATUS_SUCCESS, call, "{}", cudnnGetErrorString(status));
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  char reason[1024] = "";
+  cudnnGetLastErrorString(reason, sizeof(reason));
+  fail(call, fmt::format("{} {}", cudnnGetErrorString(status), reason));
 }
 
 }  // namespace folio::cuda

@@ -39,3 +39,27 @@ if(NOT FOLIO_CUDA STREQUAL HOST)  # no kernel spills, or it would not have been 
   set_tests_properties(cuda.spills_are_errors PROPERTIES TIMEOUT 60
     PASS_REGULAR_EXPRESSION "Registers are spilled to local memory")
 endif()
+
+# cuDNN's plans, made without a GPU where the real cuDNN is.
+find_path(FOLIO_REAL_CUDNN_INCLUDE cudnn.h HINTS /usr/local/cuda/include)
+find_library(FOLIO_REAL_CUDNN cudnn HINTS /usr/local/cuda/lib64)
+if(FOLIO_REAL_CUDNN_INCLUDE AND FOLIO_REAL_CUDNN)
+  set(kernels_cuda ${PROJECT_SOURCE_DIR}/kernels/cuda)
+  add_executable(cuda_plans_check cuda/plans/plans_check.cpp ${kernels_cuda}/attention_graph.cpp
+                 ${kernels_cuda}/cudnn_graph.cpp ${PROJECT_SOURCE_DIR}/tensor/error.cpp)
+  target_include_directories(cuda_plans_check PRIVATE ${PROJECT_BINARY_DIR}/include/kernels
+                             ${PROJECT_BINARY_DIR}/include/tensor)
+  target_include_directories(cuda_plans_check SYSTEM PRIVATE ${FOLIO_REAL_CUDNN_INCLUDE})
+  target_link_libraries(cuda_plans_check PRIVATE ${FOLIO_REAL_CUDNN} fmt::fmt)
+  add_library(folio_driver_double SHARED cuda/plans/driver_double.cpp)
+  set_target_properties(folio_driver_double PROPERTIES
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/driver_double OUTPUT_NAME cuda SUFFIX .so.1)
+  target_compile_options(folio_driver_double PRIVATE -fno-sanitize=all)
+  target_link_options(folio_driver_double PRIVATE -fno-sanitize=all)
+  add_test(NAME cuda.plans COMMAND cuda_plans_check)
+  set_tests_properties(cuda.plans PROPERTIES TIMEOUT 600 ENVIRONMENT
+    "LD_LIBRARY_PATH=$<TARGET_FILE_DIR:folio_driver_double>;ASAN_OPTIONS=detect_leaks=0")
+else()
+  add_test(NAME cuda.plans COMMAND ${CMAKE_COMMAND} -E echo "there is no cuDNN here")
+  set_tests_properties(cuda.plans PROPERTIES SKIP_REGULAR_EXPRESSION "there is no cuDNN here")
+endif()

@@ -104,10 +104,13 @@ const Kernels& bridged_kernels() {
   return table;
 }
 
-const Kernels& tested_kernels() {
+bool tests_gpu() {
   const char* device = std::getenv("FOLIO_TEST_DEVICE");
-  const bool gpu = device != nullptr && std::string_view(device) == "cuda";
-  return gpu ? bridged_kernels() : kernels_for(Device::cpu);
+  return device != nullptr && std::string_view(device) == "cuda";
+}
+
+const Kernels& tested_kernels() {
+  return tests_gpu() ? bridged_kernels() : kernels_for(Device::cpu);
 }
 
 }  // namespace folio

@@ -15,5 +15,7 @@ const Kernels& bridged_kernels();
 /// What the tests of kernels test: the CPU's table or, with FOLIO_TEST_DEVICE=cuda in the
 /// environment, the bridged one.
 const Kernels& tested_kernels();
+/// Whether that is the bridged one.
+bool tests_gpu();
 
 }  // namespace folio

@@ -53,7 +53,8 @@ int64_t size_of(cudaDataType_t type) { return type == CUDA_R_16BF ? 2 : 4; }
 
 template <class T>
 cublasStatus_t take(T& member, const void* value, size_t bytes) {
-  if (bytes != sizeof(T)) return refuse(CUBLAS_STATUS_INVALID_VALUE, "an attribute of another size");
+  if (bytes != sizeof(T))
+    return refuse(CUBLAS_STATUS_INVALID_VALUE, "an attribute of another size");
   memcpy(&member, value, bytes);
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -101,9 +102,9 @@ uint64_t fingerprint(const Product& p, const Layout& a, const Layout& b, const L
   uint64_t hash = 1469598103934665603u;
   const auto add = [&](uint64_t value) { hash = (hash ^ value) * 1099511628211u; };
   for (const Layout* l : {&a, &b, &d}) {
-    for (const uint64_t value : {static_cast<uint64_t>(l->type), l->rows, l->columns,
-                                 static_cast<uint64_t>(l->ld), static_cast<uint64_t>(l->batch),
-                                 static_cast<uint64_t>(l->step)}) {
+    for (const uint64_t value :
+         {static_cast<uint64_t>(l->type), l->rows, l->columns, static_cast<uint64_t>(l->ld),
+          static_cast<uint64_t>(l->batch), static_cast<uint64_t>(l->step)}) {
       add(value);
     }
   }
@@ -188,14 +189,17 @@ struct Call {
   void multiply(int64_t i) const {
     const bool tf32 = product.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     const auto m = static_cast<int64_t>(d.rows), n = static_cast<int64_t>(d.columns);
-    const std::vector<double> x = gather(A, a, i * a.step, product.transpose_a == CUBLAS_OP_T, tf32);
-    const std::vector<double> y = gather(B, b, i * b.step, product.transpose_b == CUBLAS_OP_T, tf32);
+    const std::vector<double> x =
+        gather(A, a, i * a.step, product.transpose_a == CUBLAS_OP_T, tf32);
+    const std::vector<double> y =
+        gather(B, b, i * b.step, product.transpose_b == CUBLAS_OP_T, tf32);
     const auto k = static_cast<int64_t>(x.size()) / m;
     std::vector<double> sums(static_cast<size_t>(m * n), 0.0);
     add_product(sums.data(), x.data(), y.data(), m, n, k);
     // Parts of a sum may be rounded to the result's type where that was not ruled out.
-    const bool coarse = (reduction & (CUBLASLT_REDUCTION_SCHEME_INPLACE |
-                                      CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE)) != 0;
+    const bool coarse =
+        (reduction & (CUBLASLT_REDUCTION_SCHEME_INPLACE | CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE)) !=
+        0;
     for (int64_t r = 0; r < m; ++r) {
       for (int64_t s = 0; s < n; ++s) {
         const int64_t at = i * d.step + r + s * d.ld;
@@ -218,11 +222,16 @@ struct Call {
 
 const char* cublasLtGetStatusString(cublasStatus_t status) {
   switch (status) {
-    case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
-    case CUBLAS_STATUS_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";
-    case CUBLAS_STATUS_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
-    case CUBLAS_STATUS_EXECUTION_FAILED: return "CUBLAS_STATUS_EXECUTION_FAILED";
-    case CUBLAS_STATUS_NOT_SUPPORTED: return "CUBLAS_STATUS_NOT_SUPPORTED";
+    case CUBLAS_STATUS_SUCCESS:
+      return "CUBLAS_STATUS_SUCCESS";
+    case CUBLAS_STATUS_NOT_INITIALIZED:
+      return "CUBLAS_STATUS_NOT_INITIALIZED";
+    case CUBLAS_STATUS_INVALID_VALUE:
+      return "CUBLAS_STATUS_INVALID_VALUE";
+    case CUBLAS_STATUS_EXECUTION_FAILED:
+      return "CUBLAS_STATUS_EXECUTION_FAILED";
+    case CUBLAS_STATUS_NOT_SUPPORTED:
+      return "CUBLAS_STATUS_NOT_SUPPORTED";
   }
   return "unknown";
 }
@@ -252,12 +261,18 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t product,
                                               cublasLtMatmulDescAttributes_t attribute,
                                               const void* value, size_t bytes) {
   switch (attribute) {
-    case CUBLASLT_MATMUL_DESC_TRANSA: return take(product->transpose_a, value, bytes);
-    case CUBLASLT_MATMUL_DESC_TRANSB: return take(product->transpose_b, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(product->epilogue, value, bytes);
-    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(product->bias, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER: return take(product->aux, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD: return take(product->aux_ld, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+      return take(product->transpose_a, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+      return take(product->transpose_b, value, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+      return take(product->epilogue, value, bytes);
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+      return take(product->bias, value, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
+      return take(product->aux, value, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
+      return take(product->aux_ld, value, bytes);
   }
   return refuse(CUBLAS_STATUS_INVALID_VALUE, "an attribute of a product that the double lacks");
 }
@@ -277,8 +292,10 @@ cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
                                                 cublasLtMatrixLayoutAttribute_t attribute,
                                                 const void* value, size_t bytes) {
   switch (attribute) {
-    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT: return take(layout->batch, value, bytes);
-    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET: return take(layout->step, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT:
+      return take(layout->batch, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET:
+      return take(layout->step, value, bytes);
   }
   return refuse(CUBLAS_STATUS_INVALID_VALUE, "an attribute of a matrix that the double lacks");
 }
@@ -297,12 +314,18 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                                                     cublasLtMatmulPreferenceAttributes_t attribute,
                                                     const void* value, size_t bytes) {
   switch (attribute) {
-    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES: return take(preference->workspace, value, bytes);
-    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK: return take(preference->reduction, value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES: return take(preference->align_a, value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES: return take(preference->align_b, value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES: return take(preference->align_c, value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES: return take(preference->align_d, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
+      return take(preference->workspace, value, bytes);
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
+      return take(preference->reduction, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
+      return take(preference->align_a, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
+      return take(preference->align_b, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
+      return take(preference->align_c, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
+      return take(preference->align_d, value, bytes);
   }
   return refuse(CUBLAS_STATUS_INVALID_VALUE, "an attribute of a preference that the double lacks");
 }

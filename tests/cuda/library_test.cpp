@@ -1,0 +1,78 @@
+// What the GPU's libraries compute, beside the CPU and our own kernels: same bits, dropout masks,
+// TF32.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "folio/kernels/kernels.h"
+#include "folio/tensor/copy.h"
+#include "folio/tensor/cuda.h"
+#include "support/gradcheck.h"
+
+namespace folio {
+namespace {
+
+Tensor tensor_on(Device device, const Shape& shape, uint64_t seed, DType dtype) {
+  std::vector<double> values = values_of(random_tensor(shape, seed));
+  for (double& value : values) value = bf16(static_cast<float>(value));
+  return on_device(tensor_of(shape, values, dtype), device);
+}
+
+std::vector<char> bits_of(const Tensor& tensor) {
+  const Tensor here = on_device(tensor, Device::cpu);
+  std::vector<char> bits(static_cast<size_t>(here.bytes()));
+  std::memcpy(bits.data(), here.raw(), bits.size());
+  return bits;
+}
+
+/// y and dqkv of packed causal attention in bf16, with dropout.
+std::vector<Tensor> attention(Device device) {
+  const Kernels& k = kernels_for(device);
+  const AttentionShape shape{2, 3, 24, 24, 16, true, 0.25, {0.3, {7, 8, 9}, 24}};
+  const Tensor qkv = tensor_on(device, {2, 24, 144}, 1, DType::bf16);
+  const Tensor dy = tensor_on(device, {2, 24, 48}, 2, DType::bf16);
+  const Tensor y({2, 24, 48}, DType::bf16, device), d({2, 24, 144}, DType::bf16, device);
+  const Tensor log_sum({2, 3, 24}, DType::f32, device);
+  k.attention_forward(y, log_sum, {&qkv, 0}, {&qkv, 48}, {&qkv, 96}, Tensor(), shape);
+  const GradTarget target{&d, false};
+  k.attention_backward({target, 0}, {target, 48}, {target, 96}, {&qkv, 0}, {&qkv, 48}, {&qkv, 96},
+                       Tensor(), y, log_sum, dy, shape);
+  return {y, d, log_sum};
+}
+
+class GpuLibrary : public testing::Test {
+  void SetUp() override {
+    if (const std::string reason = cuda::unavailable(); !reason.empty()) GTEST_SKIP() << reason;
+  }
+};
+
+TEST_F(GpuLibrary, AttentionDropsWhatTheCpuDropsAndGivesTheSameBitsTwice) {
+  const std::vector<Tensor> cpu = attention(Device::cpu), gpu = attention(Device::cuda),
+                            again = attention(Device::cuda);
+  for (size_t i = 0; i < cpu.size(); ++i) {
+    const std::vector<double> a = values_of(on_device(gpu[i], Device::cpu)), b = values_of(cpu[i]);
+    for (size_t j = 0; j < a.size(); ++j) ASSERT_NEAR(a[j], b[j], 0.02 * (1 + std::abs(b[j])));
+    EXPECT_EQ(bits_of(gpu[i]), bits_of(again[i]));
+  }
+}
+
+TEST_F(GpuLibrary, Tf32IsCoarserAndOffUnlessSet) {
+  const Tensor a =
+      on_device(Tensor::from<float>({8, 8}, std::vector<float>(64, 1.0f + 0x1p-14f)), Device::cuda);
+  const Tensor c({8, 8}, DType::f32, Device::cuda);
+  const auto first = [&] {
+    kernels_for(Device::cuda).matmul({&c, false}, a, false, a, false);
+    return c.to_vector<float>()[0];
+  };
+  const bool before = tf32();
+  set_tf32(false);
+  EXPECT_NE(first(), 8.0f);
+  set_tf32(true);
+  const bool has_tf32 = cuda::Context::get().facts().capability >= 80;
+  EXPECT_EQ(first() == 8.0f, has_tf32);
+  set_tf32(before);
+}
+
+}  // namespace
+}  // namespace folio
