@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "folio/kernels/entries.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -25,32 +26,7 @@ struct Timed<entry> {
   }
 };
 
-namespace {
-
-template <auto... entries>
-Kernels timed_table() {
-  static_assert(sizeof(Kernels) == sizeof...(entries) * sizeof(void (*)()),
-                "an entry of Kernels is missing from the list below");
-  Kernels table;
-  ((table.*entries = Timed<entries>::call), ...);
-  return table;
-}
-
-Kernels all_timed() {
-  using K = Kernels;
-  return timed_table<&K::fill, &K::copy, &K::scale, &K::unary_forward, &K::unary_backward,
-                     &K::binary_forward, &K::binary_backward, &K::dropout, &K::sum_forward,
-                     &K::sum_backward, &K::sum_rows, &K::sum_first, &K::softmax_forward,
-                     &K::softmax_backward, &K::permute, &K::copy_range, &K::gather_rows,
-                     &K::scatter_add_rows, &K::embedding_forward, &K::matmul, &K::linear_forward,
-                     &K::layer_norm_forward, &K::add_dropout_layer_norm_forward,
-                     &K::layer_norm_backward, &K::attention_forward, &K::attention_backward,
-                     &K::cross_entropy, &K::sum_squares, &K::gradient_norm, &K::adam, &K::sgd>();
-}
-
-}  // namespace
-
-KernelClock::KernelClock(Device device) : plain_(&kernels_for(device)), timed_(all_timed()) {
+KernelClock::KernelClock(Device device) : plain_(&kernels_for(device)), timed_(wrap_kernels<Timed>(AllKernelEntries())) {
   FOLIO_CHECK(current == nullptr, "profile", "there is a kernel clock already");
   current = this;
 }

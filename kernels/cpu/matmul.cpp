@@ -4,37 +4,10 @@
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/table.h"
 #include "folio/kernels/cpu/types.h"
+#include "folio/kernels/views.h"
 
 namespace folio::cpu {
 namespace {
-
-/// c (m, n) = op(a) op(b) for each of `count` products; a and b advance by a step (0: one serves
-/// all) that c advances by m n.
-struct Products {
-  int64_t m, n, k, count, step_a, step_b;
-};
-
-int64_t row_length(const Tensor& x) { return x.shape().columns(); }
-int64_t column_length(const Tensor& x) { return x.dim(-2); }
-int64_t matrix_size(const Tensor& x) { return row_length(x) * column_length(x); }
-int64_t leading(const Tensor& x) {
-  int64_t count = 1;
-  for (int axis = 0; axis + 2 < x.shape().rank(); ++axis) count *= x.dim(axis);
-  return count;
-}
-
-Products products_of(const Tensor& c, const Tensor& a, bool transpose_a, const Tensor& b,
-                     bool transpose_b) {
-  const int64_t m = transpose_a ? row_length(a) : column_length(a);
-  const int64_t k = transpose_a ? column_length(a) : row_length(a);
-  const int64_t n = transpose_b ? column_length(b) : row_length(b);
-  const int64_t count = leading(a);
-  // Leading dimensions that c lacks are further rows of the inner dimension.
-  if (leading(c) != count) return {m, n, count * k, 1, 0, 0};
-  // One b for every a: the a's lie below one another.
-  if (b.shape().rank() == 2 && !transpose_a) return {count * m, n, k, 1, 0, 0};
-  return {m, n, k, count, matrix_size(a), b.shape().rank() == 2 ? 0 : matrix_size(b)};
-}
 
 /// gemm() without factors.
 template <class C, class T>
@@ -53,12 +26,11 @@ void product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k
 
 template <class C, class T>
 void multiply(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
-  const Products p = products_of(*c.tensor, a, transpose_a, b, transpose_b);
-  const int64_t lda = row_length(a), ldb = row_length(b);
+  const MatrixProducts p(*c.tensor, a, transpose_a, b, transpose_b);
   const auto multiply_range = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      product(transpose_a, transpose_b, p.m, p.n, p.k, a.data<T>() + i * p.step_a, lda,
-              b.data<T>() + i * p.step_b, ldb, c.accumulate, c.tensor->data<C>() + i * p.m * p.n);
+      product(transpose_a, transpose_b, p.m, p.n, p.k, a.data<T>() + i * p.step_a, p.lda,
+              b.data<T>() + i * p.step_b, p.ldb, c.accumulate, c.tensor->data<C>() + i * p.m * p.n);
     }
   };
   // Many products are shared out whole; few large ones are divided by gemm itself.

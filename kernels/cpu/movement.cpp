@@ -6,6 +6,7 @@
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/table.h"
 #include "folio/kernels/cpu/types.h"
+#include "folio/kernels/views.h"
 
 namespace folio::cpu {
 namespace {
@@ -22,30 +23,11 @@ void move_row(Y* y, const T* x, int64_t n, bool accumulate) {
   }
 }
 
-/// x's dimensions in y's order, always four, each with the distance of its neighbours in x.
-struct Permutation {
-  std::array<int64_t, 4> dim{1, 1, 1, 1}, stride{0, 0, 0, 0};
-
-  Permutation(const Shape& x, const std::array<int, 4>& axes) {
-    const int rank = x.rank();
-    std::array<int64_t, 4> strides{};
-    int64_t step = 1;
-    for (int axis = rank - 1; axis >= 0; --axis) {
-      strides[axis] = step;
-      step *= x[axis];
-    }
-    for (int i = 0; i < rank; ++i) {
-      dim[4 - rank + i] = x[axes[i]];
-      stride[4 - rank + i] = strides[axes[i]];
-    }
-  }
-
-  /// Where row `row` (over the first three dimensions) of y begins in x.
-  int64_t first(int64_t row) const {
-    return row / (dim[1] * dim[2]) * stride[0] + row / dim[2] % dim[1] * stride[1] +
-           row % dim[2] * stride[2];
-  }
-};
+/// Where row `row` (over the first three dimensions) of y begins in x.
+int64_t first_of(const Permutation& p, int64_t row) {
+  return row / (p.dim[1] * p.dim[2]) * p.stride[0] + row / p.dim[2] % p.dim[1] * p.stride[1] +
+         row % p.dim[2] * p.stride[2];
+}
 
 /// Rows [begin, end) of y where x has another last axis: in squares, so that the cache lines of x are
 /// used whole.
@@ -60,7 +42,7 @@ void transpose_rows(Y* y, const T* x, const Permutation& p, int64_t begin, int64
       const int64_t width = std::min(side, columns - column);
       for (int64_t r = row; r < last; ++r) {
         Y* to = y + r * columns + column;
-        const T* from = x + p.first(r) + column * p.stride[3];
+        const T* from = x + first_of(p, r) + column * p.stride[3];
         for (int64_t j = 0; j < width; ++j) {
           const T value = from[j * p.stride[3]];
           to[j] = accumulate ? static_cast<Y>(to[j] + value) : static_cast<Y>(value);
@@ -79,20 +61,10 @@ void permute_elements(GradTarget y, const Tensor& x, const std::array<int, 4>& a
   parallel_for(rows, grain_rows(columns), [&](int64_t begin, int64_t end) {
     if (p.stride[3] != 1) return transpose_rows(out, in, p, begin, end, y.accumulate);
     for (int64_t row = begin; row < end; ++row) {
-      move_row(out + row * columns, in + p.first(row), columns, y.accumulate);
+      move_row(out + row * columns, in + first_of(p, row), columns, y.accumulate);
     }
   });
 }
-
-/// A tensor seen from one axis: `outer` pieces of `size` indices of `inner` elements.
-struct AxisView {
-  int64_t outer = 1, size, inner = 1;
-
-  AxisView(const Shape& shape, int axis) : size(shape[axis]) {
-    for (int i = 0; i < axis; ++i) outer *= shape[i];
-    for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
-  }
-};
 
 template <class Y, class T>
 void copy_range_elements(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start,

@@ -2,43 +2,27 @@
 #include "folio/kernels/cuda/gemm.h"
 #include "folio/kernels/cuda/table.h"
 #include "folio/kernels/cuda/types.h"
+#include "folio/kernels/views.h"
 #include "folio/tensor/cuda.h"
 
 namespace folio::cuda {
 namespace {
 
-int64_t row_length(const Tensor& x) { return x.shape().columns(); }
-int64_t column_length(const Tensor& x) { return x.dim(-2); }
-int64_t matrix_size(const Tensor& x) { return row_length(x) * column_length(x); }
-int64_t leading(const Tensor& x) {
-  int64_t count = 1;
-  for (int axis = 0; axis + 2 < x.shape().rank(); ++axis) count *= x.dim(axis);
-  return count;
-}
-
 GemmShape shape_of(const Tensor& c, const Tensor& a, bool transpose_a, const Tensor& b,
                    bool transpose_b) {
-  GemmShape s{.m = transpose_a ? row_length(a) : column_length(a),
-              .n = transpose_b ? column_length(b) : row_length(b),
-              .k = transpose_a ? column_length(a) : row_length(a),
-              .transpose_a = transpose_a,
-              .transpose_b = transpose_b,
-              .lda = row_length(a),
-              .ldb = row_length(b),
-              .in = a.dtype(),
-              .out = c.dtype()};
-  const int64_t count = leading(a);
-  const bool one_b = b.shape().rank() == 2;
-  if (leading(c) != count) {
-    s.k *= count;  // leading dimensions that c lacks are further rows of the inner one
-  } else if (one_b && !transpose_a) {
-    s.m *= count;  // the a's lie below one another
-  } else {
-    s.count = count;
-    s.step_a = matrix_size(a);
-    s.step_b = one_b ? 0 : matrix_size(b);
-  }
-  return s;
+  const MatrixProducts p(c, a, transpose_a, b, transpose_b);
+  return {.m = p.m,
+          .n = p.n,
+          .k = p.k,
+          .transpose_a = transpose_a,
+          .transpose_b = transpose_b,
+          .lda = p.lda,
+          .ldb = p.ldb,
+          .count = p.count,
+          .step_a = p.step_a,
+          .step_b = p.step_b,
+          .in = a.dtype(),
+          .out = c.dtype()};
 }
 
 Tensor in_f32(const Tensor& x) {
@@ -72,7 +56,7 @@ void multiply(GemmShape shape, const Tensor& a, const Tensor& b, GradTarget c) {
 /// than a kernel of its own (llm.c, pull request 338, and its default since).
 bool gelu_joins(const UnaryOp* activation, const Tensor& y, const Tensor& z) {
   return activation != nullptr && *activation == UnaryOp::gelu_tanh && y.dtype() == DType::bf16 &&
-         Context::get().facts().capability >= 90 && (!z || row_length(z) % 8 == 0);
+         Context::get().facts().capability >= 90 && (!z || z.dim(-1) % 8 == 0);
 }
 
 bool aligned_16(const Tensor& x) { return reinterpret_cast<uintptr_t>(x.raw()) % 16 == 0; }

@@ -1,5 +1,6 @@
 #include "folio/kernels/cuda/reduce.h"
 #include "folio/kernels/cuda/table.h"
+#include "folio/kernels/views.h"
 
 namespace folio::cuda {
 namespace {
@@ -22,25 +23,6 @@ void with_any_types(const char* kernel, const GradTarget& y, const Tensor& x, co
   with_types(y.tensor->dtype(), x.dtype(), f);
 }
 
-/// x's dimensions in y's order, always four, each with the distance of its neighbours in x.
-struct Permutation {
-  int64_t dim[4] = {1, 1, 1, 1}, stride[4] = {0, 0, 0, 0};
-
-  Permutation(const Shape& x, const std::array<int, 4>& axes) {
-    const int rank = x.rank();
-    int64_t strides[4] = {};
-    int64_t step = 1;
-    for (int axis = rank - 1; axis >= 0; --axis) {
-      strides[axis] = step;
-      step *= x[axis];
-    }
-    for (int i = 0; i < rank; ++i) {
-      dim[4 - rank + i] = x[axes[i]];
-      stride[4 - rank + i] = strides[axes[i]];
-    }
-  }
-};
-
 template <class Y, class T>
 __global__ void permute_kernel(Y* y, bool accumulate, const T* x, int64_t n, Permutation p) {
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
@@ -52,16 +34,6 @@ __global__ void permute_kernel(Y* y, bool accumulate, const T* x, int64_t n, Per
   }
   move(y + i, x[from], accumulate);
 }
-
-/// A tensor seen from one axis: `outer` pieces of `size` indices of `inner` elements.
-struct AxisView {
-  int64_t outer = 1, size, inner = 1;
-
-  AxisView(const Shape& shape, int axis) : size(shape[axis]) {
-    for (int i = 0; i < axis; ++i) outer *= shape[i];
-    for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
-  }
-};
 
 /// Runs of `run` elements, to_stride and from_stride apart.
 template <class Y, class T>

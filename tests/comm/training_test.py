@@ -3,6 +3,7 @@
 usage: training_test.py FOLIO MPI_RANKS MPIRUN
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -173,54 +174,44 @@ class Trouble(RanksTest):
         self.assertEqual(said.count("folio: error: "), 1, said)
         self.assert_resumes(run)
 
+    @contextlib.contextmanager
+    def endless(self, config, run, *launcher):
+        """An endless training on 3 ranks that has saved once, and the numbers of its processes."""
+        process = subprocess.Popen(
+            [MPIRUN, *launcher, "-np", "3", FOLIO, "train", str(config), "--run", str(run), "--set",
+             "train.steps=1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            self.wait_for(run / "checkpoints" / "step_5")
+            ranks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            pids = [int(pid) for pid in ranks.read_text().split()]
+            self.assertEqual(len(pids), 3)
+            yield process, pids
+        finally:
+            process.kill()
+
     def test_signals_to_mpirun_stop_and_save(self):
         for name in ("SIGTERM", "SIGUSR1"):
             run = self.folder / name
-            process = subprocess.Popen(
-                [MPIRUN, "--mca", "odls_base_sigkill_timeout", "2", "-np", "3", FOLIO, "train",
-                 str(self.config), "--run", str(run), "--set", "train.steps=1000000"],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            try:
-                self.wait_for(run / "checkpoints" / "step_5")
+            patience = ("--mca", "odls_base_sigkill_timeout", "2")
+            with self.endless(self.config, run, *patience) as (process, _):
                 process.send_signal(getattr(signal, name))
                 output, _ = process.communicate(timeout=DEADLINE)
-            finally:
-                process.kill()
             stopped = re.search(r"stopped after step ([\d,]+) of", output)
             self.assertTrue(stopped, output)
             step = stopped[1].replace(",", "")
             self.assertIn(f"step_{step}", os.listdir(run / "checkpoints"))
 
     def test_sigterm_to_a_rank_stops_all(self):
-        run = self.folder / "one-terminated"
-        process = subprocess.Popen(
-            self.command(3, "train", self.config, "--run", run, "--set", "train.steps=1000000"),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            self.wait_for(run / "checkpoints" / "step_5")
-            ranks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
-            pids = [int(pid) for pid in ranks.read_text().split()]
-            self.assertEqual(len(pids), 3)
+        with self.endless(self.config, self.folder / "one-terminated") as (process, pids):
             os.kill(pids[2], signal.SIGTERM)
             output, errors = process.communicate(timeout=DEADLINE)
-        finally:
-            process.kill()
         self.assertEqual(process.returncode, 0, errors)
         self.assertRegex(output, r"stopped after step [\d,]+ of")
 
     def test_a_stopped_process(self):
-        run = self.folder / "stopped"
-        process = subprocess.Popen(
-            self.command(3, "train", self.impatient, "--run", run, "--set", "train.steps=1000000"),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            self.wait_for(run / "checkpoints" / "step_5")
-            ranks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
-            pids = [int(pid) for pid in ranks.read_text().split()]
+        with self.endless(self.impatient, self.folder / "stopped") as (process, pids):
             os.kill(pids[1], signal.SIGSTOP)
             _, errors = process.communicate(timeout=END)
-        finally:
-            process.kill()
         self.assertNotEqual(process.returncode, 0)
         self.assertRegex(errors, rf"rank \d of 3 \(\S+, process {pids[1]}\): silent")
         # mpirun has killed them, and may be quicker to end than they are.

@@ -56,6 +56,8 @@ if(FOLIO_REAL_CUDNN_INCLUDE AND FOLIO_REAL_CUDNN)
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/driver_double OUTPUT_NAME cuda SUFFIX .so.1)
   target_compile_options(folio_driver_double PRIVATE -fno-sanitize=all)
   target_link_options(folio_driver_double PRIVATE -fno-sanitize=all)
+  add_dependencies(cuda_plans_check folio_driver_double)
+  add_dependencies(cuda_test cuda_plans_check)  # the preset builds what runs, by name
   add_test(NAME cuda.plans COMMAND cuda_plans_check)
   set_tests_properties(cuda.plans PROPERTIES TIMEOUT 600 ENVIRONMENT
     "LD_LIBRARY_PATH=$<TARGET_FILE_DIR:folio_driver_double>;ASAN_OPTIONS=detect_leaks=0")

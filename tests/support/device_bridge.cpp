@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "folio/kernels/entries.h"
 #include "folio/tensor/copy.h"
 
 namespace folio {
@@ -78,29 +79,10 @@ struct Bridged<entry> {
   }
 };
 
-template <auto... entries>
-Kernels bridged_table() {
-  static_assert(sizeof(Kernels) == sizeof...(entries) * sizeof(void (*)()),
-                "an entry of Kernels is missing from the list below");
-  Kernels table;
-  ((table.*entries = Bridged<entries>::call), ...);
-  return table;
-}
-
 }  // namespace
 
 const Kernels& bridged_kernels() {
-  using K = Kernels;
-  static const Kernels table =
-      bridged_table<&K::fill, &K::copy, &K::scale, &K::unary_forward, &K::unary_backward,
-                    &K::binary_forward, &K::binary_backward, &K::dropout, &K::sum_forward,
-                    &K::sum_backward, &K::sum_rows, &K::sum_first, &K::softmax_forward,
-                    &K::softmax_backward, &K::permute, &K::copy_range, &K::gather_rows,
-                    &K::scatter_add_rows, &K::embedding_forward, &K::matmul, &K::linear_forward,
-                    &K::layer_norm_forward, &K::add_dropout_layer_norm_forward,
-                    &K::layer_norm_backward, &K::attention_forward, &K::attention_backward,
-                    &K::cross_entropy, &K::sum_squares, &K::gradient_norm, &K::adam,
-                    &K::sgd>();
+  static const Kernels table = wrap_kernels<Bridged>(AllKernelEntries());
   return table;
 }
 
