@@ -5,15 +5,12 @@ usage: blackbox_test.py FOLIO      (or with the program's path in the environmen
 
 import json
 import os
-import pathlib
 import shutil
-import sys
-import unittest
 
-import cli_test
+import program
 
 
-class BlackBoxTest(cli_test.CliTest):
+class BlackBoxTest(program.CliTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -87,9 +84,4 @@ class BlackBoxTest(cli_test.CliTest):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
-        cli_test.FOLIO = sys.argv.pop(1)
-    if not cli_test.FOLIO:
-        sys.exit("usage: blackbox_test.py FOLIO")
-    cli_test.FOLIO = str(pathlib.Path(cli_test.FOLIO).resolve())
-    unittest.main()
+    program.main()

@@ -10,11 +10,9 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
-import unittest
 
-import cli_test
+import program
 
 DEADLINE = 100  # seconds, after which a program that should have done something is stuck
 
@@ -24,7 +22,7 @@ def damage(checkpoint):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-class VerifyTest(cli_test.CliTest):
+class VerifyTest(program.CliTest):
     def test_whole(self):
         result = self.folio("verify", self.trained)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
@@ -57,7 +55,7 @@ class VerifyTest(cli_test.CliTest):
         self.assert_error(self.folio("verify"), "run", code=2)
 
 
-class ResumeTest(cli_test.CliTest):
+class ResumeTest(program.CliTest):
     def resume(self, run, *arguments):
         return self.folio("train", "--resume", "--run", run, *arguments)
 
@@ -82,7 +80,7 @@ class ResumeTest(cli_test.CliTest):
         self.assertEqual(self.tree(run), before)
 
 
-class DiskTest(cli_test.CliTest):
+class DiskTest(program.CliTest):
     """On a small file system in memory, where one may be mounted."""
 
     SIZE = "size=300k"
@@ -130,7 +128,7 @@ class DiskTest(cli_test.CliTest):
         self.assert_finishes_with_the_same_bits()
 
 
-class SignalTest(cli_test.CliTest):
+class SignalTest(program.CliTest):
     def start(self, *overrides):
         """A run without end, that saves nothing unless it is stopped."""
         self.run_folder = self.folder / "run"
@@ -142,7 +140,7 @@ class SignalTest(cli_test.CliTest):
 
         with self.said.open("w") as said:
             process = subprocess.Popen(
-                [cli_test.FOLIO, "train", self.config, "--run", self.run_folder, "--set",
+                [program.FOLIO, "train", self.config, "--run", self.run_folder, "--set",
                  "train.steps=100000000", "train.checkpoint_every=0", "train.eval_every=0",
                  *overrides], stdout=said, stderr=subprocess.PIPE, text=True, preexec_fn=take_signals)
         self.addCleanup(process.stderr.close)
@@ -208,7 +206,4 @@ class SignalTest(cli_test.CliTest):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: checkpoints_test.py FOLIO")
-    cli_test.FOLIO = os.path.abspath(sys.argv.pop(1))
-    unittest.main()
+    program.main()
