@@ -23,6 +23,21 @@ struct GpuStep::Upload {
         staged_values({sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda) {}
 };
 
+namespace {
+
+/// While it lives, kernels are captured so that they read what differs from step to step there.
+class StepValuesOnDevice {
+ public:
+  explicit StepValuesOnDevice(const Tensor& values) {
+    cuda::Context::get().set_step_values(static_cast<const cuda::StepValues*>(values.raw()));
+  }
+  ~StepValuesOnDevice() { cuda::Context::get().set_step_values(nullptr); }
+  StepValuesOnDevice(const StepValuesOnDevice&) = delete;
+  StepValuesOnDevice& operator=(const StepValuesOnDevice&) = delete;
+};
+
+}  // namespace
+
 GpuStep::GpuStep(const Gpt& model, ParameterStore& store, Optimizer& optimizer, Tape& tape,
                  const Shape& batch)
     : model_(model),
@@ -87,14 +102,8 @@ void GpuStep::compute(const Batch& batch, const StepSettings& settings, double l
   {
     const AllocatorScope scope(Device::cuda, *pool_);
     if (captures) {
-      context.set_step_values(static_cast<const cuda::StepValues*>(values_.raw()));
-      try {
-        gradients_graph_.capture([&] { gradients_and_norm(settings); });
-      } catch (...) {
-        context.set_step_values(nullptr);
-        throw;
-      }
-      context.set_step_values(nullptr);
+      const StepValuesOnDevice reads(values_);
+      gradients_graph_.capture([&] { gradients_and_norm(settings); });
     }
     if (gradients_graph_) {
       gradients_graph_.launch();
@@ -111,7 +120,6 @@ void GpuStep::compute(const Batch& batch, const StepSettings& settings, double l
 }
 
 void GpuStep::update() {
-  auto& context = cuda::Context::get();
   const AllocatorScope scope(Device::cuda, *pool_);
   if (update_graph_) {
     update_graph_.launch();
@@ -119,14 +127,10 @@ void GpuStep::update() {
     return;
   }
   if (!gradients_graph_) return optimizer_.update(lr_);
-  context.set_step_values(static_cast<const cuda::StepValues*>(values_.raw()));
-  try {
+  {
+    const StepValuesOnDevice reads(values_);
     update_graph_.capture([&] { optimizer_.update(lr_); });
-  } catch (...) {
-    context.set_step_values(nullptr);
-    throw;
   }
-  context.set_step_values(nullptr);
   update_graph_.launch();
 }
 

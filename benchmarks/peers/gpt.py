@@ -9,11 +9,11 @@ import types
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-import yaml
 
 
 def read_config(path):
     """The YAML file as an object: config.model.layers and so on."""
+    import yaml  # here alone: who gives sizes does without
     with open(path, encoding="utf-8") as file:
         sections = yaml.safe_load(file)
     return types.SimpleNamespace(**{name: types.SimpleNamespace(**keys) for name, keys in sections.items()})

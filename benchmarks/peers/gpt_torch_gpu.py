@@ -4,7 +4,7 @@
     python gpt_torch_gpu.py --layers 6 --heads 6 --width 384 --context 256 --batch 64 --dropout 0.2
     python gpt_torch_gpu.py ... --compile
 
-bf16 autocast, scaled_dot_product_attention with cuDNN's kernel where this PyTorch has it, fused AdamW,
+The model is peers/gpt.py: bf16 autocast, scaled_dot_product_attention with cuDNN's kernel where this PyTorch has it, fused AdamW,
 clipping at 1.0, tied embeddings, random tokens (what a step takes does not depend on them). Prints one
 JSON object: the median time of a step, over the last half of them, without waiting between steps.
 """
@@ -16,49 +16,8 @@ import statistics
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 
-
-class Block(nn.Module):
-    def __init__(self, o):
-        super().__init__()
-        self.o = o
-        self.attention_norm = nn.LayerNorm(o.width, bias=o.bias)
-        self.feed_forward_norm = nn.LayerNorm(o.width, bias=o.bias)
-        self.qkv = nn.Linear(o.width, 3 * o.width, bias=o.bias)
-        self.projection = nn.Linear(o.width, o.width, bias=o.bias)
-        self.up = nn.Linear(o.width, 4 * o.width, bias=o.bias)
-        self.down = nn.Linear(4 * o.width, o.width, bias=o.bias)
-        self.dropout = nn.Dropout(o.dropout)
-
-    def forward(self, x):  # (B, T, C) -> (B, T, C)
-        B, T, C = x.shape
-        qkv = self.qkv(self.attention_norm(x)).view(B, T, 3, self.o.heads, C // self.o.heads)
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (B, H, T, d) each
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True,
-                                               dropout_p=self.o.dropout if self.training else 0.0)
-        x = x + self.dropout(self.projection(mixed.transpose(1, 2).reshape(B, T, C)))
-        return x + self.dropout(self.down(F.gelu(self.up(self.feed_forward_norm(x)))))
-
-
-class GPT(nn.Module):
-    def __init__(self, o):
-        super().__init__()
-        self.token = nn.Embedding(o.vocabulary, o.width)  # also the output layer's weight
-        self.position = nn.Embedding(o.context, o.width)
-        self.dropout = nn.Dropout(o.dropout)
-        self.blocks = nn.ModuleList(Block(o) for _ in range(o.layers))
-        self.final_norm = nn.LayerNorm(o.width, bias=o.bias)
-        for parameter in self.parameters():
-            if parameter.dim() >= 2:
-                nn.init.normal_(parameter, std=0.02)
-
-    def forward(self, inputs, targets):  # (B, T) each -> the loss
-        x = self.dropout(self.token(inputs) + self.position.weight[: inputs.shape[1]])
-        for block in self.blocks:
-            x = block(x)
-        logits = F.linear(self.final_norm(x), self.token.weight)
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+from gpt import GPT
 
 
 def cudnn_attention():
@@ -71,17 +30,18 @@ def cudnn_attention():
 
 def main():
     options = argparse.ArgumentParser(description="A GPT's training step in PyTorch on a GPU")
-    for name, default in dict(layers=12, heads=12, width=768, context=1024, batch=32, vocabulary=50257,
+    for name, default in dict(layers=12, heads=12, width=768, context=1024, batch=32, vocabulary=50304,
                               steps=40).items():
         options.add_argument(f"--{name}", type=int, default=default)
     options.add_argument("--dropout", type=float, default=0.0)
+    options.add_argument("--activation", choices=("gelu", "gelu_tanh"), default="gelu_tanh")
     options.add_argument("--bias", action="store_true")
     options.add_argument("--compile", action="store_true", help="torch.compile instead of eager")
     o = options.parse_args()
 
     torch.manual_seed(1337)
     torch.set_float32_matmul_precision("high")
-    model = GPT(o).cuda()
+    model = GPT(o, o.vocabulary).cuda()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), fused=True)
     forward = torch.compile(model) if o.compile else model
     events = [torch.cuda.Event(enable_timing=True) for _ in range(o.steps + 1)]

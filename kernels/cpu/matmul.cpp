@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "folio/kernels/cpu/bias_activation.h"
 #include "folio/kernels/cpu/gemm.h"
 #include "folio/kernels/cpu/parallel.h"
@@ -50,14 +52,14 @@ void linear(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& wei
   T* before = (z && activation != nullptr ? z : y).data<T>();
   // Functions that are not in bias_activation take a pass of their own.
   const bool fused = activation != nullptr && is_activation(*activation);
-  const PartDone finish = [&](int64_t row, int64_t part_rows, int64_t column, int64_t columns) {
+  const auto finish = [&](int64_t row, int64_t part_rows, int64_t column, int64_t columns) {
     const int64_t first = row * out + column;
     bias_activation((fused ? y.data<T>() : before) + first, before + first,
                     bias ? bias.data<T>() + column : nullptr, part_rows, columns, out,
                     fused ? activation : nullptr);
   };
   product(false, true, rows, out, in, x.data<T>(), in, weight.data<T>(), in, false, before,
-          bias || fused ? finish : PartDone());
+          bias || fused ? PartDone(std::cref(finish)) : PartDone());  // by reference: no allocation
   if (activation != nullptr && !fused) unary_forward(*activation, y, z ? z : y);
 }
 
