@@ -92,6 +92,8 @@ tr:last-child>*{border-bottom:0}
 .number{white-space:nowrap}
 .columns:not(.stacked) td{text-align:right}
 .stacked th[scope=row]{width:16rem}
+@media(max-width:30rem){.stacked .facts{padding-inline:.8rem}.stacked table{font-size:.78rem}.stacked th,.stacked td{padding-right:.5rem;overflow-wrap:anywhere}
+.stacked td{min-width:4.2rem}.stacked th[scope=row]{width:auto;min-width:4.6rem;overflow-wrap:normal}}
 .differs td{font-weight:600}.differs th[scope=row]::after{content:" \2260";color:var(--accent)}
 .notes{color:var(--quiet);padding-left:1.2rem}.notes li{overflow-wrap:anywhere}
 pre{font:.82rem/1.6 var(--mono);background:var(--card);border:1px solid var(--rule);border-radius:10px;
