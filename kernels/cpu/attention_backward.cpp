@@ -93,8 +93,8 @@ struct BackwardHead {
                  dp_strip, stride);
       drop(dp_strip, strip, first, rows);
       T delta[strip_rows];  // sum over keys of p dp
+      dot_rows(delta, dy[first], dy.stride, y[first], y.stride, rows, shape().head_dim);
       for (int64_t r = 0; r < rows; ++r) {
-        delta[r] = static_cast<T>(dot_row(dy[first + r], y[first + r], shape().head_dim));
         std::fill(dp_strip + r * stride + columns, dp_strip + r * stride + read, T{0});
       }
       softmax_backward_rows(dp_strip, p_strip, rows, columns, stride, delta, scale);

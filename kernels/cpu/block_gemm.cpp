@@ -15,7 +15,7 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A tile of tile_rows rows and 2 or 4 vectors: as many sums as leave registers for B and A.
+// A tile of tile_rows rows and up to 2 or 4 vectors: as many sums as leave registers for B and A.
 #if HWY_CAP_GE512
 inline constexpr int tile_rows = 6, tile_vectors = 4;
 #else
@@ -109,6 +109,10 @@ HWY_INLINE void multiply_block(int64_t m, int64_t n, const Block<T>& block) {
   int64_t column = 0;
   for (; column + tile_vectors * lanes <= n; column += tile_vectors * lanes) {
     multiply_columns<tile_vectors, false>(m, block.at(0, column), 0);
+  }
+  if (tile_vectors > 3 && column + 3 * lanes <= n) {
+    multiply_columns<3, false>(m, block.at(0, column), 0);
+    column += 3 * lanes;
   }
   for (; column + 2 * lanes <= n; column += 2 * lanes) {
     multiply_columns<2, false>(m, block.at(0, column), 0);

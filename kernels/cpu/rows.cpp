@@ -27,20 +27,25 @@ HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride
   T max[block], sum[block];
   for (int64_t first = 0; first < rows; first += block) {
     const int64_t count = std::min(block, rows - first);
+    T* const block_scores = scores + first * stride;
     for (int64_t i = 0; i < count; ++i) {
-      T* row = scores + (first + i) * stride;
-      const int64_t n = visible[first + i];
-      max[i] = max_vectors(row, n, scale);
+      max[i] = max_vectors(block_scores + i * stride, visible[first + i], scale);
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      T* row = block_scores + i * stride;
       if (max[i] == -infinity) {
         std::fill(row, row + columns, T{0});
         max[i] = T{0};
         sum[i] = T{1};
-        continue;
+      } else {
+        sum[i] = static_cast<T>(exp_row(row, row, visible[first + i], columns, scale, max[i]));
       }
-      sum[i] = static_cast<T>(exp_row(row, row, n, columns, scale, max[i]));
+    }
+    for (int64_t i = 0; i < count; ++i) {
       // To the end of a vector where the row goes on: whole vectors are quicker than parts.
-      const int64_t rounded = std::min(columns, (n + lanes - 1) / lanes * lanes);
-      map_vectors<false>(row, rounded, Scaled<T>{T{1} / sum[i]}, row);
+      const int64_t rounded = std::min(columns, (visible[first + i] + lanes - 1) / lanes * lanes);
+      map_vectors<false>(block_scores + i * stride, rounded, Scaled<T>{T{1} / sum[i]},
+                         static_cast<const T*>(block_scores + i * stride));
     }
     map_vectors<false>(log_sum + first, count, AddLog(), static_cast<const T*>(max),
                        static_cast<const T*>(sum));
@@ -121,11 +126,19 @@ void round_f32(float* y, bool accumulate, const float* x, int64_t rows, int64_t 
     map_vectors(accumulate, y + r * stride, columns, Identity(), x + r * columns);
   }
 }
-double dot_f32(const float* a, const float* b, int64_t n) {
-  return sum_vectors<float>(n, Product(), a, b);
+void dot_f32(float* dots, const float* a, int64_t stride_a, const float* b, int64_t stride_b,
+             int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; ++r) {
+    dots[r] =
+        static_cast<float>(sum_vectors<float>(n, Product(), a + r * stride_a, b + r * stride_b));
+  }
 }
-double dot_f64(const double* a, const double* b, int64_t n) {
-  return sum_vectors<double>(n, Product(), a, b);
+void dot_f64(double* dots, const double* a, int64_t stride_a, const double* b, int64_t stride_b,
+             int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; ++r) {
+    dots[r] =
+        static_cast<double>(sum_vectors<double>(n, Product(), a + r * stride_a, b + r * stride_b));
+  }
 }
 
 }  // namespace
@@ -198,11 +211,13 @@ void round_rows(float* y, bool accumulate, const float* x, int64_t rows, int64_t
   HWY_DYNAMIC_DISPATCH(round_f32)(y, accumulate, x, rows, columns, stride);
 }
 
-double dot_row(const float* a, const float* b, int64_t n) {
-  return HWY_DYNAMIC_DISPATCH(dot_f32)(a, b, n);
+void dot_rows(float* dots, const float* a, int64_t stride_a, const float* b, int64_t stride_b,
+              int64_t rows, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(dot_f32)(dots, a, stride_a, b, stride_b, rows, n);
 }
-double dot_row(const double* a, const double* b, int64_t n) {
-  return HWY_DYNAMIC_DISPATCH(dot_f64)(a, b, n);
+void dot_rows(double* dots, const double* a, int64_t stride_a, const double* b, int64_t stride_b,
+              int64_t rows, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(dot_f64)(dots, a, stride_a, b, stride_b, rows, n);
 }
 
 }  // namespace folio::cpu

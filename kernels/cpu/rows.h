@@ -45,8 +45,10 @@ void round_rows(bf16* y, bool accumulate, const float* x, int64_t rows, int64_t 
 void round_rows(float* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
                 int64_t stride);
 
-/// The sum of a[i] b[i].
-double dot_row(const float* a, const float* b, int64_t n);
-double dot_row(const double* a, const double* b, int64_t n);
+/// dots[r] = the sum over n columns of a b, for rows that are stride_a and stride_b apart.
+void dot_rows(float* dots, const float* a, int64_t stride_a, const float* b, int64_t stride_b,
+              int64_t rows, int64_t n);
+void dot_rows(double* dots, const double* a, int64_t stride_a, const double* b, int64_t stride_b,
+              int64_t rows, int64_t n);
 
 }  // namespace folio::cpu

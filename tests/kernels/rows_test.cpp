@@ -114,13 +114,19 @@ TYPED_TEST(Rows, DropoutCountsFromTheFirstIndex) {
   }
 }
 
-TYPED_TEST(Rows, Dot) {
+TYPED_TEST(Rows, Dots) {
   using T = TypeParam;
+  constexpr int64_t rows = 3;
   for (const int64_t n : {0, 1, 3, 17, 64, 65, 10000}) {
-    const auto a = numbers(n, 1), b = numbers(n, 2);
-    double sum = 0.0;
-    for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-    EXPECT_NEAR(cpu::dot_row(as<T>(a).data(), as<T>(b).data(), n), sum, this->tolerance * 20);
+    const int64_t stride_a = n + 5, stride_b = n + 1;
+    const auto a = numbers(rows * stride_a, 1), b = numbers(rows * stride_b, 2);
+    std::vector<T> dots(rows);
+    cpu::dot_rows(dots.data(), as<T>(a).data(), stride_a, as<T>(b).data(), stride_b, rows, n);
+    for (int64_t r = 0; r < rows; ++r) {
+      double sum = 0.0;
+      for (int64_t i = 0; i < n; ++i) sum += a[r * stride_a + i] * b[r * stride_b + i];
+      EXPECT_NEAR(dots[r], sum, this->tolerance * 20) << "row " << r << " of " << n;
+    }
   }
 }
 
