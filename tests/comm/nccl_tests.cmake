@@ -18,3 +18,8 @@ foreach(count 1 2 3 4)
   nccl_test(collectives_${count} ${count} collectives cuda)
 endforeach()
 nccl_test(double 2 doubles)
+add_test(NAME cuda.nccl_training
+         COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/training_test.py
+                 $<TARGET_FILE:folio> $<TARGET_FILE:mpi_ranks> ${MPIEXEC_EXECUTABLE} cuda)
+set_tests_properties(cuda.nccl_training PROPERTIES TIMEOUT 600 PROCESSORS 2
+                     ENVIRONMENT "${nccl_environment}")
