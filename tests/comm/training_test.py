@@ -22,21 +22,20 @@ GPU = "cuda" in sys.argv[4:]
 DEADLINE = 60  # seconds, after which a program is stuck
 END = 15       # within which a run with a failed rank ends
 
-MODEL = "{layers: 2, heads: 2, width: 64, context: 16, dropout: 0.1}"
-if GPU:  # the doubles are slow
-    MODEL = "{layers: 1, heads: 2, width: 64, context: 4, dropout: 0.1}"
 CONFIG = """
 data: {text: %s}
-model: """ + MODEL + """
-train: {steps: 20, batch: 12, accumulate: 4, reduce: ordered, seed: 3, precision: f32, threads: 1,
-        device: """ + ("cuda" if GPU else "cpu") + """,
-        label_smoothing: 0.1, eval_every: 10, eval_batches: 5, checkpoint_every: 5, sample_at: [0],
+model: {layers: %d, heads: 2, width: 64, context: %d, dropout: 0.1}
+train: {steps: 20, batch: %d, accumulate: 4, reduce: ordered, seed: 3, precision: f32, threads: 1,
+        device: %s,
+        label_smoothing: 0.1, eval_every: 10, eval_batches: %d, checkpoint_every: 5, sample_at: [0],
         sample_tokens: 5, bucket_mb: 0.07, rank_timeout: %d}
 optimizer: {lr: 1.0e-2}
 schedule: {warmup: 4, final_lr: 1.0e-3}
 """
 
 
+# The doubles of a GPU are slow.
+WORDS, LAYERS, CONTEXT, BATCH, EVAL_BATCHES = (300, 1, 4, 8, 2) if GPU else (3000, 2, 16, 12, 5)
 PATIENCE = 4 if GPU else 2  # seconds; a busy machine may keep a rank for long
 
 of_the_host = unittest.skipIf(GPU, "nothing in it is the device's")
@@ -68,14 +67,19 @@ class RanksTest(unittest.TestCase):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="folio-ranks-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         words = "my lord the king is dead speak no more of this sweet night".split()
-        text = " ".join(words[i * i % 11 + i % 3] for i in range(500 if GPU else 3000))
+        text = " ".join(words[i * i % 11 + i % 3] for i in range(WORDS))
         (cls.folder / "text.txt").write_text(text)
         cls.config = cls.folder / "tiny.yaml"
-        cls.config.write_text(CONFIG % (cls.folder / "text.txt", 40))
+        cls.config.write_text(cls.config_text(40))
         cls.impatient = cls.folder / "impatient.yaml"
-        cls.impatient.write_text(CONFIG % (cls.folder / "text.txt", PATIENCE))
+        cls.impatient.write_text(cls.config_text(PATIENCE))
         cls.one = cls.folder / "one"
         cls.train(1, "--run", cls.one)
+
+    @classmethod
+    def config_text(cls, patience):
+        return CONFIG % (cls.folder / "text.txt", LAYERS, CONTEXT, BATCH, "cuda" if GPU else "cpu",
+                         EVAL_BATCHES, patience)
 
     @classmethod
     def command(cls, ranks, *arguments):

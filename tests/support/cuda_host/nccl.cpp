@@ -13,6 +13,7 @@
 #include <iomanip>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -81,6 +82,7 @@ size_t size_of(ncclDataType_t type) {
 /// What runs on the stream: whether all exchanges are done.
 bool attempt(ncclComm& comm, std::vector<Exchange>& exchanges, bool& begun) {
   if (!begun) {
+    const DeviceAccess access;
     for (Exchange& exchange : exchanges) {
       if (exchange.peer < 0) {
         memmove(exchange.to, exchange.from, exchange.head.bytes);
@@ -92,6 +94,7 @@ bool attempt(ncclComm& comm, std::vector<Exchange>& exchanges, bool& begun) {
     begun = true;
   }
   comm.links.progress();
+  std::optional<DeviceAccess> access;
   bool done = true;
   std::map<int, bool> waits;  // for an earlier message of that peer
   for (Exchange& exchange : exchanges) {
@@ -111,6 +114,7 @@ bool attempt(ncclComm& comm, std::vector<Exchange>& exchanges, bool& begun) {
                             exchange.head.describe() + ", but rank " +
                             std::to_string(exchange.peer) + " sends a " + message.head.describe()};
     }
+    if (!access) access.emplace();
     memcpy(exchange.to, message.bytes.data(), message.bytes.size());
     exchange.done = true;
   }

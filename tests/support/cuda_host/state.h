@@ -53,7 +53,7 @@ bool try_work(CUstream_st* stream, uint64_t position);
 void do_work(CUstream_st* stream, uint64_t position);
 void do_work(CUstream_st* stream);
 void do_all_work();
-/// Runs work that is due, with device memory accessible; a DeviceError becomes the device's.
+/// Runs work that is due; a DeviceError becomes the device's.
 void perform(const std::function<void()>& work, const std::string& name);
 
 /// Device memory is accessible while one of these lives.

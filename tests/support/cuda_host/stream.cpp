@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "state.h"
 
@@ -20,7 +21,6 @@ cudaError_t result(cudaError_t error) {
 void perform(const std::function<void()>& work, const std::string& name) {
   State& state = State::get();
   if (state.error != cudaSuccess) return;  // the device is lost
-  const DeviceAccess access;
   try {
     work();
   } catch (const DeviceError& failure) {
@@ -30,7 +30,7 @@ void perform(const std::function<void()>& work, const std::string& name) {
 }
 
 bool try_work(CUstream_st* stream, uint64_t position) {
-  const DeviceAccess access;  // once for all of it
+  std::optional<DeviceAccess> access;  // once for all of it
   while (stream->done < position && !stream->queue.empty()) {
     const Work& first = stream->queue.front();
     if (first.other != nullptr && !try_work(first.other, first.position)) return false;
@@ -42,7 +42,9 @@ bool try_work(CUstream_st* stream, uint64_t position) {
     const Work work = std::move(stream->queue.front());
     stream->queue.pop_front();
     ++stream->done;
-    if (work.run) perform(work.run, work.name);
+    if (!work.run) continue;
+    if (!access) access.emplace();
+    perform(work.run, work.name);
   }
   return true;
 }

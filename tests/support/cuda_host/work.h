@@ -22,7 +22,7 @@ namespace cuda_host {
 cudaError_t put(cudaStream_t stream, std::string name, std::function<void()> work);
 
 /// The same of work that waits for other processes: it is called again and again until it returns
-/// true. It cannot be captured.
+/// true, and cares for access to device memory itself. It cannot be captured.
 cudaError_t put_patient(cudaStream_t stream, std::string name, std::function<bool()> attempt);
 
 /// What failed on the device while work was done: printed, and what calls return from then on.
