@@ -1,6 +1,7 @@
 // A rank of tests that need processes; tests/comm/CMakeLists.txt starts it with mpirun.
 //
 //   mpi_ranks collectives [cuda]                 every collective against a serial reference
+//   mpi_ranks gpus                               how many GPUs there are
 //   mpi_ranks doubles                            what NCCL's double refuses (nccl_double.cpp)
 //   mpi_ranks train CONFIG RUN [RANK KIND STEP]  folio train; in STEP's backward pass, rank RANK
 //                                                throws | dies | hangs
@@ -8,11 +9,13 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "comm/collectives.h"
 #include "folio/comm/launch.h"
+#include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/train/output.h"
 #include "folio/train/run.h"
@@ -68,6 +71,10 @@ int run_tests(int argc, char** argv) {
   if (argc > 2 && std::string(argv[2]) == "cuda") tested_device = Device::cuda;
   Communicator& ranks = join_ranks();
   ranks.set_patience(60.0);
+  if (tested_device == Device::cuda && cuda::devices() < ranks.size()) {
+    if (ranks.leads()) std::puts("too few GPUs");
+    return leave_ranks();
+  }
   ::testing::InitGoogleTest(&argc, argv);
   const bool doubles = std::string(argv[1]) == "doubles";
   GTEST_FLAG_SET(filter, doubles ? "NcclDouble*" : "MpiRanks*");
@@ -96,6 +103,10 @@ int train_and_fail(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
+  if (std::string(argv[1]) == "gpus") {
+    std::printf("%d\n", folio::cuda::devices());
+    return 0;
+  }
   if (argc > 3 && std::string(argv[1]) == "train") return folio::train_and_fail(argc, argv);
   return folio::run_tests(argc, argv);
 }

@@ -176,6 +176,13 @@ class SameAsOne(RanksTest):
         self.assertNotEqual(result.returncode, 0)
         self.assertRegex(result.stderr, r"ranks 0 and 2 would share the GPU 0000:00:00.0 of \S+,")
         self.assertIn("or use train.device: cpu", result.stderr)
+        # As srun --gpus-per-task=1 has it: each sees its own alone.
+        own = 'CUDA_VISIBLE_DEVICES=$OMPI_COMM_WORLD_RANK exec "$0" "$@"'
+        result = subprocess.run(
+            [MPIRUN, "-np", "2", "sh", "-c", own,
+             *self.command(1, "train", self.config, "--run", self.folder / "own", "--stop-at", "1")],
+            capture_output=True, text=True, timeout=DEADLINE)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
 
     @of_the_host
     def test_nothing_left_to_do(self):
@@ -318,5 +325,13 @@ class Trouble(RanksTest):
             time.sleep(0.02)
 
 
+def gpus():
+    return int(subprocess.run([MPI_RANKS, "gpus"], capture_output=True, text=True,
+                              check=True).stdout)
+
+
 if __name__ == "__main__":
+    if GPU and gpus() < 4:
+        print(f"there are {gpus()} GPUs; these tests need 4")
+        sys.exit(77)
     unittest.main(argv=[sys.argv[0], *[a for a in sys.argv[4:] if a != "cuda"]])
