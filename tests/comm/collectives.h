@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "folio/comm/communicator.h"
+#include "folio/kernels/kernels.h"
 #include "folio/tensor/copy.h"
 
 namespace folio {
@@ -151,6 +152,29 @@ inline void check_several_at_once(Communicator& ranks, Device device) {
   }
 }
 
+/// A sum of what a kernel has still to write, in memory that nobody else keeps.
+inline void check_takes_its_place(Communicator& ranks, Device device) {
+  constexpr int64_t count = 1001;
+  const Parts parts{.count = count, .ranks = ranks.size()};
+  const SlabRange own = parts.of(ranks.rank());
+  const Tensor sum({own.size()}, DType::f32, device);
+  Pending pending;
+  {
+    const Tensor x = tensor_on(device, brought_by<float>(ranks.rank(), count));
+    const Tensor half = tensor_on<float>(device, {0.5F}), written({count}, DType::f32, device);
+    kernels_for(device).scale({&written, false}, x, half);
+    pending = ranks.start_reduce_scatter({&sum, false}, written, parts, ranks.size());
+  }
+  ranks.catch_up();  // a device has not been waited for otherwise
+  pending->wait();
+  const std::vector<float> result = sum.to_vector<float>();
+  for (int64_t i = 0; i < own.size(); ++i) {
+    float expected = 0.5F * brought<float>(0, own.begin + i);
+    for (int r = 1; r < ranks.size(); ++r) expected += 0.5F * brought<float>(r, own.begin + i);
+    ASSERT_EQ(result[static_cast<size_t>(i)], expected) << "element " << i;
+  }
+}
+
 inline void check_small_talk(Communicator& ranks) {
   for (int r = 0; r < ranks.size(); ++r) EXPECT_TRUE(ranks.any(ranks.rank() == r));
   EXPECT_FALSE(ranks.any(false));
@@ -171,6 +195,7 @@ inline void check_everything(Communicator& ranks, Device device = Device::cpu) {
   check_collectives<bf16>(ranks, device);
   check_collectives<int32_t>(ranks, device);
   check_several_at_once(ranks, device);
+  check_takes_its_place(ranks, device);
   check_small_talk(ranks);
 }
 

@@ -23,6 +23,8 @@ foreach(count 1 2 3 4)
 endforeach()
 if(FOLIO_CUDA STREQUAL HOST)
   nccl_test(double 2 doubles)
+  nccl_test(collectives_eager 3 collectives cuda)
+  set_property(TEST cuda.nccl_collectives_eager APPEND PROPERTY ENVIRONMENT CUDA_HOST_EAGER=1)
 endif()
 add_test(NAME cuda.nccl_training
          COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/training_test.py

@@ -87,13 +87,13 @@ class RanksTest(unittest.TestCase):
         return [*launcher, FOLIO, *map(str, arguments)]
 
     @classmethod
-    def folio(cls, ranks, *arguments):
+    def folio(cls, ranks, *arguments, **environment):
         return subprocess.run(cls.command(ranks, *arguments), capture_output=True, text=True,
-                              timeout=DEADLINE, cwd=cls.folder)
+                              timeout=DEADLINE, cwd=cls.folder, env={**os.environ, **environment})
 
     @classmethod
-    def train(cls, ranks, *arguments):
-        result = cls.folio(ranks, "train", cls.config, *arguments)
+    def train(cls, ranks, *arguments, **environment):
+        result = cls.folio(ranks, "train", cls.config, *arguments, **environment)
         assert result.returncode == 0, result.stderr + result.stdout
         return result.stdout
 
@@ -119,7 +119,8 @@ class SameAsOne(RanksTest):
     def test_any_number_of_ranks(self):
         for ranks in (2, 3, 4):
             run = self.folder / f"ranks{ranks}"
-            output = self.train(ranks, "--run", run)
+            # Of the doubles, one trains with streams that are as early as they may be.
+            output = self.train(ranks, "--run", run, **({"CUDA_HOST_EAGER": "1"} if ranks == 3 else {}))
             self.assert_like_one(run)
             self.assertRegex(output, rf"ranks   {ranks} on 1 machine, 1 thread each, by "
                                      + (r"NCCL [\d.]+ and " if GPU else "") + "Open MPI")

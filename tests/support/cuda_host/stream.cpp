@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "state.h"
@@ -17,6 +18,17 @@ cudaError_t result(cudaError_t error) {
   if (error != cudaSuccess) State::get().last_error = error;
   return error;
 }
+
+namespace {
+
+/// What was put on a stream last.
+void take_up(CUstream_st* stream) {
+  static const bool eager = std::getenv("CUDA_HOST_EAGER") != nullptr;
+  ++stream->put;
+  if (eager) try_work(stream, stream->put);
+}
+
+}  // namespace
 
 void perform(const std::function<void()>& work, const std::string& name) {
   State& state = State::get();
@@ -73,7 +85,7 @@ cudaError_t put(cudaStream_t stream, std::string name, std::function<void()> wor
     return cudaSuccess;
   }
   stream->queue.push_back({.name = std::move(name), .run = std::move(work)});
-  ++stream->put;
+  take_up(stream);
   return cudaSuccess;
 }
 
@@ -84,7 +96,7 @@ cudaError_t put_patient(cudaStream_t stream, std::string name, std::function<boo
   if (stream == nullptr) return result(cudaErrorInvalidResourceHandle);
   if (const cudaError_t error = refuse_while_capturing(name.c_str())) return result(error);
   stream->queue.push_back({.name = std::move(name), .attempt = std::move(attempt)});
-  ++stream->put;
+  take_up(stream);
   return cudaSuccess;
 }
 
