@@ -8,8 +8,8 @@
 
 namespace folio {
 
-// By the machines' names, not by what a launcher says: every launcher calls it otherwise. A rank that
-// sees one GPU only has it from the launcher (srun --gpus-per-task=1).
+// By the machines' names, not by what a launcher says: every launcher calls it otherwise. A rank
+// that sees one GPU only has it from the launcher (srun --gpus-per-task=1).
 void choose_gpu(Communicator& ranks) {
   const std::vector<std::string> machines = ranks.all_gather_text(machine_name());
   const auto here = machines.begin() + ranks.rank();
@@ -35,9 +35,10 @@ void require_own_gpus(Communicator& ranks) {
   if (!sharers) return;
   const auto& [machine, gpu] = told[static_cast<size_t>(sharers->first)];
   fail("train.device",
-       fmt::format("ranks {} and {} would share the GPU {} of {}, but each rank needs its own: start "
-                   "as many ranks on a machine as it has GPUs, or use train.device: cpu",
-                   sharers->first, sharers->second, gpu, machine));
+       fmt::format(
+           "ranks {} and {} would share the GPU {} of {}, but each rank needs its own: start "
+           "as many ranks on a machine as it has GPUs, or use train.device: cpu",
+           sharers->first, sharers->second, gpu, machine));
 }
 
 }  // namespace folio

@@ -10,8 +10,8 @@
 
 namespace folio {
 
-/// This process computes on the GPU of its place among the ranks of its machine, if it sees several.
-/// Every rank must call it, before anything is done on a GPU.
+/// This process computes on the GPU of its place among the ranks of its machine, if it sees
+/// several. Every rank must call it, before anything is done on a GPU.
 void choose_gpu(Communicator& ranks);
 
 /// Throws Error, on every rank, where two ranks of a machine would compute on the same GPU. Every

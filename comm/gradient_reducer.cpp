@@ -13,10 +13,7 @@ namespace folio {
 
 GradientReducer::GradientReducer(ParameterStore& store, Communicator& ranks,
                                  const ReducerOptions& options)
-    : store_(store),
-      ranks_(ranks),
-      options_(options),
-      on_device_(store.device() != Device::cpu) {
+    : store_(store), ranks_(ranks), options_(options), on_device_(store.device() != Device::cpu) {
   FOLIO_CHECK(store.gradients(), "gradient reducer", "the parameters must be initialized first");
   FOLIO_CHECK(options.bucket_bytes > 0 && options.unit > 0, "gradient reducer",
               "buckets have {} bytes and parts units of {}; both must be above 0",

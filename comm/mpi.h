@@ -11,8 +11,8 @@ namespace folio {
 /// A communicator whose patience others may use.
 class PatientCommunicator : public Communicator {
  public:
-  /// Polls the operation until it is done; `name` names it in messages. Where the patience is at its
-  /// end, it finds out which ranks do not wait, and ends them all.
+  /// Polls the operation until it is done; `name` names it in messages. Where the patience is at
+  /// its end, it finds out which ranks do not wait, and ends them all.
   virtual void wait_for(Operation& operation, std::string_view name) = 0;
 };
 

@@ -86,6 +86,7 @@ class NcclCommunicator final : public Communicator {
   ncclComm_t comm_ = nullptr;  // null: no GPU has had anything to say yet
   cudaStream_t stream_ = nullptr;
   std::deque<std::shared_ptr<Flight>> flights_;  // as started; those that are done leave
+  ncclResult_t failure_ = ncclSuccess;           // that a call returned
   std::optional<Clock::time_point> trouble_since_;
 };
 
@@ -123,12 +124,13 @@ std::string NcclCommunicator::describe() const {
 
 // --- calls --------------------------------------------------------------------------------------
 
-// That another rank is gone is seldom news: whoever ends says why, or mpirun says that it was killed,
-// and ends this rank too. They are given the time for it.
+// That another rank is gone is seldom news: whoever ends says why, or mpirun says that it was
+// killed, and ends this rank too. They are given the time for it.
 bool NcclCommunicator::in_order() {
   constexpr std::chrono::seconds grace{3};
   ncclResult_t state = ncclSuccess;
   if (const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state)) state = asked;
+  if (state == ncclSuccess) state = failure_;
   if (state == ncclSuccess) return true;
   if (state == ncclInProgress) return false;
   const bool of_others = state == ncclRemoteError || state == ncclSystemError;
@@ -138,14 +140,14 @@ bool NcclCommunicator::in_order() {
                            ncclGetErrorString(state), ncclGetLastError(comm_)));
 }
 
-/// What a call returned, or the end of a group, of any call in it. It does not block, so that a rank that does not come is waited for with
-/// patience; until NCCL has all of it in place nothing else may be put on the stream.
+/// What a call returned, or the end of a group, of any call in it. It does not block, so that a
+/// rank that does not come is waited for with patience; until NCCL has all of it in place nothing
+/// else may be put on the stream.
 void NcclCommunicator::call(std::string_view name, ncclResult_t result) {
-  if (result != ncclSuccess && result != ncclInProgress) {
-    fail("NCCL", fmt::format("{}: {}: {}; NCCL_DEBUG=WARN in the environment makes it say more",
-                             name, ncclGetErrorString(result),
-                             comm_ != nullptr ? ncclGetLastError(comm_) : ""));
-  }
+  FOLIO_CHECK(comm_ != nullptr, "NCCL",
+              "{}: {}; NCCL_DEBUG=WARN in the environment makes it say more", name,
+              ncclGetErrorString(result));
+  if (result != ncclInProgress) failure_ = result;
   Call started(*this);
   if (!started.poll()) host_->wait_for(started, name);
 }

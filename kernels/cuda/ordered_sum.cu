@@ -1,9 +1,8 @@
-#include "folio/kernels/cuda/ordered_sum.h"
-
 #include <type_traits>
 
 #include "folio/kernels/cuda/element.h"
 #include "folio/kernels/cuda/launch.h"
+#include "folio/kernels/cuda/ordered_sum.h"
 #include "folio/kernels/cuda/types.h"
 
 namespace folio::cuda {

@@ -9,7 +9,7 @@ namespace folio::cuda {
 
 /// What `count` ranks, from number 0 on, bring to a sum: arrays of the sum's size and type.
 struct Brought {
-  const void* own = nullptr;       // of rank number `rank`, which may be the sum's own memory
+  const void* own = nullptr;  // of rank number `rank`, which may be the sum's own memory
   int rank = 0;
   const void* received = nullptr;  // of the others: rank r's is the r-th array there
   int count = 0;

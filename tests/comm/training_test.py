@@ -177,6 +177,7 @@ class SameAsOne(RanksTest):
         self.assertNotEqual(result.returncode, 0)
         self.assertRegex(result.stderr, r"ranks 0 and 2 would share the GPU 0000:00:00.0 of \S+,")
         self.assertIn("or use train.device: cpu", result.stderr)
+        self.assertFalse((self.folder / "shared").exists())
         # As srun --gpus-per-task=1 has it: each sees its own alone.
         own = 'CUDA_VISIBLE_DEVICES=$OMPI_COMM_WORLD_RANK exec "$0" "$@"'
         result = subprocess.run(

@@ -1,7 +1,8 @@
 // The double of NCCL, over real processes (nccl_links.h), as unkind as its documentation allows:
 // - nothing is sent before something waits for the stream that it was put on, and a message is done
 //   only when the other side has taken it: what would deadlock outside a group does;
-// - a communicator does not block: of what was started with it nothing is on the stream, and nothing
+// - a communicator does not block: of what was started with it nothing is on the stream, and
+// nothing
 //   else may be called, until ncclCommGetAsyncError has been asked until it says ncclSuccess;
 // - it computes on device memory alone; two ranks have two GPUs;
 // - ranks that do not call the same, or not with the same counts and types, are told;
@@ -109,10 +110,10 @@ bool attempt(ncclComm& comm, std::vector<Exchange>& exchanges, bool& begun) {
       continue;
     }
     if (message.head != exchange.head) {
-      throw DeviceError{cudaErrorLaunchFailure,
-                        "rank " + std::to_string(comm.rank) + " waits for a " +
-                            exchange.head.describe() + ", but rank " +
-                            std::to_string(exchange.peer) + " sends a " + message.head.describe()};
+      throw DeviceError{cudaErrorLaunchFailure, "rank " + std::to_string(comm.rank) +
+                                                    " waits for a " + exchange.head.describe() +
+                                                    ", but rank " + std::to_string(exchange.peer) +
+                                                    " sends a " + message.head.describe()};
     }
     if (!access) access.emplace();
     memcpy(exchange.to, message.bytes.data(), message.bytes.size());
@@ -126,9 +127,8 @@ void put_on_stream(ncclComm& comm) {
   auto exchanges = std::make_shared<std::vector<Exchange>>(std::move(comm.started));
   comm.started.clear();
   auto begun = std::make_shared<bool>(false);
-  put_patient(comm.stream, "NCCL", [&comm, exchanges, begun] {
-    return attempt(comm, *exchanges, *begun);
-  });
+  put_patient(comm.stream, "NCCL",
+              [&comm, exchanges, begun] { return attempt(comm, *exchanges, *begun); });
 }
 
 ncclResult_t end_group() {
@@ -146,7 +146,8 @@ ncclResult_t call(ncclComm_t comm, cudaStream_t stream, std::vector<Exchange> ex
   const bool alone = group.depth == 0;
   const auto judge = [&]() -> ncclResult_t {
     if (comm == nullptr || stream == nullptr) return ncclInvalidArgument;
-    if (comm->state != ncclSuccess) {
+    if (comm->state != ncclSuccess && comm->state != ncclInProgress) return comm->state;
+    if (comm->state == ncclInProgress) {
       return comm->refuse(ncclInvalidUsage, "called before ncclCommGetAsyncError said ncclSuccess");
     }
     if (group.comm != nullptr && (group.comm != comm || group.stream != stream)) {

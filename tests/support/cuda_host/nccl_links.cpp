@@ -88,8 +88,8 @@ bool Links::join() {
       peer.device = greeting.device;
     }
   }
-  for (int socket; (socket = ::accept4(listener_, nullptr, nullptr,
-                                       SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;) {
+  for (int socket;
+       (socket = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;) {
     strangers_.push_back(socket);
     greet(socket);
   }

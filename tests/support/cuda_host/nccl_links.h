@@ -65,7 +65,7 @@ class Links {
   std::string name_;
   int rank_, device_;
   int listener_ = -1;
-  std::vector<Peer> peers_;  // by rank; this rank's own is unused
+  std::vector<Peer> peers_;     // by rank; this rank's own is unused
   std::vector<int> strangers_;  // have come, but not yet said who they are
   bool broken_ = false;
 };

@@ -184,8 +184,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return result(State::get().error);
 }
 
-/// Who asks does not wait, so at first nothing is done; but it is done at last, or no loop that asks
-/// would end.
+/// Who asks does not wait, so at first nothing is done; but it is done at last, or no loop that
+/// asks would end.
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const std::lock_guard lock(State::get().mutex);
   if (event->captured) return result(cudaErrorCapturedEvent);
