@@ -1,10 +1,12 @@
 # What FOLIO_CUDA means: ON, OFF, AUTO (on where a CUDA toolkit, cuDNN and a GPU's driver are), or
 # HOST (the sources for the GPU as plain C++, over the test doubles of tests/support/cuda_host).
-# Sets FOLIO_HAVE_CUDA, and FOLIO_CUDA_LIBRARIES to link to.
+# Sets FOLIO_HAVE_CUDA, and FOLIO_CUDA_LIBRARIES to link to; FOLIO_HAVE_NCCL where several ranks may
+# have GPUs, and NCCL_LIBRARY.
 set(FOLIO_CUDA AUTO CACHE STRING "Compute on NVIDIA GPUs: AUTO, ON, OFF, or HOST (test doubles)")
 set_property(CACHE FOLIO_CUDA PROPERTY STRINGS AUTO ON OFF HOST)
 set(FOLIO_HAVE_CUDA OFF)
 set(FOLIO_CUDA_LIBRARIES "")
+set(FOLIO_HAVE_NCCL OFF)
 
 # A machine that only builds has no driver; compiling for five kinds of GPU would cost it time in
 # every build and give it nothing.
@@ -20,6 +22,7 @@ if(folio_cuda_wanted STREQUAL HOST)
   set(FOLIO_HAVE_CUDA ON)
   add_subdirectory(tests/support/cuda_host)
   set(FOLIO_CUDA_LIBRARIES $<BUILD_INTERFACE:folio_cuda_host>)
+  set(FOLIO_HAVE_NCCL ON)  # the doubles have it
 elseif(folio_cuda_wanted)
   include(CheckLanguage)
   check_language(CUDA)
@@ -43,6 +46,14 @@ elseif(folio_cuda_wanted)
     set(FOLIO_HAVE_CUDA ON)
     set(FOLIO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY})
     message(STATUS "CUDA ${CUDAToolkit_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")
+    find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+    find_library(NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_LIBRARY_ROOT}/lib)
+    if(NCCL_INCLUDE_DIR AND NCCL_LIBRARY AND MPI_CXX_FOUND)
+      set(FOLIO_HAVE_NCCL ON)
+    else()
+      message(STATUS "GPUs of several ranks need NCCL (NVIDIA's libnccl-dev: ${NCCL_LIBRARY}) and "
+                     "MPI: Folio will use one GPU, in one process")
+    endif()
   elseif(FOLIO_CUDA STREQUAL ON)
     message(FATAL_ERROR "FOLIO_CUDA is ON, but something is missing: nvcc (${CMAKE_CUDA_COMPILER}), "
                         "the CUDA toolkit 12 or later (${CUDAToolkit_VERSION}), cuDNN 9 "

@@ -6,9 +6,10 @@
 //
 // What is started goes on while others compute: poll() moves it on, wait() ends it. On a device
 // with streams start_...() takes its place behind what the device was told to compute so far, and
-// wait() lets what it is told from then on come after; the host waits for nothing. Tensors may lie
-// on the host or on a device: one that carries devices' tensors carries those of the host by other
-// means.
+// wait() lets what it is told from then on come after; the host waits for nothing, and only
+// catch_up() does. There collectives are done in the order in which they are started. Tensors may
+// lie on the host or on a device: one that carries devices' tensors carries those of the host by
+// other means.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +53,8 @@ class Communicator {
   bool leads() const { return rank() == 0; }
   /// "MPI", "no MPI": what carries messages.
   virtual std::string describe() const = 0;
+  /// Whether it carries tensors of that device.
+  virtual bool carries(Device device) const { return device == Device::cpu; }
 
   // --- collectives ------------------------------------------------------------------------------
   /// sum = or += the part of x that is this rank's, over the first `contributors` ranks; the others
@@ -65,8 +68,14 @@ class Communicator {
   virtual void broadcast(const Tensor& x, int root = 0) = 0;
   /// Returns when all ranks have come here.
   virtual void barrier() = 0;
+  /// Returns when what was started for a device's tensors is done there. Before the host waits for
+  /// the device in any other way: that would know no patience.
+  virtual void catch_up() {}
 
-  void all_gather(const Tensor& x, const Parts& parts) { start_all_gather(x, parts)->wait(); }
+  void all_gather(const Tensor& x, const Parts& parts) {
+    start_all_gather(x, parts)->wait();
+    catch_up();
+  }
   /// x becomes its sum over all ranks.
   void all_reduce(const Tensor& x);
   /// Whether it holds on any rank.

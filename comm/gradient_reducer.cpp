@@ -13,7 +13,7 @@ namespace folio {
 
 GradientReducer::GradientReducer(ParameterStore& store, Communicator& ranks,
                                  const ReducerOptions& options)
-    : store_(store), ranks_(ranks), options_(options) {
+    : store_(store), ranks_(ranks), options_(options), on_device_(store.device() != Device::cpu) {
   FOLIO_CHECK(store.gradients(), "gradient reducer", "the parameters must be initialized first");
   FOLIO_CHECK(options.bucket_bytes > 0 && options.unit > 0, "gradient reducer",
               "buckets have {} bytes and parts units of {}; both must be above 0",
@@ -25,7 +25,9 @@ void GradientReducer::make_buckets() {
   const Tensor& slab = store_.gradients();
   const int64_t unit = options_.unit;
   const int64_t wanted = options_.bucket_bytes / static_cast<int64_t>(size_of(slab.dtype()));
-  const int64_t size = std::max(unit, wanted / unit * unit);
+  // Where it can be all ranks have equal parts, which are gathered in the fewest messages.
+  const int64_t even = unit * ranks_.size();
+  const int64_t size = wanted >= even ? wanted / even * even : std::max(unit, wanted / unit * unit);
   for (int64_t begin = 0; begin < slab.numel(); begin += size) {
     Bucket& bucket = buckets_.emplace_back();
     bucket.range = {begin, std::min(slab.numel(), begin + size)};
@@ -123,6 +125,9 @@ void GradientReducer::start(Bucket& bucket) {
   const Tensor& sum = one_round ? bucket.own_gradients : bucket.sum;
   bucket.pending = ranks_.start_reduce_scatter({&sum, !round_.first}, bucket.gradients,
                                                bucket.parts, round_.contributors);
+  if (on_device_ && one_round && !options_.scatter) {
+    bucket.gathering = ranks_.start_all_gather(bucket.gradients, bucket.parts);
+  }
 }
 
 // The sum of a bucket has come.
@@ -130,15 +135,19 @@ void GradientReducer::summed(Bucket& bucket) {
   if (round_.last && !round_.first) {
     kernels_for(store_.device()).copy({&bucket.own_gradients, false}, bucket.sum);
   }
-  if (round_.last && !options_.scatter) {
+  if (bucket.gathering) {
+    bucket.pending = std::move(bucket.gathering);
+  } else if (round_.last && !options_.scatter) {
     bucket.pending = ranks_.start_all_gather(bucket.gradients, bucket.parts);
   } else {
     bucket.pending.reset();
   }
 }
 
-// Takes the sums that have come, in order.
+// Takes the sums that have come, in order. On a device what is started here would be started in an
+// order that depends on time, and differs from rank to rank: there finish() does it.
 void GradientReducer::advance() {
+  if (on_device_) return;
   while (summed_ < started_) {
     Bucket& bucket = buckets_[order_[summed_]];
     if (!bucket.pending->poll()) return;
@@ -170,6 +179,7 @@ void GradientReducer::finish(Tape& tape) {
     if (bucket.pending) bucket.pending->wait();
     bucket.pending.reset();
   }
+  ranks_.catch_up();
   const auto waited = std::chrono::steady_clock::now() - start_of_wait;
   waited_seconds_ += std::chrono::duration<double>(waited).count();
 }
@@ -180,8 +190,9 @@ void GradientReducer::gather(const Tensor& slab) {
               store_.numel());
   for (const Bucket& bucket : buckets_) {
     const Tensor part = slab.view(bucket.range.begin, {bucket.range.size()});
-    ranks_.all_gather(part, bucket.parts);
+    ranks_.start_all_gather(part, bucket.parts)->wait();
   }
+  ranks_.catch_up();
 }
 
 Tensor GradientReducer::gather_packed(const Tensor& packed) {

@@ -75,6 +75,7 @@ class GradientReducer : public TapeObserver {
     std::vector<size_t> parameters;   // that lie in it, wholly or in part
     size_t incomplete = 0;            // of these, in this pass
     Pending pending;                  // its sum, then its gathering
+    Pending gathering;                // that was started at once behind the sum, see start()
   };
   struct Writes {
     int64_t expected = 0, seen = 0;
@@ -96,6 +97,7 @@ class GradientReducer : public TapeObserver {
   std::vector<Writes> writes_;  // by number of the parameter
   std::unordered_map<const GradSlot*, size_t> numbers_;
   ReducerRound round_;
+  bool on_device_ = false;  // collectives move by themselves, in the order of their start
   bool learned_ = false;
   bool observes_ = false;            // the tape of this round
   int64_t clock_ = 0;                // writes so far, in the pass that is learned from

@@ -7,8 +7,12 @@
 #include <initializer_list>
 #include <optional>
 
+#include "folio/comm/gpus.h"
 #ifdef FOLIO_HAVE_MPI
 #include "folio/comm/mpi.h"
+#endif
+#ifdef FOLIO_HAVE_NCCL
+#include "folio/comm/nccl.h"
 #endif
 #include "folio/tensor/error.h"
 
@@ -59,11 +63,16 @@ Communicator& join_ranks() {
               "srun --mpi=pmix, or mpirun",
               started.launcher, started.size);
   // Never destroyed: a process leaves by finish() or abort().
+#ifdef FOLIO_HAVE_NCCL
+  joined = with_nccl(join_mpi()).release();
+#else
   joined = join_mpi().release();
+#endif
   FOLIO_CHECK(joined->size() == started.size, "ranks",
               "{} started {} processes, but MPI finds {}; use the launcher of {}, with which this "
               "program was built",
               started.launcher, started.size, joined->size(), joined->describe());
+  choose_gpu(*joined);
   return *joined;
 #else
   fail("ranks", fmt::format("{} started {} processes, but this build has no MPI, and each would do "

@@ -59,7 +59,7 @@ std::byte* element(const Tensor& x, int64_t index) {
   return static_cast<std::byte*>(x.raw()) + index * static_cast<int64_t>(size_of(x.dtype()));
 }
 
-class MpiCommunicator final : public Communicator {
+class MpiCommunicator final : public PatientCommunicator {
  public:
   MpiCommunicator();
 
@@ -78,8 +78,7 @@ class MpiCommunicator final : public Communicator {
   [[noreturn]] void abort(int exit_code) override;
   void finish() override;
 
-  /// Until the operation is done, or the patience is at its end.
-  void wait_for(Operation& operation, std::string_view name);
+  void wait_for(Operation& operation, std::string_view name) override;
 
  private:
   void say_present();
@@ -308,6 +307,6 @@ void MpiCommunicator::finish() {
 
 }  // namespace
 
-std::unique_ptr<Communicator> join_mpi() { return std::make_unique<MpiCommunicator>(); }
+std::unique_ptr<PatientCommunicator> join_mpi() { return std::make_unique<MpiCommunicator>(); }
 
 }  // namespace folio

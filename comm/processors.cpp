@@ -11,11 +11,6 @@
 namespace folio {
 namespace {
 
-std::string machine_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "?";
-}
-
 std::string usable_processors() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -35,6 +30,11 @@ bool overlap(const std::string& a, const std::string& b) {
 }
 
 }  // namespace
+
+std::string machine_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "?";
+}
 
 int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& told, int rank) {
   const std::string& machine = told[static_cast<size_t>(rank)].first;

@@ -17,6 +17,9 @@ int processors_for_rank(Communicator& ranks);
 /// may use, '1' where it may. Of the rank `rank`.
 int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& told, int rank);
 
+/// What this machine calls itself.
+std::string machine_name();
+
 /// How many machines the ranks are on. Every rank must call it.
 int count_machines(Communicator& ranks);
 

@@ -3,6 +3,9 @@
 
 #include "folio/comm/communicator.h"
 #include "folio/comm/ordered_sum.h"
+#ifdef FOLIO_HAVE_CUDA
+#include "folio/kernels/cuda/ordered_sum.h"
+#endif
 
 namespace folio {
 namespace {
@@ -18,8 +21,16 @@ class NoOthers : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   std::string describe() const override { return "one process"; }
+  bool carries(Device) const override { return true; }
   Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts&,
                                int contributors) override {
+#ifdef FOLIO_HAVE_CUDA
+    if (x.device() == Device::cuda) {
+      cuda::ordered_sum(sum, {.own = x.raw(), .count = contributors},
+                        cuda::Context::get().stream());
+      return std::make_unique<Done>();
+    }
+#endif
     std::vector<const void*> inputs;
     if (contributors > 0) inputs.push_back(x.raw());
     if (sum.accumulate || inputs.empty() || sum.tensor->raw() != x.raw()) add_in_order(sum, inputs);

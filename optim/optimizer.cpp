@@ -88,12 +88,25 @@ void Optimizer::measure_on_device() {
 // The same sums in the same order as in gradient_norm, from whoever has them.
 void Optimizer::measure_shards() {
   const int64_t pieces = (store_.numel() + norm_piece - 1) / norm_piece;
-  const Tensor sums({pieces}, DType::f64, store_.device());
-  kernels_->fill(sums, 0.0);
+  const auto pieces_of = [](const SlabRange& range) {
+    return (range.size() + norm_piece - 1) / norm_piece;
+  };
+  int64_t own_pieces = 0;
+  for (const SlabRange& range : ranges_) own_pieces += pieces_of(range);
+  const Tensor own({own_pieces}, DType::f64, store_.device());
+  int64_t next = 0;
   for (const SlabRange& range : ranges_) {
-    const int64_t count = (range.size() + norm_piece - 1) / norm_piece;
-    kernels_->sum_squares(sums.view(range.begin / norm_piece, {count}),
+    kernels_->sum_squares(own.view(next, {pieces_of(range)}),
                           store_.gradients().view(range.begin, {range.size()}));
+    next += pieces_of(range);
+  }
+  const Tensor sums = Tensor::from({pieces}, std::vector<double>(static_cast<size_t>(pieces)));
+  const std::vector<double> here = own.to_vector<double>();
+  next = 0;
+  for (const SlabRange& range : ranges_) {
+    std::copy_n(here.begin() + next, pieces_of(range),
+                sums.data<double>() + range.begin / norm_piece);
+    next += pieces_of(range);
   }
   add_up_(sums);
   double squares = 0.0;

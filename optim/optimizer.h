@@ -56,8 +56,8 @@ class Optimizer {
   /// From now on this process updates these ranges of the slabs alone, and keeps moments of them
   /// alone (ZeRO stage 1: Rajbhandari et al. 2020, arXiv:1910.02054, section 5.1); others have the
   /// rest. Ranges are ascending and begin at multiples of norm_piece, see kernels/kernels.h. Of the
-  /// gradients, too, only they are read. `add_up` adds a tensor (f64) up over all processes, of
-  /// which one alone has something else than 0 in each element. Once only.
+  /// gradients, too, only they are read. `add_up` adds a tensor (f64, on the host) up over all
+  /// processes, of which one alone has something else than 0 in each element. Once only.
   void shard(std::vector<SlabRange> ranges, std::function<void(const Tensor&)> add_up);
   bool sharded() const { return static_cast<bool>(add_up_); }
 

@@ -17,6 +17,9 @@ namespace {
 
 constexpr int oldest_capability = 75;
 
+int chosen_device = 0;
+bool device_in_use = false;
+
 void check(cudaError_t error, const char* call) {
   if (error != cudaSuccess) fail_call(call, error);
 }
@@ -127,7 +130,9 @@ std::string unavailable() {
   }
   if (count == 0) return "CUDA finds no GPU here; use device: cpu, or look at nvidia-smi";
   cudaDeviceProp properties;
-  if (cudaGetDeviceProperties(&properties, 0) != cudaSuccess) return "the GPU does not answer";
+  if (cudaGetDeviceProperties(&properties, chosen_device) != cudaSuccess) {
+    return "the GPU does not answer";
+  }
   if (10 * properties.major + properties.minor < oldest_capability) {
     return fmt::format("{} has compute capability {}.{}; wanted 7.5 or more; use device: cpu",
                        properties.name, properties.major, properties.minor);
@@ -135,13 +140,31 @@ std::string unavailable() {
   return "";
 }
 
+int devices() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  cudaGetLastError();
+  return 0;
+}
+
+void use_device(int number) {
+  FOLIO_CHECK(!device_in_use && number >= 0 && number < devices(), "device",
+              "number {} of {} GPUs cannot be chosen{}", number, devices(),
+              device_in_use ? " any more" : "");
+  chosen_device = number;
+}
+
 Context::Context() {
   const std::string reason = unavailable();
   if (!reason.empty()) fail("device", reason);
-  check(cudaSetDevice(0), "cudaSetDevice");
+  device_in_use = true;
+  check(cudaSetDevice(chosen_device), "cudaSetDevice");
   cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  check(cudaGetDeviceProperties(&properties, chosen_device), "cudaGetDeviceProperties");
   facts_.name = properties.name;
+  std::array<char, 32> bus{};
+  check(cudaDeviceGetPCIBusId(bus.data(), bus.size(), chosen_device), "cudaDeviceGetPCIBusId");
+  facts_.bus = bus.data();
   facts_.capability = 10 * properties.major + properties.minor;
   facts_.multiprocessors = properties.multiProcessorCount;
   facts_.memory = properties.totalGlobalMem;
@@ -169,6 +192,15 @@ void Event::hold_back(CUstream_st* stream) const {
   check(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent");
 }
 void Event::wait() const { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
+bool Event::passed() const {
+  const cudaError_t state = cudaEventQuery(event_);
+  if (state == cudaErrorNotReady) {
+    cudaGetLastError();
+    return false;
+  }
+  check(state, "cudaEventQuery");
+  return true;
+}
 
 Graph::~Graph() {
   if (executable_ != nullptr) cudaGraphExecDestroy(executable_);

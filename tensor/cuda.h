@@ -2,7 +2,7 @@
 //
 // All work goes to one compute stream, in order, so a tensor's memory may be given back to the pool
 // while a kernel still reads it: who gets it next comes later on the same stream. What runs on the
-// copy stream is ordered by events. Nothing is ever put on the legacy default stream.
+// copy stream, or on that of comm/nccl.cpp, is ordered by events. Nothing is ever put on the legacy default stream.
 //
 // Without CUDA in the build everything here says so: cuda_absent.cpp.
 #pragma once
@@ -27,9 +27,15 @@ bool built_in();
 /// Empty where there is one.
 std::string unavailable();
 
+/// How many GPUs this process sees; 0 where none can be used.
+int devices();
+/// Which of them is the process's, from 0: number 0, unless another is named before its first use.
+void use_device(int number);
+
 /// What is known of the GPU.
 struct Facts {
   std::string name;    // "NVIDIA H100 80GB HBM3"
+  std::string bus;     // where it sits in its machine: "0000:65:00.0"
   int capability = 0;  // compute capability, 90 for 9.0
   int multiprocessors = 0;
   size_t memory = 0;  // bytes
@@ -89,6 +95,8 @@ class Event {
   void hold_back(CUstream_st* stream) const;
   /// Waits for it here.
   void wait() const;
+  /// Whether what it stands for is done.
+  bool passed() const;
 
  private:
   [[maybe_unused]] CUevent_st* event_ = nullptr;

@@ -13,6 +13,9 @@ bool built_in() { return false; }
 
 std::string unavailable() { return "this build has no CUDA; use device: auto or cpu"; }
 
+int devices() { return 0; }
+void use_device(int) {}
+
 Context& Context::get() { refuse(); }
 void Context::synchronize() {}
 
@@ -21,6 +24,7 @@ Event::~Event() = default;
 void Event::record(CUstream_st*) {}
 void Event::hold_back(CUstream_st*) const {}
 void Event::wait() const {}
+bool Event::passed() const { return true; }
 
 Graph::~Graph() = default;
 void Graph::capture(const std::function<void()>&) { refuse(); }

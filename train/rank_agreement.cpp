@@ -4,12 +4,16 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "folio/comm/gpus.h"
 #include "folio/comm/processors.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/kernels/threads.h"
+#include "folio/tensor/copy.h"
+#include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint_state.h"
 #include "folio/train/checksum.h"
+#include "folio/train/device.h"
 #include "folio/train/machine.h"
 
 namespace folio {
@@ -56,19 +60,23 @@ void share_progress(Progress& progress, Communicator& ranks) {
   if (!ranks.leads()) progress = state_from_json(text, "the progress of rank 0").progress;
 }
 
-void require_same_arithmetic(Communicator& ranks) {
+void require_same_arithmetic(const Config& config, Communicator& ranks) {
+  const bool gpu = computing_device(config.train.device) == Device::cuda;
   const std::string here =
-      fmt::format("folio {}, {}", folio_version(), instruction_set().describe());
+      fmt::format("folio {}, {}{}", folio_version(), instruction_set().describe(),
+                  gpu ? fmt::format(", {}", cuda::Context::get().facts().name) : "");
   const std::string first = ranks.broadcast_text(here);
   FOLIO_CHECK(here == first, "ranks",
               "this rank has {}, but rank 0 has {}: they would round differently and drift apart; "
-              "use the same build on all, and FOLIO_ISA to force the same instructions",
+              "use the same build and GPUs of one kind on all, and FOLIO_ISA to force the same "
+              "instructions",
               here, first);
+  if (gpu) require_own_gpus(ranks);
 }
 
 void require_same_weights(const ParameterStore& parameters, Communicator& ranks) {
   if (ranks.size() == 1) return;
-  const Tensor& values = parameters.values();
+  const Tensor values = on_device(parameters.values(), Device::cpu);
   Checksum checksum;
   checksum.add(values.raw(), static_cast<size_t>(values.bytes()));
   const std::string here = fmt::format("{:016x}", checksum.value());

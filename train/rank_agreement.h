@@ -22,9 +22,9 @@ void share_plan(RunPlan& plan, Communicator& ranks);
 /// What rank 0 has of it.
 void share_progress(Progress& progress, Communicator& ranks);
 
-/// Throws Error on a rank that would round otherwise than rank 0: with other instructions, or
-/// another version.
-void require_same_arithmetic(Communicator& ranks);
+/// Throws Error on a rank that would round otherwise than rank 0: with other instructions, another
+/// version, or another kind of GPU; and where two ranks would share a GPU.
+void require_same_arithmetic(const Config& config, Communicator& ranks);
 
 /// Throws Error on a rank whose weights differ from those of rank 0 by a bit.
 void require_same_weights(const ParameterStore& parameters, Communicator& ranks);

@@ -356,7 +356,7 @@ void train(const TrainOptions& options, Communicator& ranks) {
   share_plan(plan, ranks);
   if (plan.nothing_left) return;
   if (ranks.size() > 1) {
-    require_same_arithmetic(ranks);
+    require_same_arithmetic(plan.run.config, ranks);
     share_processors(plan.run.config, ranks);
     ranks.set_patience(plan.run.config.train.rank_timeout);
   }

@@ -38,10 +38,10 @@ Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Com
       split_(config.train.batch, config.train.accumulate, config.train.reduce, ranks.size()),
       spike_guard_(config.train.spike_guard, config.train.spike_window),
       tape_(device) {
-  FOLIO_CHECK(device == Device::cpu || (ranks.size() == 1 && split_.rounds() == 1), "train.device",
-              "a GPU trains in one process, with train.reduce: fast; {} ranks and {} rounds of sums "
-              "need train.device: cpu",
-              ranks.size(), split_.rounds());
+  FOLIO_CHECK(ranks.carries(device), "train.device",
+              "{} ranks cannot train on GPUs: this build has no NCCL; build it with NCCL (NVIDIA's "
+              "libnccl-dev), start one process, or use train.device: cpu",
+              ranks.size());
   const TrainConfig& train = config_.train;
   set_threads(static_cast<int>(train.threads));
   choose_tf32(train.precision, device);
@@ -116,7 +116,7 @@ double Trainer::added_losses() const {
 }
 
 StepResult Trainer::step() {
-  if (store_.device() == Device::cuda) return step_on_gpu();
+  if (store_.device() == Device::cuda && !reducer_) return step_on_gpu();
   const auto start = Clock::now();
   StepResult result;
   // As late as here, so that a run that continues has loaded whole moments.

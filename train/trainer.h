@@ -93,7 +93,7 @@ class Trainer {
   const GradientReducer* reducer() const { return reducer_.get(); }
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
-  /// Null on a CPU, and before the first step.
+  /// Null on a CPU, where there is a reducer(), and before the first step.
   const GpuStep* gpu_step() const { return gpu_step_.get(); }
 
  private:

@@ -21,9 +21,10 @@ struct Grid {
   int64_t blocks = 0;
   int threads = 256;
   int64_t blocks_y = 1;
+  CUstream_st* stream = nullptr;  // null: the compute stream
 };
 
-/// Puts kernel(arguments...) on the compute stream; a grid without blocks does nothing. `name` is a
+/// Puts kernel(arguments...) on the grid's stream; a grid without blocks does nothing. `name` is a
 /// literal, for errors and traces. Kernels use static shared memory only.
 template <class... Parameters, class... Arguments>
 void launch(const char* name, const Grid& grid, void (*kernel)(Parameters...),
@@ -33,7 +34,7 @@ void launch(const char* name, const Grid& grid, void (*kernel)(Parameters...),
   config.gridDim =
       dim3(static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.blocks_y), 1);
   config.blockDim = dim3(static_cast<unsigned>(grid.threads), 1, 1);
-  config.stream = Context::get().stream();
+  config.stream = grid.stream != nullptr ? grid.stream : Context::get().stream();
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
 }
 

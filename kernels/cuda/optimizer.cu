@@ -29,10 +29,18 @@ __global__ void squares_kernel(double* partial, const float* gradients, int64_t 
 
 __global__ void norm_kernel(float* norm_and_scale, const double* partial, int64_t count,
                             double max_norm) {
+  // In order, as whoever has but some of the pieces can do it too; fetched by all threads.
+  __shared__ double fetched[sum_threads];
   double sum = 0.0;
-  for (int64_t i = threadIdx.x; i < count; i += sum_threads) sum += partial[i];
-  const double norm = sqrt(block_reduce<Add, sum_threads>(sum));
+  for (int64_t first = 0; first < count; first += sum_threads) {
+    if (first + threadIdx.x < count) fetched[threadIdx.x] = partial[first + threadIdx.x];
+    __syncthreads();
+    const int64_t here = count - first < sum_threads ? count - first : sum_threads;
+    for (int i = 0; threadIdx.x == 0 && i < here; ++i) sum += fetched[i];
+    __syncthreads();  // before the next are fetched
+  }
   if (threadIdx.x != 0) return;
+  const double norm = sqrt(sum);
   norm_and_scale[0] = static_cast<float>(norm);
   // A norm that is not a number must not pass as a small one.
   norm_and_scale[1] =
@@ -181,7 +189,6 @@ bool in_packs(const Tensors&... slabs) {
 
 }  // namespace
 
-/// gradient_norm adds the pieces in an order of its own: no GPU shares its gradients with others yet.
 void sum_squares(const Tensor& sums, const Tensor& gradients) {
   static_assert(sum_piece == norm_piece);
   check_f32("sum_squares", gradients);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "comm/collectives.h"
+#include "folio/comm/gpus.h"
 #include "folio/comm/launch.h"
 #include "folio/comm/processors.h"
 #include "support/thread_ranks.h"
@@ -48,6 +49,15 @@ TEST(Processors, AreSharedByThoseWhoMayUseThem) {
   const Told many = {{"a", "11"}, {"a", "11"}, {"a", "11"}};
   EXPECT_EQ(processors_for_rank(many, 1), 1);
   EXPECT_GE(processors_for_rank(no_others()), 1);
+}
+
+TEST(Gpus, AreOneRanksEach) {
+  using Told = std::vector<std::pair<std::string, std::string>>;
+  const Told good = {{"a", "0000:01:00.0"}, {"a", "0000:02:00.0"}, {"b", "0000:01:00.0"}};
+  EXPECT_EQ(sharers_of_a_gpu(good), std::nullopt);
+  Told bad = good;
+  bad.emplace_back("a", "0000:02:00.0");
+  EXPECT_EQ(sharers_of_a_gpu(bad), (std::pair{1, 3}));
 }
 
 /// The environment without any launcher's variables but those given.

@@ -1,17 +1,21 @@
 // A rank of tests that need processes; tests/comm/CMakeLists.txt starts it with mpirun.
 //
-//   mpi_ranks collectives                        every collective against a serial reference
+//   mpi_ranks collectives [cuda]                 every collective against a serial reference
+//   mpi_ranks gpus                               how many GPUs there are
+//   mpi_ranks doubles                            what NCCL's double refuses (nccl_double.cpp)
 //   mpi_ranks train CONFIG RUN [RANK KIND STEP]  folio train; in STEP's backward pass, rank RANK
 //                                                throws | dies | hangs
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "comm/collectives.h"
 #include "folio/comm/launch.h"
+#include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/train/output.h"
 #include "folio/train/run.h"
@@ -28,6 +32,7 @@ class Failing : public Communicator {
   int rank() const override { return ranks_.rank(); }
   int size() const override { return ranks_.size(); }
   std::string describe() const override { return ranks_.describe(); }
+  bool carries(Device device) const override { return ranks_.carries(device); }
   Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
                                int contributors) override {
     // Of many buckets the first is started by a closure of the backward pass.
@@ -45,6 +50,7 @@ class Failing : public Communicator {
   }
   void broadcast(const Tensor& x, int root) override { ranks_.broadcast(x, root); }
   void barrier() override { ranks_.barrier(); }
+  void catch_up() override { ranks_.catch_up(); }
   void set_patience(double seconds) override { ranks_.set_patience(seconds); }
   void set_step(int64_t step) override { ranks_.set_step(now_ = step); }
   [[noreturn]] void abort(int exit_code) override {
@@ -59,16 +65,25 @@ class Failing : public Communicator {
   int64_t step_, now_ = 0;
 };
 
-int collectives(int argc, char** argv) {
+Device tested_device = Device::cpu;
+
+int run_tests(int argc, char** argv) {
+  if (argc > 2 && std::string(argv[2]) == "cuda") tested_device = Device::cuda;
   Communicator& ranks = join_ranks();
   ranks.set_patience(60.0);
+  if (tested_device == Device::cuda && cuda::devices() < ranks.size()) {
+    if (ranks.leads()) std::puts("too few GPUs");
+    return leave_ranks();
+  }
   ::testing::InitGoogleTest(&argc, argv);
+  const bool doubles = std::string(argv[1]) == "doubles";
+  GTEST_FLAG_SET(filter, doubles ? "NcclDouble*" : "MpiRanks*");
   if (!ranks.leads()) GTEST_FLAG_SET(brief, true);
   const int exit_code = RUN_ALL_TESTS();
   return leave_ranks(exit_code == 0 ? "" : "see above", exit_code);
 }
 
-TEST(MpiRanks, EveryCollective) { check_everything(join_ranks()); }
+TEST(MpiRanks, EveryCollective) { check_everything(join_ranks(), tested_device); }
 
 int train_and_fail(int argc, char** argv) {
   try {
@@ -87,6 +102,11 @@ int train_and_fail(int argc, char** argv) {
 }  // namespace folio
 
 int main(int argc, char** argv) {
+  if (argc < 2) return 2;
+  if (std::string(argv[1]) == "gpus") {
+    std::printf("%d\n", folio::cuda::devices());
+    return 0;
+  }
   if (argc > 3 && std::string(argv[1]) == "train") return folio::train_and_fail(argc, argv);
-  return folio::collectives(argc, argv);
+  return folio::run_tests(argc, argv);
 }

@@ -75,6 +75,20 @@ TEST_F(HostStream, StreamsAreOrderedByEventsAlone) {
   }
 }
 
+TEST_F(HostStream, WhoAsksDoesNotWaitButIsToldAtLast) {
+  const Tensor x = on_gpu({5.0f}), pinned = pinned_tensor({1}, DType::f32);
+  *pinned.data<float>() = -1.0f;
+  cuda::download_async(pinned.raw(), x.raw(), 4, context.stream());
+  cuda::Event done;
+  done.record(context.stream());
+  EXPECT_FALSE(done.passed());
+  EXPECT_EQ(*pinned.data<float>(), -1.0f);
+  for (int i = 0; i < 10 && !done.passed(); ++i) {
+  }
+  EXPECT_TRUE(done.passed());
+  EXPECT_EQ(*pinned.data<float>(), 5.0f);
+}
+
 TEST_F(HostStream, WaitsCanBeLeftOut) {
   const Tensor y = on_gpu({1.0f}), pinned = pinned_tensor({1}, DType::f32);
   *pinned.data<float>() = 7.0f;

@@ -1,24 +1,61 @@
 // The device and its errors.
+#include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "state.h"
 
+namespace cuda_host {
+namespace {
+
+/// There are the GPUs that CUDA_VISIBLE_DEVICES=0,1,2 names: every other test runs as on a machine
+/// that has none.
+std::vector<int> visible_devices() {
+  std::vector<int> numbers;
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  std::istringstream list(visible != nullptr ? visible : "");
+  for (std::string number; std::getline(list, number, ',') && number != "-1";) {
+    numbers.push_back(std::stoi(number));
+  }
+  return numbers;
+}
+
+int current_device = 0;
+
+}  // namespace
+
+int machine_device() { return visible_devices().at(static_cast<size_t>(current_device)); }
+
+}  // namespace cuda_host
+
 using namespace cuda_host;
 
-/// There is a GPU where CUDA_VISIBLE_DEVICES=0 says so: every other test runs as on a machine that
-/// has none.
 cudaError_t cudaGetDeviceCount(int* count) {
-  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
-  *count = visible != nullptr && strcmp(visible, "0") == 0 ? 1 : 0;
-  return result(*count == 1 ? cudaSuccess : cudaErrorNoDevice);
+  *count = static_cast<int>(visible_devices().size());
+  return result(*count > 0 ? cudaSuccess : cudaErrorNoDevice);
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return result(device == 0 ? cudaSuccess : cudaErrorInvalidValue);
+  if (device < 0 || device >= static_cast<int>(visible_devices().size())) {
+    return result(cudaErrorInvalidValue);
+  }
+  current_device = device;
+  return result(cudaSuccess);
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char* text, int bytes, int device) {
+  if (device < 0 || device >= static_cast<int>(visible_devices().size()) || bytes < 13) {
+    return result(cudaErrorInvalidValue);
+  }
+  std::snprintf(text, static_cast<size_t>(bytes), "0000:%02x:00.0",
+                visible_devices()[static_cast<size_t>(device)]);
+  return result(cudaSuccess);
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return result(cudaErrorInvalidValue);
+  if (device < 0 || device >= static_cast<int>(visible_devices().size())) {
+    return result(cudaErrorInvalidValue);
+  }
   *properties = {};
   strcpy(properties->name, "test double of a GPU");
   properties->totalGlobalMem = size_t{8} << 30;

@@ -15,7 +15,8 @@ namespace cuda_host {
 
 struct Work {
   std::string name;
-  std::function<void()> run;     // empty: only waits
+  std::function<void()> run = {};  // empty: only waits
+  std::function<bool()> attempt = {};  // instead of run: until it returns true
   CUstream_st* other = nullptr;  // done up to `position` before this is
   uint64_t position = 0;
 };
@@ -43,11 +44,16 @@ cudaError_t result(cudaError_t error);
 /// What is wrong with a call that waits for the device or may do so, while a stream is captured: it
 /// spoils the capture. cudaSuccess where none is captured.
 cudaError_t refuse_while_capturing(const char* call);
+/// Of the current device: its number in the machine, whatever the process sees of it.
+int machine_device();
+/// Does what is on the stream up to a position, as far as nothing has to wait for another process;
+/// whether all of it is done.
+bool try_work(CUstream_st* stream, uint64_t position);
 /// Does everything that is on the stream up to a position; all of it.
 void do_work(CUstream_st* stream, uint64_t position);
 void do_work(CUstream_st* stream);
 void do_all_work();
-/// Runs work that is due, with device memory accessible; a DeviceError becomes the device's.
+/// Runs work that is due; a DeviceError becomes the device's.
 void perform(const std::function<void()>& work, const std::string& name);
 
 /// Device memory is accessible while one of these lives.
@@ -74,6 +80,7 @@ struct CUevent_st {
   CUstream_st* stream = nullptr;  // null: never recorded
   uint64_t position = 0;
   bool captured = false;
+  int questions = 0;  // since it was recorded
 };
 
 struct CUgraph_st {

@@ -1,5 +1,9 @@
 // Streams and events: queues whose work is done when something waits for it.
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
 
 #include "state.h"
 
@@ -15,10 +19,20 @@ cudaError_t result(cudaError_t error) {
   return error;
 }
 
+namespace {
+
+/// What was put on a stream last.
+void take_up(CUstream_st* stream) {
+  static const bool eager = std::getenv("CUDA_HOST_EAGER") != nullptr;
+  ++stream->put;
+  if (eager) try_work(stream, stream->put);
+}
+
+}  // namespace
+
 void perform(const std::function<void()>& work, const std::string& name) {
   State& state = State::get();
   if (state.error != cudaSuccess) return;  // the device is lost
-  const DeviceAccess access;
   try {
     work();
   } catch (const DeviceError& failure) {
@@ -27,15 +41,28 @@ void perform(const std::function<void()>& work, const std::string& name) {
   }
 }
 
-void do_work(CUstream_st* stream, uint64_t position) {
-  const DeviceAccess access;  // once for all of it
+bool try_work(CUstream_st* stream, uint64_t position) {
+  std::optional<DeviceAccess> access;  // once for all of it
   while (stream->done < position && !stream->queue.empty()) {
+    const Work& first = stream->queue.front();
+    if (first.other != nullptr && !try_work(first.other, first.position)) return false;
+    if (first.attempt && State::get().error == cudaSuccess) {
+      bool done = false;
+      perform([&] { done = first.attempt(); }, first.name);
+      if (!done && State::get().error == cudaSuccess) return false;
+    }
     const Work work = std::move(stream->queue.front());
     stream->queue.pop_front();
     ++stream->done;
-    if (work.other != nullptr) do_work(work.other, work.position);
-    if (work.run) perform(work.run, work.name);
+    if (!work.run) continue;
+    if (!access) access.emplace();
+    perform(work.run, work.name);
   }
+  return true;
+}
+
+void do_work(CUstream_st* stream, uint64_t position) {
+  while (!try_work(stream, position)) ::usleep(100);
 }
 
 void do_work(CUstream_st* stream) { do_work(stream, stream->put); }
@@ -54,11 +81,22 @@ cudaError_t put(cudaStream_t stream, std::string name, std::function<void()> wor
   }
   if (stream->capture) {
     if (stream->capture->spoiled) return result(cudaErrorStreamCaptureInvalidated);
-    stream->capture->works.push_back({std::move(name), std::move(work)});
+    stream->capture->works.push_back({.name = std::move(name), .run = std::move(work)});
     return cudaSuccess;
   }
-  stream->queue.push_back({std::move(name), std::move(work)});
-  ++stream->put;
+  stream->queue.push_back({.name = std::move(name), .run = std::move(work)});
+  take_up(stream);
+  return cudaSuccess;
+}
+
+cudaError_t put_patient(cudaStream_t stream, std::string name, std::function<bool()> attempt) {
+  State& state = State::get();
+  const std::lock_guard lock(state.mutex);
+  if (state.error != cudaSuccess) return result(state.error);
+  if (stream == nullptr) return result(cudaErrorInvalidResourceHandle);
+  if (const cudaError_t error = refuse_while_capturing(name.c_str())) return result(error);
+  stream->queue.push_back({.name = std::move(name), .attempt = std::move(attempt)});
+  take_up(stream);
   return cudaSuccess;
 }
 
@@ -116,6 +154,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   event->stream = stream;
   event->captured = stream->capture != nullptr;
   event->position = stream->put;
+  event->questions = 0;
   return result(State::get().error);
 }
 
@@ -128,7 +167,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     return result(cudaErrorStreamCaptureIsolation);
   }
   if (State::get().leaves_out_waits) return result(State::get().error);
-  stream->queue.push_back({"cudaStreamWaitEvent", {}, event->stream, event->position});
+  stream->queue.push_back(
+      {.name = "cudaStreamWaitEvent", .other = event->stream, .position = event->position});
   ++stream->put;
   return result(State::get().error);
 }
@@ -141,5 +181,18 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->stream != nullptr && !State::get().leaves_out_waits) {
     do_work(event->stream, event->position);
   }
+  return result(State::get().error);
+}
+
+/// Who asks does not wait, so at first nothing is done; but it is done at last, or no loop that
+/// asks would end.
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const std::lock_guard lock(State::get().mutex);
+  if (event->captured) return result(cudaErrorCapturedEvent);
+  if (const cudaError_t error = refuse_while_capturing("cudaEventQuery")) return result(error);
+  if (event->stream == nullptr || State::get().leaves_out_waits) return result(State::get().error);
+  const bool done = event->stream->done >= event->position ||
+                    (++event->questions > 2 && try_work(event->stream, event->position));
+  if (!done) return result(cudaErrorNotReady);
   return result(State::get().error);
 }

@@ -2,7 +2,9 @@
 //
 // The rules of this GPU, each as unkind as CUDA's documentation allows:
 // - work on a stream is done when something waits for it, and not before: until then the host may
-//   not have overwritten what an asynchronous copy reads, nor read what it writes;
+//   not have overwritten what an asynchronous copy reads, nor read what it writes. With
+//   CUDA_HOST_EAGER=1 in the environment it is the other way round: it is done at once, unless an
+//   event or another process holds it back;
 // - of two streams neither runs before the other unless an event orders them;
 // - fresh device memory holds NaN (every byte 0xFF), and the host can touch none of it but through
 //   copies: it is mapped without access except while work is done;
@@ -20,6 +22,10 @@ namespace cuda_host {
 /// Puts work on a stream, or into the graph that is captured from it. While it runs, device memory
 /// is accessible; what it needs of the host's it must have copied. It may throw DeviceError.
 cudaError_t put(cudaStream_t stream, std::string name, std::function<void()> work);
+
+/// The same of work that waits for other processes: it is called again and again until it returns
+/// true, and cares for access to device memory itself. It cannot be captured.
+cudaError_t put_patient(cudaStream_t stream, std::string name, std::function<bool()> attempt);
 
 /// What failed on the device while work was done: printed, and what calls return from then on.
 struct DeviceError {

@@ -1,0 +1,287 @@
+#include "folio/comm/nccl.h"
+
+#include <cuda_runtime.h>
+#include <nccl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "folio/kernels/cuda/ordered_sum.h"
+#include "folio/tensor/cuda.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+ncclDataType_t type_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return ncclFloat32;
+    case DType::bf16:
+      return ncclBfloat16;
+    case DType::i32:
+      return ncclInt32;
+    case DType::f64:
+      return ncclFloat64;
+  }
+  return ncclFloat32;
+}
+
+std::byte* element(const Tensor& x, int64_t index) {
+  return static_cast<std::byte*>(x.raw()) + index * static_cast<int64_t>(size_of(x.dtype()));
+}
+
+/// A collective that was put on the communication stream, and the memory that it needs until it is
+/// done: the pool would give that to kernels of the compute stream.
+struct Flight {
+  std::string_view name;
+  std::vector<Tensor> tensors;
+  cuda::Event done;
+};
+
+class NcclCommunicator final : public Communicator {
+ public:
+  explicit NcclCommunicator(std::unique_ptr<PatientCommunicator> host) : host_(std::move(host)) {}
+
+  int rank() const override { return host_->rank(); }
+  int size() const override { return host_->size(); }
+  std::string describe() const override;
+  bool carries(Device) const override { return true; }
+
+  Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
+                               int contributors) override;
+  Pending start_all_gather(const Tensor& x, const Parts& parts) override;
+  void broadcast(const Tensor& x, int root) override;
+  void barrier() override { host_->barrier(); }
+  void catch_up() override;
+
+  void set_patience(double seconds) override { host_->set_patience(seconds); }
+  void set_step(int64_t step) override { host_->set_step(step); }
+  [[noreturn]] void abort(int exit_code) override {
+    host_->abort(exit_code);
+    std::_Exit(exit_code);
+  }
+  void finish() override;
+
+  /// Whether what was started is in place; throws Error where it has failed.
+  bool in_order();
+
+ private:
+  void start();
+  void call(std::string_view name, ncclResult_t result);
+  std::shared_ptr<Flight> put(std::string_view name, std::vector<Tensor> tensors,
+                              const std::function<void()>& messages,
+                              const std::function<void()>& then = {});
+
+  std::unique_ptr<PatientCommunicator> host_;
+  ncclComm_t comm_ = nullptr;  // null: no GPU has had anything to say yet
+  cudaStream_t stream_ = nullptr;
+  std::deque<std::shared_ptr<Flight>> flights_;  // as started; those that are done leave
+  ncclResult_t failure_ = ncclSuccess;           // that a call returned
+  std::optional<Clock::time_point> trouble_since_;
+};
+
+/// A flight as its starter sees it.
+class InFlight final : public Operation {
+ public:
+  InFlight(NcclCommunicator& ranks, std::shared_ptr<Flight> flight)
+      : ranks_(ranks), flight_(std::move(flight)) {}
+  bool poll() override { return ranks_.in_order() && flight_->done.passed(); }
+  void wait() override { flight_->done.hold_back(cuda::Context::get().stream()); }
+
+ private:
+  NcclCommunicator& ranks_;
+  std::shared_ptr<Flight> flight_;
+};
+
+/// A call that NCCL goes on with by itself.
+class Call final : public Operation {
+ public:
+  explicit Call(NcclCommunicator& ranks) : ranks_(ranks) {}
+  bool poll() override { return ranks_.in_order(); }
+  void wait() override {}
+
+ private:
+  NcclCommunicator& ranks_;
+};
+
+std::string NcclCommunicator::describe() const {
+  if (comm_ == nullptr) return host_->describe();
+  int version = 0;
+  ncclGetVersion(&version);
+  return fmt::format("NCCL {}.{}.{} and {}", version / 10000, version / 100 % 100, version % 100,
+                     host_->describe());
+}
+
+// --- calls --------------------------------------------------------------------------------------
+
+// That another rank is gone is seldom news: whoever ends says why, or mpirun says that it was
+// killed, and ends this rank too. They are given the time for it.
+bool NcclCommunicator::in_order() {
+  constexpr std::chrono::seconds grace{3};
+  ncclResult_t state = ncclSuccess;
+  if (const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state)) state = asked;
+  if (state == ncclSuccess) state = failure_;
+  if (state == ncclSuccess) return true;
+  if (state == ncclInProgress) return false;
+  const bool of_others = state == ncclRemoteError || state == ncclSystemError;
+  if (!trouble_since_) trouble_since_ = Clock::now();
+  if (of_others && Clock::now() - *trouble_since_ < grace) return false;
+  fail("NCCL", fmt::format("{}: {}; NCCL_DEBUG=WARN in the environment makes it say more",
+                           ncclGetErrorString(state), ncclGetLastError(comm_)));
+}
+
+/// What a call returned, or the end of a group, of any call in it. It does not block, so that a
+/// rank that does not come is waited for with patience; until NCCL has all of it in place nothing
+/// else may be put on the stream.
+void NcclCommunicator::call(std::string_view name, ncclResult_t result) {
+  FOLIO_CHECK(comm_ != nullptr, "NCCL",
+              "{}: {}; NCCL_DEBUG=WARN in the environment makes it say more", name,
+              ncclGetErrorString(result));
+  if (result != ncclInProgress) failure_ = result;
+  Call started(*this);
+  if (!started.poll()) host_->wait_for(started, name);
+}
+
+void NcclCommunicator::start() {
+  if (comm_ != nullptr) return;
+  cuda::Context::get();  // chooses the GPU
+  const cudaError_t error = cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking);
+  if (error != cudaSuccess) cuda::fail_call("cudaStreamCreateWithFlags", error);
+  const Tensor words({sizeof(ncclUniqueId) / 4}, DType::i32);
+  ncclUniqueId id{};
+  if (leads()) {
+    const ncclResult_t result = ncclGetUniqueId(&id);
+    FOLIO_CHECK(result == ncclSuccess, "NCCL", "ncclGetUniqueId: {}", ncclGetErrorString(result));
+  }
+  std::memcpy(words.raw(), &id, sizeof id);
+  host_->broadcast(words);
+  std::memcpy(&id, words.raw(), sizeof id);
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  call("the start of NCCL", ncclCommInitRankConfig(&comm_, size(), id, rank(), &config));
+}
+
+/// One collective on the stream: behind what the device was told so far, messages in a group, then
+/// what is to be done with them.
+std::shared_ptr<Flight> NcclCommunicator::put(std::string_view name, std::vector<Tensor> tensors,
+                                              const std::function<void()>& messages,
+                                              const std::function<void()>& then) {
+  while (!flights_.empty() && flights_.front()->done.passed()) flights_.pop_front();
+  const auto flight = std::make_shared<Flight>();
+  flight->name = name;
+  flight->tensors = std::move(tensors);
+  cuda::Event told;
+  told.record(cuda::Context::get().stream());
+  told.hold_back(stream_);
+  ncclGroupStart();
+  messages();
+  call(name, ncclGroupEnd());
+  if (then) then();
+  flight->done.record(stream_);
+  flights_.push_back(flight);
+  return flight;
+}
+
+void NcclCommunicator::catch_up() {
+  while (!flights_.empty()) {
+    InFlight first(*this, flights_.front());
+    host_->wait_for(first, flights_.front()->name);
+    flights_.pop_front();
+  }
+}
+
+// --- collectives --------------------------------------------------------------------------------
+
+// As MPI's: every rank sends every other its part and adds what it receives, in the order of ranks.
+// NCCL's own reduce-scatter adds in an order that depends on its algorithm.
+Pending NcclCommunicator::start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
+                                               int contributors) {
+  if (x.device() == Device::cpu) {
+    return host_->start_reduce_scatter(sum, x, parts, contributors);
+  }
+  start();
+  const SlabRange own = parts.of(rank());
+  const auto own_size = static_cast<size_t>(own.size());
+  const Tensor received({std::max<int64_t>(own.size() * contributors, 1)}, x.dtype(), Device::cuda);
+  const ncclDataType_t type = type_of(x.dtype());
+  const auto exchange = [&] {
+    for (int r = 0; r < size(); ++r) {
+      const SlabRange part = parts.of(r);
+      if (r != rank() && rank() < contributors && part.size() > 0) {
+        ncclSend(element(x, part.begin), static_cast<size_t>(part.size()), type, r, comm_, stream_);
+      }
+      if (r != rank() && r < contributors && own_size > 0) {
+        ncclRecv(element(received, r * own.size()), own_size, type, r, comm_, stream_);
+      }
+    }
+  };
+  const auto add = [&] {
+    cuda::ordered_sum(sum, {element(x, own.begin), rank(), received.raw(), contributors}, stream_);
+  };
+  return std::make_unique<InFlight>(
+      *this, put("reduce_scatter", {x, received, *sum.tensor}, exchange, add));
+}
+
+Pending NcclCommunicator::start_all_gather(const Tensor& x, const Parts& parts) {
+  if (x.device() == Device::cpu) return host_->start_all_gather(x, parts);
+  start();
+  const ncclDataType_t type = type_of(x.dtype());
+  const auto each = static_cast<size_t>(parts.of(0).size());
+  bool equal = each > 0;
+  for (int r = 0; r < size(); ++r) {
+    equal = equal && parts.of(r).size() == static_cast<int64_t>(each);
+  }
+  const auto exchange = [&] {
+    if (equal) {
+      ncclAllGather(element(x, parts.of(rank()).begin), x.raw(), each, type, comm_, stream_);
+      return;
+    }
+    for (int r = 0; r < size(); ++r) {
+      const SlabRange part = parts.of(r);
+      std::byte* place = element(x, part.begin);
+      if (part.size() == 0) continue;
+      ncclBroadcast(place, place, static_cast<size_t>(part.size()), type, r, comm_, stream_);
+    }
+  };
+  return std::make_unique<InFlight>(*this, put("all_gather", {x}, exchange));
+}
+
+void NcclCommunicator::broadcast(const Tensor& x, int root) {
+  if (x.device() == Device::cpu) return host_->broadcast(x, root);
+  start();
+  const auto exchange = [&] {
+    if (x.numel() == 0) return;
+    ncclBroadcast(x.raw(), x.raw(), static_cast<size_t>(x.numel()), type_of(x.dtype()), root, comm_,
+                  stream_);
+  };
+  put("broadcast", {x}, exchange);
+  catch_up();
+}
+
+void NcclCommunicator::finish() {
+  if (comm_ != nullptr) {
+    catch_up();
+    host_->barrier();
+    call("the end of NCCL", ncclCommFinalize(comm_));
+    ncclCommDestroy(comm_);
+  }
+  host_->finish();
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> with_nccl(std::unique_ptr<PatientCommunicator> host) {
+  return std::make_unique<NcclCommunicator>(std::move(host));
+}
+
+}  // namespace folio

@@ -1,0 +1,68 @@
+// What ranks on GPUs build on, in one process; tests/comm has them as processes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "folio/kernels/kernels.h"
+#include "folio/tensor/copy.h"
+#include "folio/tensor/cuda.h"
+#include "folio/tensor/error.h"
+#include "folio/train/trainer.h"
+#include "support/gradcheck.h"
+#include "support/temporary.h"
+#include "support/thread_ranks.h"
+#include "train/tiny_run.h"
+
+namespace folio {
+namespace {
+
+TEST(GpuNorm, PiecesOfTheNormMayBeAddedByAnyone) {
+  const Kernels& kernels = kernels_for(Device::cuda);
+  const Tensor norm({2}, DType::f32, Device::cuda);
+  for (const int64_t pieces : {1, 5, 300}) {  // more than a block has threads
+    const int64_t n = (pieces - 1) * norm_piece + 77;
+    const Tensor values = random_tensor({n}, 3, -1.0, 1.0);
+    const Tensor gradients = on_device(tensor_of({n}, values_of(values), DType::f32), Device::cuda);
+    const Tensor sums({pieces}, DType::f64, Device::cuda);
+    kernels.sum_squares(sums, gradients);
+    double sum = 0.0;
+    for (const double piece : sums.to_vector<double>()) sum += piece;
+    kernels.gradient_norm(norm, gradients, 0.25);
+    EXPECT_EQ(norm.to_vector<float>(),
+              (std::vector{static_cast<float>(std::sqrt(sum)),
+                           static_cast<float>(clip_scale(std::sqrt(sum), 0.25))}));
+  }
+}
+
+class GpuRanks : public testing::Test {
+ protected:
+  GpuRanks() { write_file(text_, tiny_text()); }
+  Config config(std::vector<std::string> overrides) const {
+    overrides.push_back("train.device=cuda");
+    return tiny_config(text_, overrides);
+  }
+
+  TemporaryDirectory directory_;
+  std::filesystem::path text_ = directory_.path() / "text.txt";
+};
+
+TEST_F(GpuRanks, OneProcessAddsMicroBatchesInOrderToo) {
+  Trainer ordered(config({"train.accumulate=4", "train.reduce=ordered"}));
+  Trainer fast(config({"train.accumulate=4"}));
+  for (int step = 0; step < 4; ++step) {
+    const StepResult a = ordered.step(), b = fast.step();
+    EXPECT_NEAR(a.loss, b.loss, 1e-4);
+    EXPECT_NEAR(a.gradient_norm, b.gradient_norm, 1e-3);
+  }
+}
+
+TEST_F(GpuRanks, NeedMessagesBetweenGpus) {
+  EXPECT_THAT(error_of([&] {
+                on_ranks(2, [&](Communicator& ranks) { Trainer(config({}), nullptr, ranks); });
+              }),
+              testing::HasSubstr("2 ranks cannot train on GPUs: this build has no NCCL"));
+}
+
+}  // namespace
+}  // namespace folio
