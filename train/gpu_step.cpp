@@ -85,7 +85,7 @@ void GpuStep::compute(const Batch& batch, const StepSettings& settings, double l
   auto& context = cuda::Context::get();
   Slot& upload = slot(begun_);
   const auto step = static_cast<uint32_t>(settings.step);
-  const bool captures = begun_ == warm_up;
+  const bool captures = may_replay_ && begun_ >= warm_up && !gradients_graph_;
   if (captures) captured_step_ = step;
   if (begun_ >= std::ssize(slots_)) upload.free.wait();
 
@@ -113,7 +113,7 @@ void GpuStep::compute(const Batch& batch, const StepSettings& settings, double l
       const StepValuesOnDevice reads(values_);
       gradients_graph_.capture([&] { gradients_and_norm(settings); });
     }
-    if (gradients_graph_) {
+    if (may_replay_ && gradients_graph_) {
       gradients_graph_.launch();
     } else {
       gradients_and_norm(settings);
@@ -129,12 +129,12 @@ void GpuStep::compute(const Batch& batch, const StepSettings& settings, double l
 
 void GpuStep::update() {
   const AllocatorScope scope(Device::cuda, *pool_);
+  if (!may_replay_ || !gradients_graph_) return optimizer_.update(lr_);
   if (update_graph_) {
     update_graph_.launch();
     optimizer_.skip();  // it counts the step; the graph has made it
     return;
   }
-  if (!gradients_graph_) return optimizer_.update(lr_);
   {
     const StepValuesOnDevice reads(values_);
     update_graph_.capture([&] { optimizer_.update(lr_); });

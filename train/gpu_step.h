@@ -48,6 +48,9 @@ class GpuStep {
   /// too, and lets it make updates again.
   void resume();
 
+  /// Whether steps may be replayed from graphs, as they are unless told otherwise: a profiler wants
+  /// each made by its calls.
+  void set_replays(bool on) { may_replay_ = on; }
   /// Of the pool that steps take their memory from.
   AllocatorStatistics memory() const { return pool_->statistics(); }
   /// Whether steps are replayed already.
@@ -73,6 +76,7 @@ class GpuStep {
   Tensor halt_;     // f32 (1): 0, or NaN from a step that was refused until resume()
   std::vector<std::unique_ptr<Slot>> slots_;  // of the steps in flight, used in turn
   cuda::Graph gradients_graph_, update_graph_;
+  bool may_replay_ = true;
   uint32_t captured_step_ = 0;
   double lr_ = 0.0;
   int64_t begun_ = 0, waited_for_ = 0;

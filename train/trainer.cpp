@@ -190,6 +190,7 @@ StepResult Trainer::begin_on_gpu() {
     gpu_step_ = std::make_unique<GpuStep>(*model_, store_, *optimizer_, tape_, batch.inputs.shape(),
                                           most_in_flight());
   }
+  gpu_step_->set_replays(replays_);
   result.lr = config_.schedule(step_);
   result.tokens = batch.targets.numel();
   gpu_step_->compute(batch, settings_of(step_), result.lr);

@@ -105,6 +105,8 @@ class Trainer {
   const GradientReducer* reducer() const { return reducer_.get(); }
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
+  /// Whether steps on a GPU may be replayed from graphs, see GpuStep.
+  void set_replays(bool on) { replays_ = on; }
   /// Null on a CPU, and before the first step.
   const GpuStep* gpu_step() const { return gpu_step_.get(); }
 
@@ -132,6 +134,7 @@ class Trainer {
   Tensor loss_;    // of a step, summed over its micro-batches
   Tensor losses_;  // f64, of each rank's rounds
   std::unique_ptr<GpuStep> gpu_step_;
+  bool replays_ = true;
   Batch next_batch_;                 // drawn while the GPU was at work
   int64_t next_batch_step_ = -1;
   std::deque<StepResult> pending_;   // begun, the oldest first

@@ -74,6 +74,7 @@ struct CUevent_st {
   CUstream_st* stream = nullptr;  // null: never recorded
   uint64_t position = 0;
   bool captured = false;
+  bool timed = false;
 };
 
 struct CUgraph_st {

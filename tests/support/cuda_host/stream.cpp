@@ -1,4 +1,5 @@
 // Streams and events: queues whose work is done when something waits for it.
+#include <algorithm>
 #include <cstdio>
 
 #include "state.h"
@@ -98,9 +99,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return result(State::get().error);
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   const std::lock_guard lock(State::get().mutex);
   *event = new CUevent_st;
+  (*event)->timed = (flags & cudaEventDisableTiming) == 0;
   return result(cudaSuccess);
 }
 
@@ -130,6 +132,22 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   if (State::get().leaves_out_waits) return result(State::get().error);
   stream->queue.push_back({"cudaStreamWaitEvent", {}, event->stream, event->position});
   ++stream->put;
+  return result(State::get().error);
+}
+
+/// Nothing takes time here: a microsecond for each work between the two.
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  const std::lock_guard lock(State::get().mutex);
+  if (const cudaError_t error = refuse_while_capturing("cudaEventElapsedTime")) {
+    return result(error);
+  }
+  if (!start->timed || !end->timed || start->stream == nullptr || end->stream != start->stream) {
+    return result(cudaErrorInvalidResourceHandle);
+  }
+  if (end->stream->done < std::max(start->position, end->position)) {
+    return result(cudaErrorNotReady);
+  }
+  *milliseconds = 1e-3f * (static_cast<float>(end->position) - static_cast<float>(start->position));
   return result(State::get().error);
 }
 
