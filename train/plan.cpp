@@ -1,6 +1,7 @@
 #include "folio/train/plan.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "folio/autograd/parameters.h"
 #include "folio/kernels/kernels.h"
@@ -127,8 +128,11 @@ Plan make_plan(const Config& config) {
   if (device == Device::cuda) {
     plan.memory.resize(3);
     plan.memory[0].bytes = plan.parameters * master;
-    if (copy > 0) plan.memory.insert(plan.memory.begin() + 1, {"their bf16 copy", plan.parameters * copy});
+    if (copy > 0) {
+      plan.memory.insert(plan.memory.begin() + 1, {"their bf16 copy", plan.parameters * copy});
+    }
     std::ranges::copy(gpu_memory(config, type), std::back_inserter(plan.memory));
+    plan.memory_note = "besides what CUDA and its libraries take for themselves, which is not known\n";
   }
   return plan;
 }

@@ -34,6 +34,7 @@ struct State {
   std::vector<CUstream_st*> streams;
   CUstream_st* capturing = nullptr;  // one at a time
   bool leaves_out_waits = false;
+  Waits waits = Waits::nowhere;
 
   static State& get();
 };

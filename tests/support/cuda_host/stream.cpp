@@ -65,6 +65,11 @@ cudaError_t put(cudaStream_t stream, std::string name, std::function<void()> wor
 
 void leave_out_waits(bool yes) { State::get().leaves_out_waits = yes; }
 
+void wait_in_libraries(Waits where) { State::get().waits = where; }
+void wait_as_told(Waits here, cudaStream_t stream) {
+  if (State::get().waits == here) cudaStreamSynchronize(stream);  // and does not look at its answer
+}
+
 void reset_after_failure() {
   State& state = State::get();
   const std::lock_guard lock(state.mutex);
