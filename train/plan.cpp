@@ -132,7 +132,7 @@ Plan make_plan(const Config& config) {
       plan.memory.insert(plan.memory.begin() + 1, {"their bf16 copy", plan.parameters * copy});
     }
     std::ranges::copy(gpu_memory(config, type), std::back_inserter(plan.memory));
-    plan.memory_note = "besides what CUDA and its libraries take for themselves, which is not known\n";
+    plan.memory_note = "besides what CUDA and its libraries take for themselves: not known before\n";
   }
   return plan;
 }

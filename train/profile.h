@@ -51,9 +51,9 @@ struct Profile {
   double flops() const;
 };
 
-/// Trains for a few steps (in memory; nothing is written) and measures. On a GPU the timed steps are
-/// made by calls; those without clocks are replayed from graphs, as in training. Throws Error for a bad
-/// config, as training does.
+/// Trains for a few steps (in memory; nothing is written) and measures. On a GPU the timed steps
+/// are made by calls; those without clocks are replayed from graphs, as in training. Throws Error
+/// for a bad config, as training does.
 Profile profile(const Config& config, int64_t steps);
 
 /// A table for people, and everything as JSON.

@@ -1,5 +1,6 @@
 // A table of kernels that times itself: each entry is the device's own between two looks at the
-// clock (a GPU's: two events on its stream). The kernels, and whoever does not ask for this table, are untouched.
+// clock (a GPU's: two events on its stream). The kernels, and whoever does not ask for this table,
+// are untouched.
 #pragma once
 
 #include <cstdint>
