@@ -76,6 +76,16 @@ class GpuCheckTest(unittest.TestCase):
             self.assertEqual(rows["llm_c"]["result"], "skipped")
             self.assertIn(reason, rows["llm_c"]["found"])
 
+    def test_mends_llm_c_for_cuda_13_alone(self):
+        (self.folder / "llmc").mkdir()
+        path = self.folder / "llmc" / "cuda_utils.cuh"
+        text = "cudaMemAdvise(*out, bytes, cudaMemAdviseSetPreferredLocation, cudaCpuDeviceId);\n"
+        path.write_text(text)
+        gpu_check.mend_llm_c(self.folder, 12)
+        self.assertEqual(path.read_text(), text)
+        gpu_check.mend_llm_c(self.folder, 13)
+        self.assertIn("bytes, cudaMemAdviseSetPreferredLocation, cudaMemLocation{", path.read_text())
+
     def test_reads_llm_cs_steps(self):
         # The median of the last half: of 40 and 42 ms.
         self.assertEqual(gpu_check.llm_c_speed(LLM_C_OUTPUT, 16384), round(16384 / 0.041))
