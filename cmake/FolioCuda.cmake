@@ -6,7 +6,7 @@ set_property(CACHE FOLIO_CUDA PROPERTY STRINGS AUTO ON OFF HOST)
 set(FOLIO_HAVE_CUDA OFF)
 set(FOLIO_CUDA_LIBRARIES "")
 
-include(cmake/CudnnVersion.cmake)
+include(CudnnVersion)
 
 # A machine that only builds has no driver; compiling for five kinds of GPU would cost it time in
 # every build and give it nothing.
