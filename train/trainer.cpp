@@ -117,7 +117,7 @@ double Trainer::added_losses() const {
 
 int64_t Trainer::most_in_flight() const {
   const TrainConfig& train = config_.train;
-  return store_.device() == Device::cuda && train.spike_guard == 0.0 ? train.steps_in_flight : 1;
+  return steps_on_gpu() && train.spike_guard == 0.0 ? train.steps_in_flight : 1;
 }
 
 StepResult Trainer::step() {
@@ -128,13 +128,13 @@ StepResult Trainer::step() {
 
 void Trainer::begin_step() {
   if (pending_.empty()) timed_until_ = Clock::now();
-  pending_.push_back(store_.device() == Device::cuda ? begin_on_gpu() : step_on_cpu());
+  pending_.push_back(steps_on_gpu() ? begin_on_gpu() : step_here());
 }
 
 StepResult Trainer::finish_step() {
   StepResult result = std::move(pending_.front());
   pending_.pop_front();
-  if (store_.device() == Device::cuda) finish_on_gpu(result);
+  if (steps_on_gpu()) finish_on_gpu(result);
   // From the end of the step before, where that was in flight too: the sum is the time it all took.
   const auto now = Clock::now();
   result.seconds = std::chrono::duration<double>(now - timed_until_).count();
@@ -142,7 +142,7 @@ StepResult Trainer::finish_step() {
   return result;
 }
 
-StepResult Trainer::step_on_cpu() {
+StepResult Trainer::step_here() {
   const auto start = Clock::now();
   StepResult result;
   // As late as here, so that a run that continues has loaded whole moments.

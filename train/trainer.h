@@ -113,7 +113,9 @@ class Trainer {
  private:
   void compute_shared_gradients();
   double added_losses() const;
-  StepResult step_on_cpu();
+  /// Whether GpuStep makes the steps; else they are made here, one at a time.
+  bool steps_on_gpu() const { return store_.device() == Device::cuda && !reducer_; }
+  StepResult step_here();
   StepResult begin_on_gpu();
   void finish_on_gpu(StepResult& result);
   void judge(StepResult& result) const;
