@@ -8,6 +8,8 @@ set(FOLIO_HAVE_CUDA OFF)
 set(FOLIO_CUDA_LIBRARIES "")
 set(FOLIO_HAVE_NCCL OFF)
 
+include(CudnnVersion)
+
 # A machine that only builds has no driver; compiling for five kinds of GPU would cost it time in
 # every build and give it nothing.
 set(folio_cuda_wanted ${FOLIO_CUDA})
@@ -29,7 +31,9 @@ elseif(folio_cuda_wanted)
   find_package(CUDAToolkit 12 QUIET)
   find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
   find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR})
-  if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND CUDNN_INCLUDE_DIR AND CUDNN_LIBRARY)
+  folio_cudnn_version("${CUDNN_INCLUDE_DIR}" CUDNN_VERSION)
+  if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND CUDNN_INCLUDE_DIR AND CUDNN_LIBRARY
+     AND CUDNN_VERSION VERSION_GREATER_EQUAL ${FOLIO_CUDNN_OLDEST})
     # The last one also as PTX, which later GPUs compile for themselves.
     if(NOT CMAKE_CUDA_ARCHITECTURES)
       set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90)
@@ -45,7 +49,8 @@ elseif(folio_cuda_wanted)
     endif()
     set(FOLIO_HAVE_CUDA ON)
     set(FOLIO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY})
-    message(STATUS "CUDA ${CUDAToolkit_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")
+    message(STATUS "CUDA ${CUDAToolkit_VERSION}, cuDNN ${CUDNN_VERSION}, for "
+                   "${CMAKE_CUDA_ARCHITECTURES}")
     find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
     find_library(NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_LIBRARY_ROOT}/lib)
     if(NCCL_INCLUDE_DIR AND NCCL_LIBRARY AND MPI_CXX_FOUND)
@@ -56,9 +61,12 @@ elseif(folio_cuda_wanted)
     endif()
   elseif(FOLIO_CUDA STREQUAL ON)
     message(FATAL_ERROR "FOLIO_CUDA is ON, but something is missing: nvcc (${CMAKE_CUDA_COMPILER}), "
-                        "the CUDA toolkit 12 or later (${CUDAToolkit_VERSION}), cuDNN 9 "
-                        "(${CUDNN_INCLUDE_DIR}, ${CUDNN_LIBRARY})")
+                        "the CUDA toolkit 12 or later (${CUDAToolkit_VERSION}), cuDNN "
+                        "${FOLIO_CUDNN_OLDEST} or later (${CUDNN_VERSION}: ${CUDNN_INCLUDE_DIR}, "
+                        "${CUDNN_LIBRARY})")
   else()
-    message(STATUS "There is a GPU, but not all of nvcc, CUDA toolkit and cuDNN: built for the CPU")
+    message(STATUS "There is a GPU, but not all of nvcc (${CMAKE_CUDA_COMPILER}), the CUDA toolkit 12 "
+                   "or later (${CUDAToolkit_VERSION}) and cuDNN ${FOLIO_CUDNN_OLDEST} or later "
+                   "(${CUDNN_VERSION}: ${CUDNN_INCLUDE_DIR}, ${CUDNN_LIBRARY}): built for the CPU")
   endif()
 endif()

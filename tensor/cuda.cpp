@@ -19,6 +19,7 @@ constexpr int oldest_capability = 75;
 
 int chosen_device = 0;
 bool device_in_use = false;
+bool dry = false;
 
 void check(cudaError_t error, const char* call) {
   if (error != cudaSuccess) fail_call(call, error);
@@ -120,6 +121,10 @@ Staging& staging() {
 
 bool built_in() { return true; }
 
+DryRun::DryRun() { dry = true; }
+DryRun::~DryRun() { dry = false; }
+bool runs_dry() { return dry; }
+
 std::string unavailable() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
@@ -181,8 +186,9 @@ Context& Context::get() {
 
 void Context::synchronize() { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
-Event::Event() {
-  check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+Event::Event(bool timed) {
+  check(cudaEventCreateWithFlags(&event_, timed ? cudaEventDefault : cudaEventDisableTiming),
+        "cudaEventCreateWithFlags");
 }
 Event::~Event() { cudaEventDestroy(event_); }
 void Event::record(CUstream_st* stream) {
@@ -200,6 +206,12 @@ bool Event::passed() const {
   }
   check(state, "cudaEventQuery");
   return true;
+}
+double Event::seconds_since(const Event& start) const {
+  wait();
+  float milliseconds = 0.0f;
+  check(cudaEventElapsedTime(&milliseconds, start.event_, event_), "cudaEventElapsedTime");
+  return 1e-3 * milliseconds;
 }
 
 Graph::~Graph() {
@@ -252,14 +264,17 @@ Allocator& pinned_pool() {
 }
 
 void upload(void* device, const void* host, size_t bytes) {
+  if (dry) return;
   staging().upload(static_cast<std::byte*>(device), static_cast<const std::byte*>(host), bytes);
 }
 
 void download(void* host, const void* device, size_t bytes) {
+  if (dry) return;
   staging().download(static_cast<std::byte*>(host), static_cast<const std::byte*>(device), bytes);
 }
 
 void copy_on_device(void* to, const void* from, size_t bytes) {
+  if (dry) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, Context::get().stream()),
         "cudaMemcpyAsync");
 }

@@ -84,7 +84,8 @@ class Context {
 /// A place in a stream that others can wait for.
 class Event {
  public:
-  Event();
+  /// `timed`: seconds_since() can be asked.
+  explicit Event(bool timed = false);
   ~Event();
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
@@ -97,6 +98,9 @@ class Event {
   void wait() const;
   /// Whether what it stands for is done.
   bool passed() const;
+  /// Waits for it here, and says how long after `start`, of the same stream, it came. Of what the
+  /// device did, not of the host.
+  double seconds_since(const Event& start) const;
 
  private:
   [[maybe_unused]] CUevent_st* event_ = nullptr;
@@ -121,6 +125,18 @@ class Graph {
  private:
   CUgraphExec_st* executable_ = nullptr;
 };
+
+/// While one lives, nothing is put on the device: kernels, library calls and copies return at once,
+/// and memory may be anything. What work allocates can be seen so without doing it, see
+/// train/plan_gpu.h.
+class DryRun {
+ public:
+  DryRun();
+  ~DryRun();
+  DryRun(const DryRun&) = delete;
+  DryRun& operator=(const DryRun&) = delete;
+};
+bool runs_dry();
 
 /// The memory of the device's tensors; 256-byte aligned. With FOLIO_POISON=1 in the environment
 /// every tensor's memory begins as NaN.

@@ -19,16 +19,21 @@ void use_device(int) {}
 Context& Context::get() { refuse(); }
 void Context::synchronize() {}
 
-Event::Event() { refuse(); }
+Event::Event(bool) { refuse(); }
 Event::~Event() = default;
 void Event::record(CUstream_st*) {}
 void Event::hold_back(CUstream_st*) const {}
 void Event::wait() const {}
 bool Event::passed() const { return true; }
+double Event::seconds_since(const Event&) const { refuse(); }
 
 Graph::~Graph() = default;
 void Graph::capture(const std::function<void()>&) { refuse(); }
 void Graph::launch() const { refuse(); }
+
+DryRun::DryRun() { refuse(); }
+DryRun::~DryRun() = default;
+bool runs_dry() { return false; }
 
 const MemorySource& device_memory() { refuse(); }
 const MemorySource& pinned_memory() { refuse(); }

@@ -37,8 +37,8 @@ void plan_config(const Options& options) {
     print(fmt::format("{:<40}  {:>9}\n", line.category,
                       human_bytes(static_cast<double>(line.bytes))));
   }
-  print(fmt::format("{:<40}  {:>9}\n\n", "memory, when a step needs most",
-                    human_bytes(static_cast<double>(plan.memory_bytes()))));
+  print(fmt::format("{:<40}  {:>9}\n{}\n", "memory, when a step needs most",
+                    human_bytes(static_cast<double>(plan.memory_bytes())), plan.memory_note));
 
   const auto tokens = static_cast<double>(plan.tokens_per_step);
   const auto steps = static_cast<double>(config.train.steps);

@@ -43,6 +43,7 @@ struct TrainConfig {
   int64_t max_skips = 10;          // steps whose update may be refused, over the whole run
   double spike_guard = 0.0;        // z-score above which a gradient norm is a spike; 0: none is
   int64_t spike_window = 100;      // steps that the z-score looks back on
+  int64_t steps_in_flight = 4;     // that a GPU is given before the host waits for the oldest
   double label_smoothing = 0.0;
   int64_t log_every = 1;           // lines in metrics.jsonl
   int64_t eval_every = 250;        // an interval of 0 means never

@@ -221,6 +221,8 @@ std::vector<ConfigField> make_fields() {
              "z-score of the gradient norm above which a step is skipped; 0: off"),
       integer("train.spike_window", at(train, &T::spike_window), 2, 10'000,
               "steps that the z-score looks back on"),
+      integer("train.steps_in_flight", at(train, &T::steps_in_flight), 1, 1000,
+              "that a GPU is given before the host waits for the oldest; 1 with a spike guard"),
       number("train.label_smoothing", at(train, &T::label_smoothing), fraction, "0 to below 1"),
       choice<M, Recompute>("train.recompute", at(model, &M::recompute),
                            {{"none", Recompute::none},

@@ -38,6 +38,8 @@ void choose_tf32(std::string_view precision, Device device) {
   const bool on = precision == "tf32";
   FOLIO_CHECK(!on || device == Device::cuda, "train.precision",
               "tf32 is a way of GPUs to multiply; use auto, f32 or bf16 on a CPU");
+  FOLIO_CHECK(!on || multiplies_bf16(device), "train.precision",
+              "this GPU has no TF32, which takes compute capability 8.0; use auto or f32");
   set_tf32(on);
 }
 
@@ -46,8 +48,10 @@ std::string description_of(Device device) {
     return fmt::format("{} threads, {}", threads(), instruction_set().describe());
   }
   const cuda::Facts& facts = cuda::Context::get().facts();
-  return fmt::format("{}, compute capability {}.{}, CUDA {}.{}", facts.name, facts.capability / 10,
-                     facts.capability % 10, facts.runtime / 1000, facts.runtime % 1000 / 10);
+  return fmt::format("{}, compute capability {}.{}{}, CUDA {}.{}", facts.name,
+                     facts.capability / 10, facts.capability % 10,
+                     multiplies_bf16(device) ? "" : " (no bf16 and no TF32: all in f32)",
+                     facts.runtime / 1000, facts.runtime % 1000 / 10);
 }
 
 double peak_flops(std::string_view gpu_name, DType dtype) {

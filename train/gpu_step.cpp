@@ -10,17 +10,21 @@
 
 namespace folio {
 
-/// What goes to the device for one step: written by the CPU, then read by the copy stream.
-struct GpuStep::Upload {
+/// What goes to the device for one step, written by the CPU, then read by the copy stream; and what
+/// comes back.
+struct GpuStep::Slot {
   Tensor tokens, values;                // pinned
   Tensor staged_tokens, staged_values;  // on the device
+  Tensor outcome;                       // pinned f32 (3): loss, norm, scale
   cuda::Event here, free;               // staged; pinned memory and staging read to the end
+  cuda::Event outcome_is_here;
 
-  explicit Upload(const Shape& tokens_shape)
+  explicit Slot(const Shape& tokens_shape)
       : tokens(pinned_tensor(tokens_shape, DType::i32)),
         values(pinned_tensor({sizeof(cuda::StepValues) / 4}, DType::i32)),
         staged_tokens(tokens_shape, DType::i32, Device::cuda),
-        staged_values({sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda) {}
+        staged_values({sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda),
+        outcome(pinned_tensor({3}, DType::f32)) {}
 };
 
 namespace {
@@ -39,7 +43,7 @@ class StepValuesOnDevice {
 }  // namespace
 
 GpuStep::GpuStep(const Gpt& model, ParameterStore& store, Optimizer& optimizer, Tape& tape,
-                 const Shape& batch)
+                 const Shape& batch, int64_t in_flight)
     : model_(model),
       store_(store),
       optimizer_(optimizer),
@@ -50,9 +54,10 @@ GpuStep::GpuStep(const Gpt& model, ParameterStore& store, Optimizer& optimizer, 
   values_ = Tensor({sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda);
   zero_ = Tensor({1}, DType::f32, Device::cuda);
   loss_ = Tensor({1}, DType::f32, Device::cuda);
-  outcome_ = pinned_tensor({3}, DType::f32);
+  halt_ = Tensor({1}, DType::f32, Device::cuda);
   kernels_for(Device::cuda).fill(zero_, 0.0);
-  for (auto& upload : uploads_) upload = std::make_unique<Upload>(tokens);
+  kernels_for(Device::cuda).fill(halt_, 0.0);
+  for (int64_t i = 0; i < in_flight; ++i) slots_.push_back(std::make_unique<Slot>(tokens));
 }
 
 GpuStep::~GpuStep() {
@@ -68,18 +73,21 @@ void GpuStep::gradients_and_norm(const StepSettings& settings) {
   const Batch batch{tokens_.view(0, shape), tokens_.view(shape.numel(), shape)};
   compute_gradients(model_, store_, tape_, batch, settings, loss_);
   optimizer_.measure_on_device();
-  // norm += loss * 0: nothing, or NaN.
+  // norm += loss * 0: nothing, or NaN; and so for the steps that follow one with such a norm.
   const Tensor norm = optimizer_.norm_and_scale().view(0, {1});
-  tape_.kernels().scale({&norm, true}, zero_, loss_);
+  const Kernels& kernels = tape_.kernels();
+  kernels.scale({&norm, true}, zero_, loss_);
+  kernels.scale({&norm, true}, zero_, halt_);
+  kernels.scale({&halt_, true}, zero_, norm);
 }
 
 void GpuStep::compute(const Batch& batch, const StepSettings& settings, double lr) {
   auto& context = cuda::Context::get();
-  Upload& upload = *uploads_[begun_ % 2];
+  Slot& upload = slot(begun_);
   const auto step = static_cast<uint32_t>(settings.step);
-  const bool captures = begun_ == warm_up;
+  const bool captures = may_replay_ && begun_ >= warm_up && !gradients_graph_;
   if (captures) captured_step_ = step;
-  if (begun_ >= 2) upload.free.wait();
+  if (begun_ >= std::ssize(slots_)) upload.free.wait();
 
   const Shape shape{tokens_.dim(1), tokens_.dim(2)};
   copy_tensor(upload.tokens.view(0, shape), batch.inputs);
@@ -105,28 +113,28 @@ void GpuStep::compute(const Batch& batch, const StepSettings& settings, double l
       const StepValuesOnDevice reads(values_);
       gradients_graph_.capture([&] { gradients_and_norm(settings); });
     }
-    if (gradients_graph_) {
+    if (may_replay_ && gradients_graph_) {
       gradients_graph_.launch();
     } else {
       gradients_and_norm(settings);
     }
   }
-  auto* const outcome = outcome_.data<float>();
+  auto* const outcome = upload.outcome.data<float>();
   cuda::download_async(outcome, loss_.raw(), sizeof(float), context.stream());
   cuda::download_async(outcome + 1, optimizer_.norm_and_scale().raw(), 2 * sizeof(float),
                        context.stream());
-  outcome_is_here_.record(context.stream());
+  upload.outcome_is_here.record(context.stream());
   ++begun_;
 }
 
 void GpuStep::update() {
   const AllocatorScope scope(Device::cuda, *pool_);
+  if (!may_replay_ || !gradients_graph_) return optimizer_.update(lr_);
   if (update_graph_) {
     update_graph_.launch();
     optimizer_.skip();  // it counts the step; the graph has made it
     return;
   }
-  if (!gradients_graph_) return optimizer_.update(lr_);
   {
     const StepValuesOnDevice reads(values_);
     update_graph_.capture([&] { optimizer_.update(lr_); });
@@ -135,9 +143,15 @@ void GpuStep::update() {
 }
 
 GpuStep::Outcome GpuStep::wait() {
-  outcome_is_here_.wait();
-  const auto* const outcome = outcome_.data<float>();
+  const Slot& oldest = slot(waited_for_++);
+  oldest.outcome_is_here.wait();
+  const auto* const outcome = oldest.outcome.data<float>();
   return {outcome[0], outcome[1]};
+}
+
+void GpuStep::resume() {
+  waited_for_ = begun_;
+  kernels_for(Device::cuda).fill(halt_, 0.0);  // after them all: they are on the same stream
 }
 
 }  // namespace folio

@@ -4,11 +4,15 @@
 // Its memory is a pool of its own, so that what the graphs use is nobody else's. What differs from
 // step to step lies at fixed places of the device: the batch, and StepValues (learning rate, step).
 // They are copied there from pinned memory, on the copy stream, while the step before still runs.
+//
+// Several steps may be on their way at once, so that the GPU always has the next one at hand. After
+// one whose loss or norm is no finite number the GPU refuses all that follow it, until the host has
+// seen that and says resume(): weights and moments are then as that step found them.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "folio/autograd/parameters.h"
 #include "folio/autograd/tape.h"
@@ -22,9 +26,10 @@ namespace folio {
 
 class GpuStep {
  public:
-  /// All must outlive this; `batch` (B, T) is that of every step.
+  /// All must outlive this; `batch` (B, T) is that of every step. `in_flight`, at least 1: how many
+  /// steps may be on their way at once.
   GpuStep(const Gpt& model, ParameterStore& store, Optimizer& optimizer, Tape& tape,
-          const Shape& batch);
+          const Shape& batch, int64_t in_flight);
   ~GpuStep();
 
   /// Puts gradients and their norm on the stream, for a batch on the CPU, and returns. A loss that
@@ -37,17 +42,24 @@ class GpuStep {
   struct Outcome {
     double loss, gradient_norm;
   };
-  /// Waits for what compute() began.
+  /// Waits for the oldest compute() that was not waited for yet.
   Outcome wait();
+  /// After a step that was refused: forgets those that were begun after it, which the GPU refuses
+  /// too, and lets it make updates again.
+  void resume();
 
+  /// Whether steps may be replayed from graphs, as they are unless told otherwise: a profiler wants
+  /// each made by its calls.
+  void set_replays(bool on) { may_replay_ = on; }
   /// Of the pool that steps take their memory from.
   AllocatorStatistics memory() const { return pool_->statistics(); }
   /// Whether steps are replayed already.
   bool replays() const { return static_cast<bool>(update_graph_); }
 
  private:
-  struct Upload;
+  struct Slot;
 
+  Slot& slot(int64_t step) { return *slots_[static_cast<size_t>(step) % slots_.size()]; }
   void gradients_and_norm(const StepSettings& settings);
 
   static constexpr int64_t warm_up = 2;  // steps that fill the pool and the libraries' plans
@@ -61,13 +73,13 @@ class GpuStep {
   Tensor values_;   // the bytes of a StepValues
   Tensor zero_;     // f32 (1)
   Tensor loss_;     // f32 (1)
-  Tensor outcome_;  // pinned f32 (3): loss, norm, scale
-  cuda::Event outcome_is_here_;
-  std::array<std::unique_ptr<Upload>, 2> uploads_;  // used in turn
+  Tensor halt_;     // f32 (1): 0, or NaN from a step that was refused until resume()
+  std::vector<std::unique_ptr<Slot>> slots_;  // of the steps in flight, used in turn
   cuda::Graph gradients_graph_, update_graph_;
+  bool may_replay_ = true;
   uint32_t captured_step_ = 0;
   double lr_ = 0.0;
-  int64_t begun_ = 0;
+  int64_t begun_ = 0, waited_for_ = 0;
 };
 
 }  // namespace folio

@@ -1,13 +1,14 @@
 #include "folio/train/plan.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "folio/autograd/parameters.h"
-#include "folio/kernels/cuda/gemm.h"
 #include "folio/kernels/kernels.h"
 #include "folio/layers/gpt.h"
 #include "folio/tensor/error.h"
 #include "folio/train/device.h"
+#include "folio/train/plan_gpu.h"
 #include "folio/train/precision.h"
 
 namespace folio {
@@ -125,9 +126,13 @@ Plan make_plan(const Config& config) {
                  {"logits and their gradient", live.logits},
                  {"gradients of activations", live.gradients}};
   if (device == Device::cuda) {
-    // Inputs and targets thrice: in their place, and staged for this step and the next.
-    plan.memory.push_back({"batches on the GPU", 3 * 2 * plan.tokens_per_step * token_bytes});
-    plan.memory.push_back({"workspace of matrix products", cuda::gemm_workspace_bytes});
+    plan.memory.resize(3);
+    plan.memory[0].bytes = plan.parameters * master;
+    if (copy > 0) {
+      plan.memory.insert(plan.memory.begin() + 1, {"their bf16 copy", plan.parameters * copy});
+    }
+    std::ranges::copy(gpu_memory(config, type), std::back_inserter(plan.memory));
+    plan.memory_note = "besides what CUDA and its libraries take for themselves: not known before\n";
   }
   return plan;
 }

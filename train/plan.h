@@ -28,7 +28,9 @@ struct Plan {
   int64_t decayed_parameters = 0;
   int64_t tokens_per_step = 0;
   double flops_per_token = 0.0;  // forward and backward, of matrix products
-  std::vector<PlanLine> memory;  // live at the moment of a step when most is; see the body
+  // Live at the moment of a step when most is, see the body; on a GPU taken for the whole run.
+  std::vector<PlanLine> memory;
+  std::string memory_note = {};  // empty, or a line
 
   int64_t memory_bytes() const;
 };

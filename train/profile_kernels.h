@@ -1,11 +1,14 @@
 // A table of kernels that times itself: each entry is the device's own between two looks at the
-// clock. The kernels, and whoever does not ask for this table, are untouched.
+// clock (a GPU's: two events on its stream). The kernels, and whoever does not ask for this table,
+// are untouched.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "folio/kernels/kernels.h"
+#include "folio/tensor/cuda.h"
 #include "folio/train/profile_work.h"
 
 namespace folio {
@@ -28,12 +31,17 @@ class KernelClock {
 
   const std::vector<KernelWork>& work() const { return work_; }
   /// Seconds of each call since measure(). Throws Error unless there were as many as described.
-  const std::vector<double>& seconds() const;
+  const std::vector<double>& seconds();
 
  private:
   template <auto entry>
   friend struct Timed;
 
+  void mark();  // on the GPU's stream
+
+  Device device_;
+  std::deque<cuda::Event> marks_;  // two a call, used again by each step
+  size_t next_mark_ = 0;
   const Kernels* plain_;
   Kernels timed_;
   bool describing_ = false;

@@ -70,7 +70,7 @@ std::string products_table(const Profile& profile) {
 
 std::string to_table(const Profile& profile) {
   const auto tokens = static_cast<double>(profile.tokens);
-  std::string text = fmt::format("{} threads, {}\n\n", threads(), instruction_set().describe());
+  std::string text = fmt::format("{}\n\n", profile.machine);
   text += ops_table(profile);
   text += fmt::format(
       "\nTimes are means over the faster half of {} steps. GFLOP: matrix products, without what\n"
@@ -79,10 +79,16 @@ std::string to_table(const Profile& profile) {
       profile.steps);
   text += products_table(profile);
   text += fmt::format(
-      "\nEach product by itself, by {}, with threads as it chooses, the best of\n"
-      "several; attention's, one a head and sequence, shared among threads whole, of which that\n"
-      "part counts that the mask shows.\n\n",
-      instruction_set().products);
+      "\nEach product by itself, by {}{}, the best of several;\n"
+      "attention's, one a head and sequence, {}, of which that part\n"
+      "counts that the mask shows.{}\n\n",
+      profile.products_by,
+      profile.device == Device::cpu ? ", with threads as it chooses" : "",
+      profile.device == Device::cpu ? "shared among threads whole" : "in one call",
+      profile.device == Device::cpu
+          ? ""
+          : "\nKernels by the GPU's own clock, call by call: where the host is slower than the GPU,\n"
+            "that is in them. Steps unwatched are replayed from graphs.");
   text += fmt::format("a token           {:.3f} MFLOP (planned: {:.3f})\n",
                       profile.flops() / tokens * 1e-6, profile.planned_flops / tokens * 1e-6);
   text += fmt::format("a step unwatched  {:.3f} ms (median of {}), {} tokens/s\n",
@@ -95,8 +101,10 @@ std::string to_table(const Profile& profile) {
 
 std::string to_json(const Profile& profile) {
   nlohmann::ordered_json json = {
+      {"device", name_of(profile.device)},
+      {"machine", profile.machine},
       {"vectors", instruction_set().vectors},
-      {"products_by", instruction_set().products},
+      {"products_by", profile.products_by},
       {"threads", threads()},
       {"steps", profile.steps},
       {"tokens", profile.tokens},

@@ -36,11 +36,14 @@ double grad_bytes(const HeadColumnsGrad& grad, const AttentionShape& shape, int6
   return (grad.target.accumulate ? 2.0 : 1.0) * rows_bytes(shape, rows, *grad.target.tensor);
 }
 
-/// (M, N, K), one a head and sequence; only what the mask shows is wanted of it. In f32: that is
-/// what heads of bf16 are computed in.
-PartialProduct of_heads(const AttentionShape& shape, bool transpose_a, bool transpose_b, int64_t m,
-                        int64_t n, int64_t k) {
-  return {{.transpose_a = transpose_a,
+/// (M, N, K), one a head and sequence; only what the mask shows is wanted of it. On a CPU in f32:
+/// that is what heads of bf16 are computed in.
+PartialProduct of_heads(const AttentionShape& shape, const Tensor& like, bool transpose_a,
+                        bool transpose_b, int64_t m, int64_t n, int64_t k) {
+  const DType values = like.device() == Device::cpu ? DType::f32 : like.dtype();
+  return {{.values = values,
+           .result = values,
+           .transpose_a = transpose_a,
            .transpose_b = transpose_b,
            .m = m,
            .n = n,
@@ -119,8 +122,8 @@ KernelWork work_of(Entry<&Kernels::attention_forward>, const Tensor& y, const Te
   const int64_t q = shape.queries, k = shape.keys, d = shape.head_dim;
   return {.bytes = bytes_of(y) + bytes_of(log_sum) + rows_bytes(shape, q, y) +
                    2.0 * rows_bytes(shape, k, y) + bytes_of(key_mask),
-          .products = {of_heads(shape, false, true, q, k, d),     // scores = Q K^T
-                       of_heads(shape, false, false, q, d, k)}};  // y = P V
+          .products = {of_heads(shape, y, false, true, q, k, d),     // scores = Q K^T
+                       of_heads(shape, y, false, false, q, d, k)}};  // y = P V
 }
 
 // The scores that it computes again are the kernel's choice and not counted.
@@ -133,10 +136,10 @@ KernelWork work_of(Entry<&Kernels::attention_backward>, const HeadColumnsGrad& d
                            rows_bytes(shape, q, y) + 2.0 * rows_bytes(shape, k, y) +
                            grad_bytes(dq, shape, q) + grad_bytes(dk, shape, k) +
                            grad_bytes(dv, shape, k)};
-  if (dq.target || dk.target) work.products.push_back(of_heads(shape, false, true, q, k, d));  // dP
-  if (dv.target) work.products.push_back(of_heads(shape, true, false, k, d, q));   // P^T dY
-  if (dq.target) work.products.push_back(of_heads(shape, false, false, q, d, k));  // dS K
-  if (dk.target) work.products.push_back(of_heads(shape, true, false, k, d, q));   // dS^T Q
+  if (dq.target || dk.target) work.products.push_back(of_heads(shape, y, false, true, q, k, d));  // dP
+  if (dv.target) work.products.push_back(of_heads(shape, y, true, false, k, d, q));   // P^T dY
+  if (dq.target) work.products.push_back(of_heads(shape, y, false, false, q, d, k));  // dS K
+  if (dk.target) work.products.push_back(of_heads(shape, y, true, false, k, d, q));   // dS^T Q
   return work;
 }
 

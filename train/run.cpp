@@ -57,6 +57,10 @@ class Training {
  private:
   void announce();
   void take_steps();
+  /// Takes the results of steps until no more than so many are in flight.
+  void finish_steps(int64_t in_flight);
+  /// Whether something other than a step comes after it, for which none may be in flight.
+  bool pauses_after(int64_t step) const;
   void record(const StepResult& result);
   void refuse(const StepResult& result);
   void evaluate();
@@ -167,17 +171,38 @@ void Training::take_steps() {
   // A run that was killed right after saving the best has that one only, which is never removed.
   const fs::path newest = checkpoint_path(run_.directory, first_step_);
   if (first_step_ > 0 && agreed(run_.from.checkpoint != newest)) keep();
-  for (int64_t step = first_step_ + 1; step <= last_step_; ++step) {
-    record(trainer_.step());
-    progress_.step = step;
+  while (trainer_.steps_done() < last_step_) {
+    trainer_.begin_step();
+    const int64_t step = trainer_.steps_done();
+    finish_steps(pauses_after(step) ? 0 : trainer_.most_in_flight() - 1);
+    if (progress_.step == step) {  // neither in flight nor forgotten, as after a refused one
+      const bool finished = step == config.steps;
+      if (is_due(step, config.eval_every) || (finished && config.eval_every > 0)) evaluate();
+      sample_if_asked(step);
+    }
+    if (ranks_.any(stop.requested())) {
+      finish_steps(0);
+      last_step_ = progress_.step;
+    }
+    if (trainer_.in_flight() == 0) keep();
+  }
+}
+
+bool Training::pauses_after(int64_t step) const {
+  const TrainConfig& config = run_.config.train;
+  return step == last_step_ || is_due(step, config.eval_every) ||
+         is_due(step, config.checkpoint_every) ||
+         std::ranges::find(config.sample_at, step) != config.sample_at.end();
+}
+
+void Training::finish_steps(int64_t in_flight) {
+  while (trainer_.in_flight() > in_flight) {
+    const StepResult result = trainer_.finish_step();
+    record(result);
+    progress_.step = result.step;
     progress_.accepted_norms = trainer_.spike_guard().norms();
-    progress_.samples = trainer_.samples_drawn();
+    progress_.samples = result.step * run_.config.train.batch;
     progress_.validation_loss = std::numeric_limits<double>::quiet_NaN();
-    const bool finished = step == config.steps;
-    if (is_due(step, config.eval_every) || (finished && config.eval_every > 0)) evaluate();
-    sample_if_asked(step);
-    if (ranks_.any(stop.requested())) last_step_ = step;
-    keep();
   }
 }
 

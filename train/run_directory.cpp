@@ -22,7 +22,7 @@ constexpr auto changeable = std::to_array<std::string_view>({
     "train.sample_prompt", "train.sample_tokens", "train.sample_temperature",
     "train.on_non_finite", "train.max_skips",     "train.spike_guard", "train.spike_window",
     "train.keep_last",     "train.recompute",   "train.tensorboard", "train.bucket_mb",
-    "train.overlap",       "train.rank_timeout", "optimizer.shard"});
+    "train.overlap",       "train.rank_timeout", "optimizer.shard", "train.steps_in_flight"});
 
 std::string joined(const auto& names) {
   std::string all;

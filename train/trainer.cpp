@@ -115,8 +115,34 @@ double Trainer::added_losses() const {
   return loss_.dtype() == DType::f32 ? add(0.0F) : add(0.0);
 }
 
+int64_t Trainer::most_in_flight() const {
+  const TrainConfig& train = config_.train;
+  return steps_on_gpu() && train.spike_guard == 0.0 ? train.steps_in_flight : 1;
+}
+
 StepResult Trainer::step() {
-  if (store_.device() == Device::cuda && !reducer_) return step_on_gpu();
+  FOLIO_CHECK(pending_.empty(), "train", "{} steps are in flight; finish them first", in_flight());
+  begin_step();
+  return finish_step();
+}
+
+void Trainer::begin_step() {
+  if (pending_.empty()) timed_until_ = Clock::now();
+  pending_.push_back(steps_on_gpu() ? begin_on_gpu() : step_here());
+}
+
+StepResult Trainer::finish_step() {
+  StepResult result = std::move(pending_.front());
+  pending_.pop_front();
+  if (steps_on_gpu()) finish_on_gpu(result);
+  // From the end of the step before, where that was in flight too: the sum is the time it all took.
+  const auto now = Clock::now();
+  result.seconds = std::chrono::duration<double>(now - timed_until_).count();
+  timed_until_ = now;
+  return result;
+}
+
+StepResult Trainer::step_here() {
   const auto start = Clock::now();
   StepResult result;
   // As late as here, so that a run that continues has loaded whole moments.
@@ -150,39 +176,49 @@ StepResult Trainer::step() {
     optimizer_->skip();
   }
   result.optimizer_seconds = seconds_since(update);
-  result.seconds = seconds_since(start);
   return result;
 }
 
-/// As above, but that the host waits only at the end, and draws the next batch meanwhile. Without a
-/// spike guard the update is on its way before the norm is known here: the GPU refuses it itself.
-StepResult Trainer::step_on_gpu() {
+/// The host waits for nothing, and draws the next batch meanwhile. Without a spike guard the update
+/// is on its way before the norm is known here: the GPU refuses it itself.
+StepResult Trainer::begin_on_gpu() {
   const auto start = Clock::now();
   StepResult result;
   const Batch batch = next_batch_step_ == step_ ? std::move(next_batch_) : batch_of(step_);
   result.batch_seconds = seconds_since(start);
   if (!gpu_step_) {
-    gpu_step_ = std::make_unique<GpuStep>(*model_, store_, *optimizer_, tape_, batch.inputs.shape());
+    gpu_step_ = std::make_unique<GpuStep>(*model_, store_, *optimizer_, tape_, batch.inputs.shape(),
+                                          most_in_flight());
   }
+  gpu_step_->set_replays(replays_);
   result.lr = config_.schedule(step_);
   result.tokens = batch.targets.numel();
-  const bool guarded = config_.train.spike_guard > 0.0;
   gpu_step_->compute(batch, settings_of(step_), result.lr);
-  if (!guarded) gpu_step_->update();
+  if (config_.train.spike_guard == 0.0) gpu_step_->update();
   result.step = ++step_;
   if (step_ < config_.train.steps) {
     next_batch_ = batch_of(step_);
     next_batch_step_ = step_;
   }
+  return result;
+}
+
+void Trainer::finish_on_gpu(StepResult& result) {
   const auto [loss, norm] = gpu_step_->wait();
   result.loss = loss;
   result.gradient_norm = norm;
   judge(result);
-  if (guarded && result.refusal != Refusal::none) optimizer_->skip();
-  if (guarded && result.refusal == Refusal::none) gpu_step_->update();
-  if (result.refusal == Refusal::none) spike_guard_.accept(norm);
-  result.seconds = seconds_since(start);
-  return result;
+  const bool guarded = config_.train.spike_guard > 0.0;
+  if (result.refusal == Refusal::none) {
+    if (guarded) gpu_step_->update();
+    spike_guard_.accept(norm);
+    return;
+  }
+  if (guarded) optimizer_->skip();
+  gpu_step_->resume();  // from here: steps begun since were refused with it
+  optimizer_->set_steps(optimizer_->steps() - in_flight());
+  step_ = result.step;
+  pending_.clear();
 }
 
 void Trainer::judge(StepResult& result) const {

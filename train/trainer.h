@@ -1,7 +1,9 @@
 // The training loop.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -63,8 +65,18 @@ class Trainer {
 
   /// One step: forward and backward of every micro-batch, then the update. Where that is refused,
   /// weights and moments keep their bits, and the step counts all the same. All ranks together.
+  /// None may be in flight.
   StepResult step();
-  /// Steps done so far.
+  /// Begins a step; its result is finish_step()'s, the oldest first. On a GPU up to most_in_flight()
+  /// of them are on their way at once, elsewhere the step is made here. Where one is refused, those
+  /// begun after it are forgotten, as if they had not been: whoever counts looks at steps_done().
+  void begin_step();
+  StepResult finish_step();
+  int64_t in_flight() const { return std::ssize(pending_); }
+  /// train.steps_in_flight where steps are on their way at all, else 1: with a spike guard the norm
+  /// must be known before the update is begun.
+  int64_t most_in_flight() const;
+  /// Steps done so far, or begun.
   int64_t steps_done() const { return step_; }
   void set_steps_done(int64_t step) { step_ = step; }
   /// Samples drawn so far; the next step draws from this one on.
@@ -93,13 +105,19 @@ class Trainer {
   const GradientReducer* reducer() const { return reducer_.get(); }
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
+  /// Whether steps on a GPU may be replayed from graphs, see GpuStep.
+  void set_replays(bool on) { replays_ = on; }
   /// Null on a CPU, where there is a reducer(), and before the first step.
   const GpuStep* gpu_step() const { return gpu_step_.get(); }
 
  private:
   void compute_shared_gradients();
   double added_losses() const;
-  StepResult step_on_gpu();
+  /// Whether GpuStep makes the steps; else they are made here, one at a time.
+  bool steps_on_gpu() const { return store_.device() == Device::cuda && !reducer_; }
+  StepResult step_here();
+  StepResult begin_on_gpu();
+  void finish_on_gpu(StepResult& result);
   void judge(StepResult& result) const;
   friend class WholeMoments;
 
@@ -118,8 +136,11 @@ class Trainer {
   Tensor loss_;    // of a step, summed over its micro-batches
   Tensor losses_;  // f64, of each rank's rounds
   std::unique_ptr<GpuStep> gpu_step_;
+  bool replays_ = true;
   Batch next_batch_;                 // drawn while the GPU was at work
   int64_t next_batch_step_ = -1;
+  std::deque<StepResult> pending_;   // begun, the oldest first
+  std::chrono::steady_clock::time_point timed_until_;
   int64_t step_ = 0;
 };
 

@@ -94,6 +94,7 @@ struct Call {
 
   void run(const CudnnPlan& plan, const AttentionPlanKey& key,
            std::vector<std::pair<int64_t, void*>> memory) {
+    if (runs_dry()) return;
     memory.emplace_back(memory_scale, &scale);
     if (key.causal) memory.emplace_back(memory_hidden, &hidden);
     if (key.dropout) {

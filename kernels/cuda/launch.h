@@ -29,7 +29,7 @@ struct Grid {
 template <class... Parameters, class... Arguments>
 void launch(const char* name, const Grid& grid, void (*kernel)(Parameters...),
             const Arguments&... arguments) {
-  if (grid.blocks == 0 || grid.blocks_y == 0) return;
+  if (grid.blocks == 0 || grid.blocks_y == 0 || runs_dry()) return;
   cudaLaunchConfig_t config{};
   config.gridDim =
       dim3(static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.blocks_y), 1);

@@ -26,8 +26,15 @@ target_link_libraries(cuda_test PRIVATE folio_test_support folio_train folio_ker
 if(FOLIO_CUDA STREQUAL HOST)
   target_include_directories(cuda_test PRIVATE support/cuda_host)
   target_compile_definitions(cuda_test PRIVATE FOLIO_CUDA_HOST)
+  # As on a GPU that multiplies no bf16.
+  add_test(NAME cuda.older_gpu COMMAND cuda_test --gtest_brief=1 --gtest_filter=OlderGpu.*)
+  add_test(NAME kernels.cuda_older_gpu COMMAND kernels_test --gtest_brief=1
+           --gtest_filter=Bf16Products*-${cpu_tests})
+  set_tests_properties(cuda.older_gpu kernels.cuda_older_gpu PROPERTIES TIMEOUT 600
+    ENVIRONMENT "${gpu_environment};FOLIO_TEST_DEVICE=cuda;FOLIO_HOST_CAPABILITY=75"
+    FAIL_REGULAR_EXPRESSION "SKIPPED")
 endif()
-gtest_discover_tests(cuda_test TEST_PREFIX cuda. DISCOVERY_MODE PRE_TEST
+gtest_discover_tests(cuda_test TEST_PREFIX cuda. TEST_FILTER -OlderGpu.* DISCOVERY_MODE PRE_TEST
                      PROPERTIES TIMEOUT 600 ENVIRONMENT "OMP_WAIT_POLICY=passive"
                      ENVIRONMENT_MODIFICATION "CUDA_VISIBLE_DEVICES=set:0")
 

@@ -1,4 +1,5 @@
 // Whole training on the GPU: beside the CPU, beside itself, and from one device to the other.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -198,6 +199,23 @@ TEST_F(GpuTraining, AMissingSynchronisationShows) {
   for (int i = 0; i < 5; ++i) losses.push_back(trainer.step().loss);
   cuda_host::leave_out_waits(false);
   EXPECT_NE(losses, right.losses);
+}
+
+TEST_F(GpuTraining, AWaitInsideALibraryShowsWhenItsStepIsCaptured) {
+  const Config c = config("cuda", {"train.precision=bf16"});
+  const std::pair<cuda_host::Waits, const char*> places[] = {
+      {cuda_host::Waits::in_products, "cublasLtMatmul"},
+      {cuda_host::Waits::in_attention, "cudnnBackendExecute"}};
+  for (const auto& [where, call] : places) {
+    Trainer trainer(c);
+    cuda_host::wait_in_libraries(where);
+    train(trainer, 2);  // by calls, where it may wait
+    EXPECT_THAT(error_of([&] { trainer.step(); }), testing::HasSubstr(call));
+    cuda_host::wait_in_libraries(cuda_host::Waits::nowhere);
+    cuda_host::reset_after_failure();
+  }
+  Trainer trainer(c);
+  train(trainer, 4);
 }
 #endif
 

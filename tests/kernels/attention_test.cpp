@@ -161,7 +161,18 @@ struct Target {
   }
 };
 
-void expect_attention(Problem p) {
+/// The doubles of a GPU take long: there one case in eleven of several tiles (of 32 by 32), and three
+/// in five of a single one are computed. Neither divides the six pairs of dropout and mask, so that
+/// in turn every kind meets every length and width of heads.
+bool leaves_out(const AttentionShape& shape) {
+  static int several = 0, single = 0;
+  if (!tests_gpu()) return false;
+  return shape.queries > 32 || shape.keys > 32 ? several++ % 11 != 0 : single++ % 5 > 2;
+}
+
+void expect_attention(const AttentionShape& shape, bool packed, Masking masking) {
+  if (leaves_out(shape)) return;
+  const Problem p(shape, packed, masking);
   SCOPED_TRACE(p.describe());
   for (const DType dtype : floating_types) {
     SCOPED_TRACE(std::string(name_of(dtype)));
@@ -206,8 +217,8 @@ TEST(Attention, AgreesWithTheFormulaPacked) {
       for (const int64_t head_dim : {1, 5, 32}) {
         for (const double dropout : {0.0, 0.3}) {
           for (const Masking masking : {Masking::none, Masking::some, Masking::whole_rows}) {
-            expect_attention(
-                {shape_of(2, 3, length, length, head_dim, causal, dropout), true, masking});
+            expect_attention(shape_of(2, 3, length, length, head_dim, causal, dropout), true,
+                             masking);
           }
         }
       }
@@ -225,8 +236,8 @@ TEST(Attention, AgreesWithTheFormulaForOtherKeys) {
       for (const int64_t head_dim : {3, 17, 64, 65}) {
         for (const double dropout : {0.0, 0.3}) {
           for (const Masking masking : {Masking::none, Masking::some, Masking::whole_rows}) {
-            expect_attention(
-                {shape_of(2, 2, queries, keys, head_dim, causal, dropout), false, masking});
+            expect_attention(shape_of(2, 2, queries, keys, head_dim, causal, dropout), false,
+                             masking);
           }
         }
       }

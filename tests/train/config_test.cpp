@@ -93,6 +93,7 @@ const std::vector<std::pair<std::string, std::string>> other_values = {
     {"train.max_skips", "0"},
     {"train.spike_guard", "6"},
     {"train.spike_window", "50"},
+    {"train.steps_in_flight", "1"},
     {"train.label_smoothing", "0.1"},
     {"train.recompute", "mlp"},
     {"train.log_every", "0"},

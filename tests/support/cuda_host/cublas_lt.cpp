@@ -83,6 +83,9 @@ cublasStatus_t check(const Product& p, const Layout& a, const Layout& b, const L
   }
   const bool wide = a.type == CUDA_R_32F && b.type == CUDA_R_32F && d.type == CUDA_R_32F;
   const bool narrow = a.type == CUDA_R_16BF && b.type == CUDA_R_16BF;
+  if (narrow && capability() < 80) {
+    return refuse(CUBLAS_STATUS_NOT_SUPPORTED, "bf16 below compute capability 8.0");
+  }
   if (p.scale != CUDA_R_32F || c.type != d.type || !(wide || narrow) ||
       (narrow && p.compute != CUBLAS_COMPUTE_32F)) {
     return refuse(CUBLAS_STATUS_NOT_SUPPORTED, "types that are not multiplied with each other");
@@ -187,7 +190,7 @@ struct Call {
   }
 
   void multiply(int64_t i) const {
-    const bool tf32 = product.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+    const bool tf32 = product.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && capability() >= 80;
     const auto m = static_cast<int64_t>(d.rows), n = static_cast<int64_t>(d.columns);
     const std::vector<double> x =
         gather(A, a, i * a.step, product.transpose_a == CUBLAS_OP_T, tf32);
@@ -371,6 +374,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
       !is_aligned(D, choice[6])) {
     return refuse(CUBLAS_STATUS_INVALID_VALUE, "a matrix less aligned than the algorithm was told");
   }
+  wait_as_told(Waits::in_products, stream);
   const Call call{*product,
                   *a,
                   *b,

@@ -182,6 +182,7 @@ std::string unsupported(const Descriptor& graph) {
       const bool row_major = t.strides[3] == 1;
       if (!row_major && t.strides[2] != 1) return "heads whose columns are not neighbours";
       const int64_t depth = t.dims[row_major ? 3 : 2];
+      if (capability() < 80) return "a GPU below compute capability 8.0";
       if (depth % 8 != 0 || depth > 128) return "a head's width that is not supported";
       if (t.strides[row_major ? 2 : 3] % 8 != 0) return "rows that are not 16-byte aligned";
     }
@@ -358,6 +359,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   }
   void* const workspace = one<void*>(v, CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
   const auto bytes = static_cast<size_t>(workspace_of(*p.graph));
+  wait_as_told(Waits::in_attention, handle->stream);
   const cudaError_t error = put(handle->stream, "cudnnBackendExecute", [=] {
     if (!is_device_memory(workspace, bytes)) {
       throw DeviceError{cudaErrorIllegalAddress, "the workspace is too small"};

@@ -1,6 +1,7 @@
 // Device memory: a range of addresses that the host may not touch, but while the device works.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 
@@ -27,7 +28,7 @@ size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * u
 struct Arena {
   std::byte* base;
   size_t used = 0;  // everything beyond was never given out
-  size_t live_bytes = 0;
+  size_t live_bytes = 0, peak_bytes = 0;
   int accessors = 0;
   std::map<std::byte*, size_t> live;
   std::multimap<size_t, std::byte*> free;  // by exact size
@@ -74,6 +75,9 @@ DeviceAccess::~DeviceAccess() {
 bool is_device_memory(const void* memory, size_t bytes) {
   return holds(Arena::get().live, memory, bytes);
 }
+size_t device_bytes_now() { return Arena::get().live_bytes; }
+size_t device_bytes_at_peak() { return Arena::get().peak_bytes; }
+void begin_new_peak() { Arena::get().peak_bytes = Arena::get().live_bytes; }
 bool is_device_pointer(const void* memory) { return is_device_memory(memory, 0); }
 bool is_pinned_memory(const void* memory, size_t bytes) {
   return holds(Arena::get().pinned, memory, bytes);
@@ -107,6 +111,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
   }
   arena.live[block] = bytes;
   arena.live_bytes += bytes;
+  arena.peak_bytes = std::max(arena.peak_bytes, arena.live_bytes);
   ASAN_UNPOISON_MEMORY_REGION(block, bytes);
   if (arena.accessors > 0) arena.protect(PROT_READ | PROT_WRITE);
   const DeviceAccess access;

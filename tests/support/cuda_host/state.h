@@ -35,6 +35,7 @@ struct State {
   std::vector<CUstream_st*> streams;
   CUstream_st* capturing = nullptr;  // one at a time
   bool leaves_out_waits = false;
+  Waits waits = Waits::nowhere;
 
   static State& get();
 };
@@ -81,6 +82,7 @@ struct CUevent_st {
   uint64_t position = 0;
   bool captured = false;
   int questions = 0;  // since it was recorded
+  bool timed = false;
 };
 
 struct CUgraph_st {

@@ -1,6 +1,7 @@
 // Streams and events: queues whose work is done when something waits for it.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -102,6 +103,11 @@ cudaError_t put_patient(cudaStream_t stream, std::string name, std::function<boo
 
 void leave_out_waits(bool yes) { State::get().leaves_out_waits = yes; }
 
+void wait_in_libraries(Waits where) { State::get().waits = where; }
+void wait_as_told(Waits here, cudaStream_t stream) {
+  if (State::get().waits == here) cudaStreamSynchronize(stream);  // and does not look at its answer
+}
+
 void reset_after_failure() {
   State& state = State::get();
   const std::lock_guard lock(state.mutex);
@@ -136,9 +142,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return result(State::get().error);
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   const std::lock_guard lock(State::get().mutex);
   *event = new CUevent_st;
+  (*event)->timed = (flags & cudaEventDisableTiming) == 0;
   return result(cudaSuccess);
 }
 
@@ -170,6 +177,22 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   stream->queue.push_back(
       {.name = "cudaStreamWaitEvent", .other = event->stream, .position = event->position});
   ++stream->put;
+  return result(State::get().error);
+}
+
+/// Nothing takes time here: a microsecond for each work between the two.
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  const std::lock_guard lock(State::get().mutex);
+  if (const cudaError_t error = refuse_while_capturing("cudaEventElapsedTime")) {
+    return result(error);
+  }
+  if (!start->timed || !end->timed || start->stream == nullptr || end->stream != start->stream) {
+    return result(cudaErrorInvalidResourceHandle);
+  }
+  if (end->stream->done < std::max(start->position, end->position)) {
+    return result(cudaErrorNotReady);
+  }
+  *milliseconds = 1e-3f * (static_cast<float>(end->position) - static_cast<float>(start->position));
   return result(State::get().error);
 }
 

@@ -36,6 +36,22 @@ struct DeviceError {
 /// Whether all of [memory, memory + bytes) lies in one live allocation of device memory.
 bool is_device_memory(const void* memory, size_t bytes);
 
+/// For tests: bytes of device memory that are allocated, and the most that were since the peak began
+/// anew.
+size_t device_bytes_now();
+size_t device_bytes_at_peak();
+void begin_new_peak();
+
+/// The device's compute capability, 90 for 9.0.
+int capability();
+
+/// For tests: from now on, with each product (each attention), its library also waits for the
+/// stream, as none may while a stream is captured; or no longer.
+enum class Waits { nowhere, in_products, in_attention };
+void wait_in_libraries(Waits where);
+/// Of the doubles of libraries: does so where it was asked for.
+void wait_as_told(Waits here, cudaStream_t stream);
+
 /// For tests: from now on (or no longer) waits for events are left out, by streams and by the host,
 /// as in a program that forgot them.
 void leave_out_waits(bool yes);

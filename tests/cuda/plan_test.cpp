@@ -1,0 +1,117 @@
+// The plan of a run on a GPU beside what it allocates there.
+#include "folio/train/plan.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "folio/tensor/cuda.h"
+#include "folio/train/sampling.h"
+#include "folio/train/trainer.h"
+#include "support/temporary.h"
+#include "train/tiny_run.h"
+#ifdef FOLIO_CUDA_HOST
+#include "work.h"
+#endif
+
+namespace folio {
+namespace {
+
+class GpuPlan : public testing::Test {
+ protected:
+  GpuPlan() { write_file(text_, tiny_text()); }
+
+  Config config(const std::vector<std::string>& more) const {
+    std::vector<std::string> overrides = {"train.device=cuda",  "model.layers=2",   "model.heads=2",
+                                          "model.width=32",     "model.context=24", "train.batch=8",
+                                          "train.sample_at=[0]"};
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    return tiny_config(text_, overrides);
+  }
+
+  static int64_t sum(const Plan& plan, std::initializer_list<const char*> categories) {
+    int64_t bytes = 0;
+    for (const char* category : categories) {
+      const auto line = std::ranges::find(plan.memory, category, &PlanLine::category);
+      EXPECT_NE(line, plan.memory.end()) << category;
+      if (line != plan.memory.end()) bytes += line->bytes;
+    }
+    return bytes;
+  }
+
+  static double ratio(int64_t planned, size_t measured) {
+    return static_cast<double>(planned) / static_cast<double>(measured);
+  }
+
+  TemporaryDirectory directory_;
+  std::filesystem::path text_ = directory_.path() / "text.txt";
+};
+
+TEST_F(GpuPlan, IsWhatARunAllocates) {
+  Trainer(config({}))
+      .step();  // the library's workspace is the process's, from its first product on
+  for (const std::vector<std::string>& more : {
+           std::vector<std::string>{},
+           {"train.precision=bf16"},
+           {"train.precision=bf16", "model.dropout=0", "optimizer.name=sgd"},
+           {"train.accumulate=2", "model.positions=sinusoidal", "train.steps_in_flight=2"},
+           {"train.precision=bf16", "train.recompute=block", "model.bias=true"},
+       }) {
+    SCOPED_TRACE(fmt::format("{}", fmt::join(more, " ")));
+    cuda::pool().trim();
+#ifdef FOLIO_CUDA_HOST
+    const size_t before = cuda_host::device_bytes_now();
+    cuda_host::begin_new_peak();
+#endif
+    const auto resident = cuda::pool().statistics().reserved_bytes;
+    Trainer trainer(config(more));
+    const auto parameters = cuda::pool().statistics().reserved_bytes - resident;
+    for (int i = 0; i < 4; ++i) trainer.step();
+    const auto with_batches = cuda::pool().statistics().reserved_bytes - resident;
+    trainer.evaluate(2);
+    generate(trainer.model(), trainer.tokenizer(), "", {.max_tokens = 3});
+    const auto all = cuda::pool().statistics().reserved_bytes - resident;
+
+    const Plan plan = make_plan(trainer.config());
+    int64_t weights = sum(plan, {"weights", "gradients", "optimizer moments"});
+    if (trainer.parameters().dtype() == DType::bf16) weights += sum(plan, {"their bf16 copy"});
+    EXPECT_NEAR(ratio(weights, parameters), 1.0, 0.05);
+    // Small blocks are of 64 bytes each, whatever they hold.
+    EXPECT_NEAR(static_cast<double>(sum(plan, {"batches on the GPU"})),
+                static_cast<double>(with_batches - parameters), 2048.0);
+    EXPECT_NEAR(ratio(sum(plan, {"validation and samples between steps"}), all - with_batches), 1.0,
+                0.05);
+    EXPECT_NEAR(
+        ratio(sum(plan, {"activations kept for the backward pass", "logits and their gradient",
+                         "attention's masks and workspace", "gradients of activations, scratch"}),
+              trainer.gpu_step()->memory().reserved_bytes),
+        1.0, 0.05);
+#ifdef FOLIO_CUDA_HOST
+    const int64_t total = plan.memory_bytes() - sum(plan, {"workspace of matrix products"});
+    EXPECT_NEAR(ratio(total, cuda_host::device_bytes_at_peak() - before), 1.0, 0.05);
+#endif
+  }
+}
+
+TEST_F(GpuPlan, AllocatesAndRunsNothing) {
+  const Config c = Trainer(config({"train.precision=bf16"})).config();
+  const auto before = cuda::pool().statistics();
+  make_plan(c);
+  EXPECT_EQ(cuda::pool().statistics().reserved_bytes, before.reserved_bytes);
+  EXPECT_EQ(cuda::pool().statistics().live_bytes, before.live_bytes);
+  EXPECT_FALSE(cuda::runs_dry());
+}
+
+TEST_F(GpuPlan, KnowsTheMasksOfAttention) {
+  Config c = config({"train.precision=bf16", "train.batch=64", "model.context=256",
+                     "model.width=384", "model.heads=6"});
+  c.model.vocabulary = 65;
+  const int64_t mask = int64_t{64} * 6 * 256 * 256 * 2;
+  const int64_t dropping = sum(make_plan(c), {"attention's masks and workspace"});
+  c.model.dropout = 0.0;
+  EXPECT_GE(dropping - sum(make_plan(c), {"attention's masks and workspace"}), mask);
+}
+
+}  // namespace
+}  // namespace folio

@@ -1,0 +1,118 @@
+"""Tests of gpu_check in scripts/, without a GPU: what it reads and writes, and how it goes on."""
+
+import array
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "gpu_check"
+sys.dont_write_bytecode = True
+
+loader = importlib.machinery.SourceFileLoader("gpu_check", str(SCRIPT))
+gpu_check = importlib.util.module_from_spec(importlib.util.spec_from_loader("gpu_check", loader))
+loader.exec_module(gpu_check)
+
+LLM_C_OUTPUT = """\
+| weight init method    | d12                                                |
+step    1/4 | loss 10.973900 (+nanz)| norm 15.3000 (+nanz)| lr 1.00e-04 | 900.00 ms | 10.1% bf16 MFU | 18204 tok/s
+step    2/4 | loss 10.123400 (+nanz)| norm 8.3000 (+nanz)| lr 1.00e-04 | 90.00 ms | 50.1% bf16 MFU | 182044 tok/s
+step    3/4 | loss 9.523400 (+0.10z)| norm 4.3000 (-0.20z)| lr 1.00e-04 | 40.00 ms | 50.1% bf16 MFU | 209600 tok/s
+step    4/4 | loss 9.323400 (+0.10z)| norm 4.1000 (-0.20z)| lr 1.00e-04 | 42.00 ms | 50.1% bf16 MFU | 309600 tok/s
+total average iteration time: 57.333333 ms
+"""
+
+
+class GpuCheckTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def check(self, **stages):
+        """The rows, those of the file, and what was printed."""
+        printed = io.StringIO()
+        out = self.folder / "somewhere" / "rows.json"
+        with contextlib.redirect_stdout(printed):
+            rows = gpu_check.check(stages, stages, out)
+        self.assertEqual(json.loads(out.read_text()), rows)
+        return {row["stage"]: row for row in rows}, printed.getvalue()
+
+    def test_a_stage_that_fails_stops_no_other(self):
+        def failing(scratch):
+            raise gpu_check.Failed("it is too slow")
+
+        def faulty(scratch):
+            return {}[0].fields
+
+        rows, printed = self.check(first=failing, second=faulty, third=lambda scratch: ("well", dict(a=1)))
+        self.assertEqual([row["result"] for row in rows.values()], ["failed", "failed", "passed"])
+        self.assertEqual(rows["first"]["found"], "it is too slow")
+        self.assertIn("KeyError", rows["second"]["found"])
+        self.assertEqual(rows["third"]["fields"], dict(a=1))
+        for name in rows:
+            self.assertIn(name, printed)
+
+    def test_without_a_build_the_rest_is_skipped_and_reported(self):
+        def failing(scratch):
+            raise gpu_check.Failed("no compiler")
+
+        rows, _ = self.check(preflight=lambda scratch: ("a GPU", {}), build=failing,
+                             tests=lambda scratch: self.fail("it ran"))
+        self.assertEqual([row["result"] for row in rows.values()], ["passed", "failed", "skipped"])
+        self.assertEqual(rows["tests"]["found"], "build failed")
+
+    def test_llm_c_is_skipped_with_the_reason(self):
+        for checkout, reason in ((None, "--llm-c"), (self.folder, "no train_gpt2.cu")):
+            gpu_check.LLM_C = checkout
+            rows, _ = self.check(llm_c=gpu_check.llm_c)
+            self.assertEqual(rows["llm_c"]["result"], "skipped")
+            self.assertIn(reason, rows["llm_c"]["found"])
+
+    def test_mends_llm_c_for_cuda_13_alone(self):
+        (self.folder / "llmc").mkdir()
+        path = self.folder / "llmc" / "cuda_utils.cuh"
+        text = "cudaMemAdvise(*out, bytes, cudaMemAdviseSetPreferredLocation, cudaCpuDeviceId);\n"
+        path.write_text(text)
+        gpu_check.mend_llm_c(self.folder, 12)
+        self.assertEqual(path.read_text(), text)
+        gpu_check.mend_llm_c(self.folder, 13)
+        self.assertIn("bytes, cudaMemAdviseSetPreferredLocation, cudaMemLocation{", path.read_text())
+
+    def test_reads_llm_cs_steps(self):
+        # The median of the last half: of 40 and 42 ms.
+        self.assertEqual(gpu_check.llm_c_speed(LLM_C_OUTPUT, 16384), round(16384 / 0.041))
+        with self.assertRaisesRegex(gpu_check.Failed, "no step: .*out of memory"):
+            gpu_check.llm_c_speed("[CUDA ERROR] out of memory\n", 16384)
+
+    def test_writes_llm_cs_tokens(self):
+        path = self.folder / "tokens.bin"
+        gpu_check.write_llm_c_tokens(path, 1001, 50257)
+        data = path.read_bytes()
+        self.assertEqual(len(data), 256 * 4 + 1001 * 2)
+        header = array.array("i", data[:1024])
+        self.assertEqual(list(header[:4]), [20240520, 1, 1001, 0])
+        tokens = array.array("H", data[1024:])
+        self.assertLess(max(tokens), 50257)
+        self.assertGreater(len(set(tokens)), 900)
+
+    def test_reads_the_speed_of_a_sample(self):
+        self.assertEqual(gpu_check.sample_speed("t1 t2\nspeed   500 tokens in 0.400 s: 1250.0 tokens/s\n"), 1250.0)
+        with self.assertRaisesRegex(gpu_check.Failed, "told no speed"):
+            gpu_check.sample_speed("t1 t2\n")
+
+    def test_lists_its_stages(self):
+        listed = subprocess.run([sys.executable, SCRIPT, "--list"], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(listed.split(), list(gpu_check.STAGES))
+        self.assertIn("llm_c", listed)
+
+
+if __name__ == "__main__":
+    unittest.main()
