@@ -69,11 +69,11 @@ class GpuStep {
   Optimizer& optimizer_;
   Tape& tape_;
   std::unique_ptr<Allocator> pool_;
-  Tensor tokens_;   // i32 (2, B, T): inputs, targets
-  Tensor values_;   // the bytes of a StepValues
-  Tensor zero_;     // f32 (1)
-  Tensor loss_;     // f32 (1)
-  Tensor halt_;     // f32 (1): 0, or NaN from a step that was refused until resume()
+  Tensor tokens_;  // i32 (2, B, T): inputs, targets
+  Tensor values_;  // the bytes of a StepValues
+  Tensor zero_;    // f32 (1)
+  Tensor loss_;    // f32 (1)
+  Tensor halt_;    // f32 (1): 0, or NaN from a step that was refused until resume()
   std::vector<std::unique_ptr<Slot>> slots_;  // of the steps in flight, used in turn
   cuda::Graph gradients_graph_, update_graph_;
   bool may_replay_ = true;
