@@ -5,9 +5,9 @@
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/evaluate.h"
+#include "folio/train/loaded_run.h"
 #include "folio/train/output.h"
 #include "folio/train/rank_agreement.h"
-#include "folio/train/run.h"
 #include "folio/train/text_identity.h"
 #include "folio/train/tokenized_text.h"
 

@@ -5,10 +5,10 @@
 #include "folio/comm/launch.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
+#include "folio/train/loaded_run.h"
 #include "folio/train/novelty.h"
 #include "folio/train/output.h"
 #include "folio/train/rank_agreement.h"
-#include "folio/train/run.h"
 #include "folio/train/sampling.h"
 
 namespace folio {

@@ -8,7 +8,7 @@
 #include "folio/tensor/error.h"
 #include "folio/train/explain_page.h"
 #include "folio/train/files.h"
-#include "folio/train/run.h"
+#include "folio/train/loaded_run.h"
 
 namespace folio {
 namespace {

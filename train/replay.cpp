@@ -4,9 +4,9 @@
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
 #include "folio/train/device.h"
+#include "folio/train/loaded_run.h"
 #include "folio/train/output.h"
 #include "folio/train/precision.h"
-#include "folio/train/run.h"
 
 namespace folio {
 

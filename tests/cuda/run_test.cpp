@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "folio/train/loaded_run.h"
 #include "folio/train/sampling.h"
 #include "train/run_fixture.h"
 

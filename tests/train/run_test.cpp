@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "folio/kernels/threads.h"
+#include "folio/train/loaded_run.h"
 #include "folio/train/run_lock.h"
 #include "folio/train/text_identity.h"
 #include "train/run_fixture.h"
