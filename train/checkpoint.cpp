@@ -343,7 +343,8 @@ std::optional<fs::path> best_checkpoint(const fs::path& run) {
 }
 
 fs::path find_checkpoint(const fs::path& run, const std::string& which) {
-  FOLIO_CHECK(directory_exists(run), run.string(), "there is no such run directory");
+  FOLIO_CHECK(directory_exists(run), run.string(),
+              "there is no such run directory; name the --run of a folio train");
   const auto checkpoints = list_checkpoints(run);
   const auto best = best_checkpoint(run);
   if (which == "best" && best) return *best;

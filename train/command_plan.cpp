@@ -65,12 +65,11 @@ Verb add_plan(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "plan", "Parameters, memory and arithmetic of a config, before anything runs");
   auto options = std::make_shared<Options>();
-  verb->add_option("config", options->config, "The config, a YAML file")->type_name("CONFIG");
+  verb->add_option("config", options->config, "The config, a YAML file (required)")->type_name("CONFIG");
   add_overrides(*verb, options->overrides);
   verb->footer("Example: folio plan configs/baby_gpt.yaml --set train.accumulate=4");
   return {verb, [options] {
-            take_config(options->config, options->overrides);
-            FOLIO_CHECK(!options->config.empty(), "plan", "no config is given; name one");
+            require_config(options->config, options->overrides);
             plan_config(*options);
             return 0;
           }};

@@ -21,18 +21,17 @@ Verb add_profile(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "profile", "Where a training step's time goes, beside what this machine can do");
   auto options = std::make_shared<Options>();
-  verb->add_option("config", options->config, "The config, a YAML file")->type_name("CONFIG");
+  verb->add_option("config", options->config, "The config, a YAML file (required)")->type_name("CONFIG");
   add_overrides(*verb, options->overrides);
   verb->add_option("--steps", options->steps, "Steps that are timed")
       ->type_name("N")
-      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->check(CLI::Validator(CLI::Range(int64_t{1}, int64_t{1'000'000})).description(""))
       ->capture_default_str();
   verb->add_option("--json", options->json, "Also writes everything to this file")
       ->type_name("FILE");
   verb->footer("Example: folio profile configs/nanogpt_cpu.yaml");
   return {verb, [options] {
-            take_config(options->config, options->overrides);
-            FOLIO_CHECK(!options->config.empty(), "profile", "no config is given; name one");
+            require_config(options->config, options->overrides);
             const Profile result =
                 profile(load_config(options->config, options->overrides), options->steps);
             print(fmt::format("{}: {}", options->config, to_table(result)));

@@ -6,6 +6,7 @@
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
 #include "folio/train/run_checkpoints.h"
+#include "folio/train/run_directory.h"
 
 namespace folio {
 namespace {
@@ -21,9 +22,9 @@ std::string whole_line(const fs::path& checkpoint, bool is_best) {
 }
 
 void verify(const fs::path& run) {
-  FOLIO_CHECK(fs::is_directory(run), run.string(), "there is no such run directory");
   auto checkpoints = list_checkpoints(run);
   if (const auto best = best_checkpoint(run)) checkpoints.emplace_back(-1, *best);
+  if (checkpoints.empty()) require_run(run);
   FOLIO_CHECK(!checkpoints.empty(), run.string(),
               "the run has no checkpoints; train it first, with train.checkpoint_every above 0");
   size_t width = 0;

@@ -25,6 +25,7 @@ Verb add_explain(CLI::App& program);
 Verb add_replay(CLI::App& program);
 Verb add_verify(CLI::App& program);
 Verb add_profile(CLI::App& program);
+Verb add_config(CLI::App& program);
 
 /// --set for the verbs that read a config: `folio plan CONFIG --set a=1 b=2 --set c=3`.
 void add_overrides(CLI::App& verb, std::vector<std::string>& overrides);
@@ -32,5 +33,7 @@ void add_overrides(CLI::App& verb, std::vector<std::string>& overrides);
 /// In `folio plan --set a=1 CONFIG` the config lands among the overrides: an entry that assigns
 /// nothing becomes the config, if none is given.
 void take_config(std::string& config, std::vector<std::string>& overrides);
+/// The same; throws Error where there is none.
+void require_config(std::string& config, std::vector<std::string>& overrides);
 
 }  // namespace folio

@@ -7,6 +7,7 @@
 
 #include "folio/data/corpus.h"
 #include "folio/tensor/error.h"
+#include "folio/tensor/nearest.h"
 #include "folio/train/config_fields.h"
 #include "folio/train/config_value.h"
 #include "folio/train/config_yaml.h"
@@ -66,7 +67,7 @@ std::string section_names() {
 std::string field_with_key(std::string_view key) {
   std::vector<std::string> keys;
   for (const ConfigField& field : config_fields()) keys.push_back(field.key);
-  const std::string meant = suggestion(key, keys);
+  const std::string meant = nearest_name(key, keys);
   for (const ConfigField& field : config_fields()) {
     if (field.key == meant) return field.name();
   }
@@ -82,7 +83,7 @@ std::string field_with_key(std::string_view key) {
 [[noreturn]] void fail_unknown_section(std::string_view where, std::string_view name) {
   std::vector<std::string> sections;
   for (const ConfigSection& section : config_sections()) sections.push_back(section.name);
-  std::string meant = suggestion(name, sections);
+  std::string meant = nearest_name(name, sections);
   if (meant.empty()) meant = field_with_key(name);
   fail_unknown(where, "section", meant, "the sections are: " + section_names());
 }
@@ -96,7 +97,7 @@ std::string field_with_key(std::string_view key) {
     keys.push_back(field.key);
     all += (all.empty() ? "" : ", ") + field.key;
   }
-  std::string meant = suggestion(key, keys);
+  std::string meant = nearest_name(key, keys);
   meant = meant.empty() ? field_with_key(key) : fmt::format("{}.{}", section, meant);
   fail_unknown(where, "key", meant, fmt::format("the keys of {} are: {}", section, all));
 }

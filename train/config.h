@@ -33,7 +33,7 @@ struct TrainConfig {
   int64_t accumulate = 1;   // micro-batches a step; must divide batch
   uint64_t seed = 1337;
   std::string device = "auto";     // auto | cpu | cuda
-  std::string precision = "auto";  // auto | f32 | bf16, see computing_type()
+  std::string precision = "auto";  // auto | f32 | tf32 (f32 on a CPU) | bf16, see computing_type()
   int64_t threads = 0;             // 0: OpenMP's own choice; of several ranks each has its share
   Reduce reduce = Reduce::fast;    // of gradients, over micro-batches and ranks
   double bucket_mb = 25.0;         // of gradients, reduced together; 10^6 bytes

@@ -124,7 +124,7 @@ ConfigField choice(std::string_view name, Member<Section, T> at, const Words<T>&
     for (const auto& [word, reason] : refused) {
       if (word == given) fail(where, reason);
     }
-    const std::string meant = suggestion(given, known);
+    const std::string meant = nearest_name(given, known);
     fail(where, fmt::format("{} is not one of: {}{}", shown(given), fmt::join(known, ", "),
                             meant.empty() ? "" : fmt::format("; is {} meant?", meant)));
   };
@@ -201,7 +201,7 @@ std::vector<ConfigField> make_fields() {
       choice<T, std::string>(
           "train.precision", at(train, &T::precision),
           {{"auto", "auto"}, {"f32", "f32"}, {"tf32", "tf32"}, {"bf16", "bf16"}},
-          "of matrix products; auto is bf16 where the device multiplies it, else f32"),
+          "of matrix products; auto is bf16 where the device multiplies it, else f32; a CPU takes f32 for tf32"),
       integer("train.threads", at(train, &T::threads), 0, 1024, "0: as many as OpenMP chooses"),
       choice<T, Reduce>("train.reduce", at(train, &T::reduce),
                         {{"fast", Reduce::fast}, {"ordered", Reduce::ordered}},
@@ -335,21 +335,6 @@ std::span<const ConfigRule> config_rules() {
       {data_tokenizer, data_text, synthetic_complaint},
   };
   return rules;
-}
-
-std::string suggestion(std::string_view name, std::span<const std::string> known) {
-  // Two letters in the wrong order are two edits, which a word of five letters may have.
-  int best = std::max(1, static_cast<int>(name.size()) * 2 / 5) + 1;
-  if (name.size() > 64) return "";  // no misspelling
-  std::string nearest;
-  for (const std::string& candidate : known) {
-    const int distance = edit_distance(name, candidate);
-    if (distance < best) {
-      best = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
 }
 
 }  // namespace folio

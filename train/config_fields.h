@@ -43,7 +43,4 @@ std::span<const ConfigSection> config_sections();
 std::span<const ConfigField> config_fields();
 std::span<const ConfigRule> config_rules();
 
-/// The known name within a few edits of `name`, or "".
-std::string suggestion(std::string_view name, std::span<const std::string> known);
-
 }  // namespace folio

@@ -1,4 +1,4 @@
-// The folio program: one verb a job. Exit code 0 only on success, 2 for a command that cannot be
+// The folio program: one verb a job. Exit code 0 only on success, 2 for options that cannot be
 // understood, 1 for everything else; one line on stderr says why.
 #include <csignal>
 #include <exception>
@@ -28,11 +28,35 @@ void take_config(std::string& config, std::vector<std::string>& overrides) {
   }
 }
 
+void require_config(std::string& config, std::vector<std::string>& overrides) {
+  take_config(config, overrides);
+  FOLIO_CHECK(!config.empty(), "CONFIG",
+              "no config is given; name one, for example configs/nanogpt_cpu.yaml");
+}
+
 namespace {
 
 std::string help_hint(const CLI::App& program) {
   const auto verbs = program.get_subcommands();
   return fmt::format("see folio {}--help", verbs.empty() ? "" : verbs.front()->get_name() + " ");
+}
+
+/// Of what the parser could not place an option: words beside it may have been its values.
+std::string unknown_option(const CLI::ExtrasError& error, const CLI::App& program) {
+  const auto verbs = program.get_subcommands();
+  if (verbs.empty()) return error.what();
+  std::vector<std::string> names;
+  for (const CLI::Option* option : verbs.front()->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const std::string& given : verbs.front()->remaining()) {
+    if (!given.starts_with("-")) continue;
+    const std::string name = given.substr(0, given.find('='));
+    const std::string meant = nearest_name(name, names);
+    return fmt::format("{}: unknown option{}", name,
+                       meant.empty() ? "" : fmt::format("; is {} meant?", meant));
+  }
+  return error.what();
 }
 
 /// A first argument that is no verb: said before the parser finds its options unexpected.
@@ -65,7 +89,8 @@ int run(int argc, char** argv) {
                  "         folio sample runs/first --prompt ROMEO:\n"
                  "FOLIO_ISA=sse2|avx2|avx512 in the environment forces that instruction set.");
   const std::vector<Verb> verbs = {add_train(program), add_sample(program), add_eval(program),
-                                   add_gradcheck(program), add_plan(program), add_profile(program),
+                                   add_gradcheck(program), add_config(program), add_plan(program),
+                                   add_profile(program),
                                    add_report(program), add_compare(program),
                                    add_explain(program), add_replay(program), add_verify(program)};
   try {
@@ -77,8 +102,12 @@ int run(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     print(fmt::format("{}\n", version.what()));
     return 0;
-  } catch (const CLI::ParseError& error) {
+  } catch (const CLI::ExtrasError& error) {
     if (launch().rank > 0) return 2;  // rank 0 says it
+    return leave_ranks(
+        fmt::format("{}; {}", unknown_option(error, program), help_hint(program)), 2);
+  } catch (const CLI::ParseError& error) {
+    if (launch().rank > 0) return 2;
     return leave_ranks(fmt::format("{}; {}", error.what(), help_hint(program)), 2);
   }
   for (const Verb& verb : verbs) {

@@ -10,8 +10,7 @@ namespace folio {
 namespace fs = std::filesystem;
 
 std::unique_ptr<LoadedRun> load_run(const fs::path& run, const std::string& which) {
-  FOLIO_CHECK(holds_run(run), run.string(),
-              "this is not a run directory: it has no config.yaml; name the --run of a folio train");
+  require_run(run);
   const Config config = load_config(run / "config.yaml");
   const bool gpu = config.train.device != "cpu" && cuda::unavailable().empty();
   return load_model(config, find_checkpoint(run, which), DType::f32,

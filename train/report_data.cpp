@@ -120,16 +120,11 @@ void read_text_of(ReportRun& run) {
 }
 
 ReportRun read_run(const fs::path& directory) {
-  FOLIO_CHECK(fs::is_directory(directory), directory.string(),
-              "there is no such run directory; name the --run of a folio train");
-  const fs::path config = directory / "config.yaml";
-  FOLIO_CHECK(
-      fs::is_regular_file(config), directory.string(),
-      "this is not a run directory: it has no config.yaml; name the --run of a folio train");
+  require_run(directory);
   const fs::path metrics = directory / "metrics.jsonl";
   FOLIO_CHECK(fs::is_regular_file(metrics), directory.string(),
               "the run has no metrics.jsonl to report; train it first (folio train)");
-  const Config loaded = load_config(config);
+  const Config loaded = load_config(directory / "config.yaml");
   ReportRun run{.directory = directory,
                 .name = fs::absolute(directory / "").lexically_normal().parent_path().filename(),
                 .config = loaded,

@@ -171,6 +171,15 @@ bool holds_run(const fs::path& directory) {
   return fs::is_regular_file(status);
 }
 
+void require_run(const fs::path& directory) {
+  constexpr std::string_view remedy = "name the --run of a folio train";
+  if (holds_run(directory)) return;
+  const std::string where = directory.string();
+  FOLIO_CHECK(fs::exists(directory), where, "there is no such run directory; {}", remedy);
+  FOLIO_CHECK(fs::is_directory(directory), where, "this is a file, not a run directory; {}", remedy);
+  fail(where, fmt::format("this is not a run directory: it has no config.yaml; {}", remedy));
+}
+
 OpenedRun open_run(const TrainOptions& options) {
   return options.resume ? open_old_run(options) : open_new_run(options);
 }

@@ -26,6 +26,9 @@ struct OpenedRun {
 /// Whether a directory is a run's: it has a config.yaml. Throws Error if the system does not say.
 bool holds_run(const std::filesystem::path& directory);
 
+/// Throws Error, saying what `directory` is instead, where it is no run's.
+void require_run(const std::filesystem::path& directory);
+
 /// Reads the config, finds the text and checks the directory: a new run's must not exist or hold no
 /// files; a continued run's keeps its model, data and optimizer. Throws Error.
 OpenedRun open_run(const TrainOptions& options);

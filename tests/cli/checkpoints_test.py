@@ -51,7 +51,7 @@ class VerifyTest(program.CliTest):
 
     def test_nothing_to_verify(self):
         self.assert_error(self.folio("verify", self.folder / "no"), "there is no such run")
-        self.assert_error(self.folio("verify", self.folder), "the run has no checkpoints")
+        self.assert_error(self.folio("verify", self.folder), "is not a run directory")
         self.assert_error(self.folio("verify"), "run", code=2)
 
 

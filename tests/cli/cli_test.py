@@ -108,6 +108,24 @@ class UseTest(CliTest):
         self.assertEqual(TEXT[offset:offset + len(span)], span)
         self.assertLessEqual(offset + len(span), 0.9 * len(TEXT))
 
+    def test_config_prints_every_key(self):
+        printed = self.folio("config", "--set", "model.width=96", "model.heads=3")
+        self.assertEqual((printed.returncode, printed.stderr), (0, ""))
+        self.assertRegex(printed.stdout, r"(?m)^  width: 96 +# C, channels$")
+        (self.folder / "printed.yaml").write_text(printed.stdout)
+        self.assertEqual(self.folio("config", self.folder / "printed.yaml").stdout, printed.stdout)
+        self.assert_error(self.folio("config", "--set", "model.widht=96"), "is model.width meant?")
+
+    def test_what_the_parser_does_not_know(self):
+        self.assert_error(self.folio("plan", "x.yaml", "--sett", "a=b"),
+                          "--sett: unknown option; is --set meant?; see folio plan --help", code=2)
+        self.assert_error(self.folio("sample", "x", "--topk=3"), "--topk: unknown option; is --top-k",
+                          code=2)
+        self.assert_error(self.folio("eval", "x", "y"), "y", "see folio eval --help", code=2)
+        self.assert_error(self.folio("plan"), "CONFIG: no config is given; name one, for example")
+        self.assert_error(self.folio("profile", "x.yaml", "--steps", "0"), "--steps", "[1 - 1000000]",
+                          code=2)
+
     def test_greedy_is_temperature_zero(self):
         outputs = {self.folio("sample", self.trained, "--max-tokens", "20", *how).stdout
                    for how in (("--greedy",), ("--temperature", "0"), ("--top-k", "1"),

@@ -1,4 +1,4 @@
-"""Tests of scripts/shakespeare, scripts/test and scripts/setup with stand-ins for what they call."""
+"""Tests of scripts/shakespeare, scripts/curve, scripts/test and scripts/setup with stand-ins for what they call."""
 
 import os
 import pathlib
@@ -23,8 +23,13 @@ if arguments[0] == "train":
     if "train.checkpoint_every=0" not in arguments:
         (run / "checkpoints" / "step_1").mkdir(parents=True)
         (run / "checkpoints" / "step_1" / "state.json").write_text("{}")
+    for step in (0, 250):
+        (run / "samples").mkdir(exist_ok=True)
+        (run / "samples" / f"step_{step}.txt").write_text(f"written after {step}")
+if arguments[0] == "report":
+    print(arguments[1] + "/report.html")
 if arguments[0] == "eval":
-    split = arguments[arguments.index("--split") + 1]
+    split = arguments[arguments.index("--split") + 1] if "--split" in arguments else "val"
     print(json.dumps({"split": split, "loss": 1.5, "perplexity": 4.48, "tokens": 1000}))
 """
 
@@ -41,7 +46,7 @@ class FrontDoorTest(unittest.TestCase):
         self.put("scripts/build", "#!/bin/sh\n")
         self.put("scripts/get_data", '#!/bin/sh\necho "${FOLIO_DATA_DIR}/tinyshakespeare.txt"\n')
         self.put("build/release/folio", FOLIO)
-        for name in ("shakespeare", "test"):
+        for name in ("shakespeare", "curve", "new_run.sh", "test"):
             shutil.copy(ROOT / "scripts" / name, self.root / "scripts" / name)
 
     def put(self, name, text):
@@ -88,6 +93,30 @@ class FrontDoorTest(unittest.TestCase):
     def test_without_a_validation_split(self):
         said = self.shakespeare("--set", "data.validation_fraction=0", FOLIO_DATA_DIR="/data")
         self.assertIn("training loss    1.5000", said)
+
+    def test_what_the_scripts_choose_themselves(self):
+        for script in ("shakespeare", "curve"):
+            self.put("configs/shakespeare_curve.yaml", "")
+            for option in ("--run", "--run=x", "--resume"):
+                result = self.run_script(script, option)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn(f"{script}: error: ", result.stderr)
+                self.assertIn("build/release/folio train", result.stderr)
+
+    def test_the_curve(self):
+        (self.caller / "mine.yaml").write_text("")
+        (self.caller / "my.txt").write_text("Mine.")
+        result = self.run_script("curve", "--config", "mine.yaml", "--set", "data.text=my.txt")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn(f'["train", "{self.caller}/mine.yaml", "--run", "runs/mine", "--set", '
+                      f'"data.text={self.caller}/my.txt"]', self.called())
+        said = result.stdout
+        parts = ["--- after 0 steps ---\nwritten after 0", "--- after 250 steps ---", '"loss": 1.5',
+                 "report  runs/mine/report.html", "folio explain runs/mine"]
+        self.assertEqual(sorted(map(said.index, parts)), list(map(said.index, parts)))
+        result = self.run_script("curve", "--config", "none.yaml")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("none.yaml is not there", result.stderr)
 
     def test_the_tests_get_the_text_of_the_script(self):
         self.put("bin/ctest", "#!/bin/sh\necho \"$FOLIO_TEST_TEXT in $FOLIO_CACHE_DIR\"\n"

@@ -235,7 +235,7 @@ TEST_F(Checkpoint, ListsByStep) {
 
 TEST_F(Checkpoint, FindSaysWhatThereIs) {
   EXPECT_EQ(error_of([&] { find_checkpoint(run / "no", "last"); }),
-            (run / "no").string() + ": there is no such run directory");
+            (run / "no").string() + ": there is no such run directory; name the --run of a folio train");
   EXPECT_THAT(error_of([&] { find_checkpoint(run, "last"); }),
               AllOf(StartsWith(run.string()), HasSubstr("the run has no checkpoints")));
   TinyState(1).save(step(20));

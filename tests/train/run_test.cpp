@@ -255,8 +255,15 @@ TEST_F(RunTest, ThreadsAreThoseOfTheConfig) {
 }
 
 TEST_F(RunTest, NamesADirectoryThatIsNoRun) {
-  EXPECT_THAT(error_of([&] { load_run(path("nothing"), "last"); }),
-              HasSubstr("is not a run directory"));
+  const auto error = [&](const std::string& name) {
+    return error_of([&] { load_run(path(name), "last"); });
+  };
+  EXPECT_EQ(error("nothing"), path("nothing").string() +
+                                  ": there is no such run directory; name the --run of a folio train");
+  fs::create_directory(path("empty"));
+  EXPECT_THAT(error("empty"), HasSubstr("is not a run directory: it has no config.yaml"));
+  write_file(path("file"), "");
+  EXPECT_THAT(error("file"), HasSubstr("is a file, not a run directory"));
 }
 
 TEST_F(RunTest, DivergenceEndsTheRun) {
