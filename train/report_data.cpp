@@ -12,6 +12,7 @@
 #include "folio/train/files.h"
 #include "folio/train/machine.h"
 #include "folio/train/novelty.h"
+#include "folio/train/run_directory.h"
 #include "folio/train/text_identity.h"
 #include "folio/train/tokenized_text.h"
 

@@ -123,7 +123,7 @@ class UseTest(CliTest):
                           code=2)
         self.assert_error(self.folio("eval", "x", "y"), "y", "see folio eval --help", code=2)
         self.assert_error(self.folio("plan"), "CONFIG: no config is given; name one, for example")
-        self.assert_error(self.folio("profile", "x.yaml", "--steps", "0"), "--steps", "[1 - 1000000]",
+        self.assert_error(self.folio("profile", "x.yaml", "--steps", "0"), "--steps", "1 to 1000000",
                           code=2)
 
     def test_greedy_is_temperature_zero(self):
