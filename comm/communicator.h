@@ -51,7 +51,7 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
   bool leads() const { return rank() == 0; }
-  /// "MPI", "no MPI": what carries messages.
+  /// What carries messages: "Open MPI v4.1.4", "one process".
   virtual std::string describe() const = 0;
   /// Whether it carries tensors of that device.
   virtual bool carries(Device device) const { return device == Device::cpu; }

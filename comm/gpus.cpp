@@ -11,7 +11,7 @@ namespace folio {
 // By the machines' names, not by what a launcher says: every launcher calls it otherwise. A rank
 // that sees one GPU only has it from the launcher (srun --gpus-per-task=1).
 void choose_gpu(Communicator& ranks) {
-  const std::vector<std::string> machines = ranks.all_gather_text(machine_name());
+  const std::vector<std::string> machines = machines_of(ranks);
   const auto here = machines.begin() + ranks.rank();
   const auto place = static_cast<int>(std::count(machines.begin(), here, *here));
   if (const int devices = cuda::devices(); devices > 1) cuda::use_device(place % devices);
@@ -27,10 +27,7 @@ std::optional<std::pair<int, int>> sharers_of_a_gpu(
 }
 
 void require_own_gpus(Communicator& ranks) {
-  const std::vector<std::string> machines = ranks.all_gather_text(machine_name());
-  const std::vector<std::string> gpus = ranks.all_gather_text(cuda::Context::get().facts().bus);
-  std::vector<std::pair<std::string, std::string>> told;
-  for (size_t r = 0; r < machines.size(); ++r) told.emplace_back(machines[r], gpus[r]);
+  const auto told = told_by(ranks, cuda::Context::get().facts().bus);
   const auto sharers = sharers_of_a_gpu(told);
   if (!sharers) return;
   const auto& [machine, gpu] = told[static_cast<size_t>(sharers->first)];

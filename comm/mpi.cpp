@@ -50,7 +50,7 @@ MPI_Datatype type_of(DType dtype) {
 
 /// MPI counts in int.
 int count_of(int64_t elements) {
-  FOLIO_CHECK(elements <= INT32_MAX, "MPI", "{} elements are too many for one message; at most {}",
+  FOLIO_CHECK(elements <= INT32_MAX, "MPI", "{} elements are too many for one message, at most {}; lower train.bucket_mb",
               elements, INT32_MAX);
   return static_cast<int>(elements);
 }
@@ -284,11 +284,12 @@ void MpiCommunicator::call_the_roll(double waited, std::string_view name) {
           ? "all ranks wait for each other: messages are lost, or the ranks do not do the "
             "same"
           : fmt::format("{}: silent, while the other ranks wait for it", missing);
+  const bool trains = step_ > 0;
   std::fflush(stdout);
-  std::fputs(fmt::format("folio: error: {} in {} in step {} for {:.0f} s, longer than "
-                         "train.rank_timeout; all ranks are ended, the last checkpoint is whole: "
-                         "continue with --resume\n",
-                         what, name, step_, waited)
+  std::fputs(fmt::format("folio: error: {} in {}{} for {:.0f} s, longer than train.rank_timeout; "
+                         "all ranks are ended{}\n",
+                         what, name, trains ? fmt::format(" in step {}", step_) : "", waited,
+                         trains ? ", the last checkpoint is whole: continue with --resume" : "")
                  .c_str(),
              stderr);
   abort(1);

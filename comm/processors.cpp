@@ -36,6 +36,19 @@ std::string machine_name() {
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "?";
 }
 
+std::vector<std::string> machines_of(Communicator& ranks) {
+  return ranks.all_gather_text(machine_name());
+}
+
+std::vector<std::pair<std::string, std::string>> told_by(Communicator& ranks,
+                                                         const std::string& text) {
+  const std::vector<std::string> machines = machines_of(ranks);
+  const std::vector<std::string> texts = ranks.all_gather_text(text);
+  std::vector<std::pair<std::string, std::string>> told;
+  for (size_t r = 0; r < machines.size(); ++r) told.emplace_back(machines[r], texts[r]);
+  return told;
+}
+
 int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& told, int rank) {
   const std::string& machine = told[static_cast<size_t>(rank)].first;
   const std::string& usable = told[static_cast<size_t>(rank)].second;
@@ -47,15 +60,11 @@ int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& 
 }
 
 int processors_for_rank(Communicator& ranks) {
-  const std::vector<std::string> machines = ranks.all_gather_text(machine_name());
-  const std::vector<std::string> usable = ranks.all_gather_text(usable_processors());
-  std::vector<std::pair<std::string, std::string>> told;
-  for (size_t r = 0; r < machines.size(); ++r) told.emplace_back(machines[r], usable[r]);
-  return processors_for_rank(told, ranks.rank());
+  return processors_for_rank(told_by(ranks, usable_processors()), ranks.rank());
 }
 
 int count_machines(Communicator& ranks) {
-  const std::vector<std::string> machines = ranks.all_gather_text(machine_name());
+  const std::vector<std::string> machines = machines_of(ranks);
   return static_cast<int>(std::set<std::string>(machines.begin(), machines.end()).size());
 }
 

@@ -20,6 +20,13 @@ int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& 
 /// What this machine calls itself.
 std::string machine_name();
 
+/// The machine of each rank. Every rank must call it.
+std::vector<std::string> machines_of(Communicator& ranks);
+
+/// Of each rank its machine, and what it has told. Every rank must call it.
+std::vector<std::pair<std::string, std::string>> told_by(Communicator& ranks,
+                                                         const std::string& text);
+
 /// How many machines the ranks are on. Every rank must call it.
 int count_machines(Communicator& ranks);
 

@@ -119,14 +119,21 @@ Plan make_plan(const Config& config) {
   const int64_t master = size_of(accumulator_of(type));
   const int64_t copy = type == accumulator_of(type) ? 0 : size_of(type);
   const Activations live = activations(config, type);
+  const std::string live_line = "activations kept for the backward pass";
   plan.memory = {{"weights", plan.parameters * (master + copy)},
                  {"gradients", plan.parameters * master},
                  {"optimizer moments", moments_of(config.optimizer.kind) * plan.parameters * master},
-                 {"activations kept for the backward pass", live.kept},
+                 {live_line, live.kept},
                  {"logits and their gradient", live.logits},
                  {"gradients of activations", live.gradients}};
+  if (config.train.reduce == Reduce::ordered && config.train.accumulate > 1) {
+    // Beside those of a micro-batch; of several ranks each holds its part.
+    plan.memory.insert(plan.memory.begin() + 2,
+                       {"their sums over micro-batches", plan.parameters * master});
+  }
   if (device == Device::cuda) {
-    plan.memory.resize(3);
+    plan.memory.erase(std::ranges::find(plan.memory, live_line, &PlanLine::category),
+                      plan.memory.end());
     plan.memory[0].bytes = plan.parameters * master;
     if (copy > 0) {
       plan.memory.insert(plan.memory.begin() + 1, {"their bf16 copy", plan.parameters * copy});

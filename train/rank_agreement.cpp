@@ -1,5 +1,6 @@
 #include "folio/train/rank_agreement.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -79,11 +80,20 @@ void require_same_weights(const ParameterStore& parameters, Communicator& ranks)
   const Tensor values = on_device(parameters.values(), Device::cpu);
   Checksum checksum;
   checksum.add(values.raw(), static_cast<size_t>(values.bytes()));
-  const std::string here = fmt::format("{:016x}", checksum.value());
-  const std::string first = ranks.broadcast_text(here);
-  FOLIO_CHECK(here == first, "ranks",
-              "the weights of this rank differ from those of rank 0; its memory or processor is at "
-              "fault. The last checkpoint is not; continue it on another machine");
+  const auto told = told_by(ranks, fmt::format("{:016x}", checksum.value()));
+  const auto alike = [&](const auto& one) {
+    return std::ranges::count_if(told, [&](const auto& rank) { return rank.second == one.second; });
+  };
+  const auto& here = told[static_cast<size_t>(ranks.rank())];
+  const auto& most = *std::ranges::max_element(told, {}, alike);  // the first of these
+  if (here.second == most.second) return;
+  const bool majority = 2 * alike(most) > ranks.size();
+  fail("ranks", fmt::format("the weights of this rank (on {}) differ from those of {}; the memory or "
+                            "processor of {} is at fault. The last checkpoint is not; continue it "
+                            "without that machine",
+                            here.first,
+                            majority ? "most ranks" : fmt::format("rank 0 (on {})", most.first),
+                            majority ? here.first : "one of them"));
 }
 
 void share_processors(const Config& config, Communicator& ranks) {

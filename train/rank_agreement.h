@@ -26,7 +26,8 @@ void share_progress(Progress& progress, Communicator& ranks);
 /// version, or another kind of GPU; and where two ranks would share a GPU.
 void require_same_arithmetic(const Config& config, Communicator& ranks);
 
-/// Throws Error on a rank whose weights differ from those of rank 0 by a bit.
+/// Throws Error on a rank whose weights differ by a bit from those that most ranks have; from those of
+/// the first of these, where they are no majority.
 void require_same_weights(const ParameterStore& parameters, Communicator& ranks);
 
 /// Without train.threads and OMP_NUM_THREADS, each rank takes its share of its machine's

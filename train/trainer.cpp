@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
@@ -127,11 +128,14 @@ StepResult Trainer::step() {
 }
 
 void Trainer::begin_step() {
+  FOLIO_CHECK(in_flight() < most_in_flight(), "train", "{} steps are in flight; finish one first",
+              in_flight());
   if (pending_.empty()) timed_until_ = Clock::now();
   pending_.push_back(steps_on_gpu() ? begin_on_gpu() : step_here());
 }
 
 StepResult Trainer::finish_step() {
+  FOLIO_CHECK(!pending_.empty(), "train", "no step is in flight; begin one first");
   StepResult result = std::move(pending_.front());
   pending_.pop_front();
   if (steps_on_gpu()) finish_on_gpu(result);
@@ -184,7 +188,8 @@ StepResult Trainer::step_here() {
 StepResult Trainer::begin_on_gpu() {
   const auto start = Clock::now();
   StepResult result;
-  const Batch batch = next_batch_step_ == step_ ? std::move(next_batch_) : batch_of(step_);
+  const bool drawn = std::exchange(next_batch_step_, -1) == step_;
+  const Batch batch = drawn ? std::move(next_batch_) : batch_of(step_);
   result.batch_seconds = seconds_since(start);
   if (!gpu_step_) {
     gpu_step_ = std::make_unique<GpuStep>(*model_, store_, *optimizer_, tape_, batch.inputs.shape(),

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -60,16 +61,21 @@ class NcclDouble : public testing::Test {
   void settle() {
     while (state() == ncclInProgress) std::this_thread::yield();
   }
-  /// Whether all on the stream is done after some hundred questions.
-  bool comes_to_an_end() {
-    cuda::Event end;
-    end.record(stream);
-    for (int i = 0; i < 300; ++i) {
-      if (end.passed()) return true;
+  /// Whether `what` comes true: for as long as a test may take, or for a moment where it must not.
+  static bool comes(const std::function<bool()>& what, std::chrono::milliseconds patience) {
+    for (const auto end = std::chrono::steady_clock::now() + patience;;) {
+      if (what()) return true;
+      if (std::chrono::steady_clock::now() > end) return false;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    return false;
   }
+  /// All on the stream is done.
+  bool comes_to_an_end(std::chrono::milliseconds patience = std::chrono::seconds(60)) {
+    cuda::Event end;
+    end.record(stream);
+    return comes([&] { return end.passed(); }, patience);
+  }
+  bool ends_soon() { return comes_to_an_end(std::chrono::milliseconds(300)); }
 
   Communicator& ranks = join_ranks();
   const int other = 1 - ranks.rank();
@@ -89,7 +95,7 @@ TEST_F(NcclDouble, MessagesOutsideAGroupWaitForEachOther) {
   settle();
   ncclRecv(to.raw(), 5, ncclFloat32, other, comm, stream);
   settle();
-  EXPECT_FALSE(comes_to_an_end());
+  EXPECT_FALSE(ends_soon());
 }
 
 TEST_F(NcclDouble, SizesMustAgree) {
@@ -102,7 +108,7 @@ TEST_F(NcclDouble, SizesMustAgree) {
   if (ranks.leads()) {
     EXPECT_THAT(error_of([&] { comes_to_an_end(); }), HasSubstr("cudaErrorLaunchFailure"));
   } else {
-    EXPECT_FALSE(comes_to_an_end());  // its message is not taken
+    EXPECT_FALSE(ends_soon());  // its message is not taken
   }
 }
 
@@ -111,7 +117,7 @@ TEST_F(NcclDouble, CallsMustAgree) {
   if (ranks.leads()) {
     ncclBroadcast(x.raw(), x.raw(), 9, ncclFloat32, 0, comm, stream);
     settle();
-    EXPECT_FALSE(comes_to_an_end());
+    EXPECT_FALSE(ends_soon());
   } else {
     ncclRecv(x.raw(), 9, ncclFloat32, 0, comm, stream);
     settle();
@@ -166,11 +172,8 @@ TEST_F(NcclDouble, ARankThatIsGoneIsTold) {
   }
   const Tensor x = on_gpu(5, 1.0F);
   ncclRecv(x.raw(), 5, ncclFloat32, other, comm, stream);
-  for (int i = 0; i < 1000 && state() != ncclRemoteError; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  EXPECT_EQ(state(), ncclRemoteError);
-  EXPECT_FALSE(comes_to_an_end());
+  EXPECT_TRUE(comes([&] { return state() == ncclRemoteError; }, std::chrono::seconds(60)));
+  EXPECT_FALSE(ends_soon());
 }
 
 }  // namespace

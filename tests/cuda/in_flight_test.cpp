@@ -60,9 +60,8 @@ TEST_F(GpuRunInFlight, AStopInTheMiddleChangesNothing) {
 }
 
 TEST_F(GpuRunInFlight, ASignalFindsARunThatContinues) {
-  const std::vector<std::string> overrides =
-      with(five, {"train.checkpoint_every=30", "train.eval_every=0", "train.steps=30"});
-  train_into("whole", {.overrides = overrides});
+  const std::vector<std::string> overrides =  // far more steps than there is time for
+      with(five, {"train.checkpoint_every=0", "train.eval_every=0", "train.steps=1000000"});
   const auto before = ::signal(SIGTERM, [](int) {});  // should it come when the run is over
   std::thread sender([&] {
     for (int i = 0; i < 60'000 && metrics_of(path("parts")).size() < 3; ++i) {
@@ -73,12 +72,14 @@ TEST_F(GpuRunInFlight, ASignalFindsARunThatContinues) {
   train_into("parts", {.overrides = overrides});
   sender.join();
   ::signal(SIGTERM, before);
-  const size_t steps = metrics_of(path("parts")).size();
-  EXPECT_GE(steps, 3u);
+  const int64_t steps = std::ssize(metrics_of(path("parts")));
+  EXPECT_GE(steps, 3);
+  EXPECT_LT(steps, 1'000'000);
   EXPECT_TRUE(fs::exists(path("parts/checkpoints") / fmt::format("step_{}", steps)));
-  train_into("parts", {.resume = true});
-  EXPECT_EQ(files_in(path("whole/checkpoints/step_30")),
-            files_in(path("parts/checkpoints/step_30")));
+  const std::string last = fmt::format("checkpoints/step_{}", steps + 6);
+  train_into("parts", {.resume = true, .stop_at = steps + 6});
+  train_into("whole", {.overrides = overrides, .stop_at = steps + 6});
+  EXPECT_EQ(files_in(path("whole") / last), files_in(path("parts") / last));
   EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("parts")));
 }
 
@@ -164,6 +165,33 @@ TEST(GpuTrainerInFlight, StepsAfterARefusedOneAreForgotten) {
   EXPECT_EQ(next.refusal, Refusal::none);
   EXPECT_EQ(next.step, 6);
   EXPECT_NE(values.to_vector<float>(), good);
+}
+
+TEST(GpuTrainerInFlight, TheLastStepIsMadeAgainAfterARefusedOne) {
+  const TemporaryDirectory directory;
+  const fs::path text = directory.path() / "text.txt";
+  write_file(text, tiny_text());
+  Trainer trainer(tiny_config(text, with(five, {"train.steps=6"})));
+  for (int i = 0; i < 4; ++i) trainer.step();
+  const Tensor& values = trainer.parameters().values();
+  const std::vector<float> good = values.to_vector<float>();
+  copy_tensor(values, Tensor::from(values.shape(), std::vector<float>(good.size(), INFINITY)));
+  for (int i = 0; i < 2; ++i) trainer.begin_step();
+  EXPECT_EQ(trainer.finish_step().refusal, Refusal::not_finite);
+  EXPECT_THROW(trainer.finish_step(), Error);
+  copy_tensor(values, Tensor::from(values.shape(), good));
+  const StepResult last = trainer.step();
+  EXPECT_EQ(last.refusal, Refusal::none);
+  EXPECT_EQ(last.step, 6);
+}
+
+TEST(GpuTrainerInFlight, NoMoreThanTheConfigAllows) {
+  const TemporaryDirectory directory;
+  const fs::path text = directory.path() / "text.txt";
+  write_file(text, tiny_text());
+  Trainer trainer(tiny_config(text, five));
+  for (int i = 0; i < 5; ++i) trainer.begin_step();
+  EXPECT_THROW(trainer.begin_step(), Error);
 }
 
 }  // namespace

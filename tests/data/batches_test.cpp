@@ -22,7 +22,10 @@ std::vector<int32_t> positions(int64_t count) {
 }
 
 class EverySampling : public testing::TestWithParam<Sampling> {};
-INSTANTIATE_TEST_SUITE_P(, EverySampling, testing::Values(Sampling::random, Sampling::shuffled));
+INSTANTIATE_TEST_SUITE_P(, EverySampling, testing::Values(Sampling::random, Sampling::shuffled),
+                         [](const auto& info) {
+                           return info.param == Sampling::random ? "random" : "shuffled";
+                         });
 
 TEST_P(EverySampling, RowsAreWindowsAndTargetsFollowInputs) {
   const std::vector<int32_t> tokens = positions(100);

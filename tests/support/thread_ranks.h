@@ -21,8 +21,8 @@ inline void on_ranks(int count, const std::function<void(Communicator&)>& body);
 /// What the ranks of one on_ranks() share. A collective is known by its kind and number.
 struct ThreadMeeting {
   struct Collective {
-    std::map<int, const void*> brought;  // by rank
-    int done = 0;                        // ranks that have taken what they need
+    std::map<int, Tensor> brought;  // by rank; kept until all have taken what they need
+    int done = 0;                   // ranks that have
   };
   std::mutex mutex;
   std::map<std::string, Collective> collectives;
@@ -42,31 +42,31 @@ class ThreadRank : public Communicator {
                                int contributors) override {
     return start("reduce", x,
                  [=, this, target = *sum.tensor,
-                  accumulate = sum.accumulate](const std::map<int, const void*>& brought) {
+                  accumulate = sum.accumulate](const std::map<int, Tensor>& brought) {
                    const SlabRange own = parts.of(rank_);
                    std::vector<const void*> inputs;
                    for (int r = 0; r < contributors; ++r) {
-                     inputs.push_back(static_cast<const std::byte*>(brought.at(r)) +
+                     inputs.push_back(static_cast<const std::byte*>(brought.at(r).raw()) +
                                       own.begin * static_cast<int64_t>(size_of(target.dtype())));
                    }
                    add_in_order({&target, accumulate}, inputs);
                  });
   }
   Pending start_all_gather(const Tensor& x, const Parts& parts) override {
-    return start("gather", x, [=, this](const std::map<int, const void*>& brought) {
+    return start("gather", x, [=, this](const std::map<int, Tensor>& brought) {
       for (int r = 0; r < size_; ++r) {
         const SlabRange part = parts.of(r);
         const auto size = static_cast<int64_t>(size_of(x.dtype()));
         if (r == rank_) continue;
         std::memcpy(static_cast<std::byte*>(x.raw()) + part.begin * size,
-                    static_cast<const std::byte*>(brought.at(r)) + part.begin * size,
+                    static_cast<const std::byte*>(brought.at(r).raw()) + part.begin * size,
                     static_cast<size_t>(part.size() * size));
       }
     });
   }
   void broadcast(const Tensor& x, int root) override {
-    start("talk", x, [=, this](const std::map<int, const void*>& brought) {
-      if (rank_ != root) std::memcpy(x.raw(), brought.at(root), static_cast<size_t>(x.bytes()));
+    start("talk", x, [=, this](const std::map<int, Tensor>& brought) {
+      if (rank_ != root) std::memcpy(x.raw(), brought.at(root).raw(), static_cast<size_t>(x.bytes()));
     })->wait();
   }
   void barrier() override {
@@ -78,25 +78,21 @@ class ThreadRank : public Communicator {
   void finish() override { barrier(); }
 
  private:
-  using Take = std::function<void(const std::map<int, const void*>&)>;
+  using Take = std::function<void(const std::map<int, Tensor>&)>;
 
   class Meeting : public Operation {
    public:
-    Meeting(ThreadMeeting& meeting, std::string key, int size, Tensor x, Take take)
-        : meeting_(meeting),
-          key_(std::move(key)),
-          size_(size),
-          x_(std::move(x)),
-          take_(std::move(take)) {}
+    Meeting(ThreadMeeting& meeting, std::string key, int size, Take take)
+        : meeting_(meeting), key_(std::move(key)), size_(size), take_(std::move(take)) {}
     bool poll() override {
       const std::lock_guard lock(meeting_.mutex);
       if (meeting_.failed) throw std::runtime_error("another rank has failed");
       ThreadMeeting::Collective& collective = meeting_.collectives[key_];
-      if (std::ssize(collective.brought) < size_) return false;
       if (take_) {
+        if (std::ssize(collective.brought) < size_) return false;
         take_(collective.brought);
         take_ = nullptr;
-        ++collective.done;
+        if (++collective.done == size_) collective.brought.clear();
       }
       return collective.done == size_;  // so that nobody writes what another still reads
     }
@@ -108,15 +104,14 @@ class ThreadRank : public Communicator {
     ThreadMeeting& meeting_;
     std::string key_;
     int size_;
-    Tensor x_;
     Take take_;
   };
 
   Pending start(const std::string& kind, const Tensor& x, Take take) {
     const std::string key = kind + std::to_string(counts_[kind]++);
     const std::lock_guard lock(meeting_.mutex);
-    meeting_.collectives[key].brought[rank_] = x.raw();
-    return std::make_unique<Meeting>(meeting_, key, size_, x, std::move(take));
+    meeting_.collectives[key].brought[rank_] = x;
+    return std::make_unique<Meeting>(meeting_, key, size_, std::move(take));
   }
 
   ThreadMeeting& meeting_;

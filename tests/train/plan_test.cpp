@@ -54,6 +54,7 @@ TEST(Plan, MemoryIsWhatAStepTakes) {
       {"model.tied=false", "model.bias=true"},
       {"model.positions=sinusoidal", "optimizer.name=sgd"},
       {"train.accumulate=4"},
+      {"train.accumulate=4", "train.reduce=ordered"},
       {"train.recompute=mlp"},
       {"train.recompute=mlp", "model.norm=post"},
       {"train.recompute=block"},

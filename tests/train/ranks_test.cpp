@@ -5,7 +5,9 @@
 
 #include <cmath>
 
+#include "folio/comm/processors.h"
 #include "folio/tensor/error.h"
+#include "folio/train/rank_agreement.h"
 #include "folio/train/sampling.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
@@ -194,6 +196,29 @@ TEST_F(RanksTest, TooManyRanks) {
               ::testing::AllOf(::testing::HasSubstr("train.accumulate"),
                                ::testing::HasSubstr("5 ranks"), ::testing::HasSubstr("fast")));
   EXPECT_THAT(error_of(4, {"train.batch=3"}), ::testing::HasSubstr("3 samples are too few"));
+}
+
+TEST_F(RanksTest, WeightsThatDifferNameTheMachine) {
+  const auto told = [&](int count, int bad) {
+    std::vector<std::string> errors(static_cast<size_t>(count));
+    on_ranks(count, [&](Communicator& ranks) {
+      Trainer trainer(tiny_config(text_), nullptr, ranks);
+      if (ranks.rank() == bad) trainer.parameters().values().data<float>()[5] += 1.0F;
+      try {
+        require_same_weights(trainer.parameters(), ranks);
+      } catch (const Error& error) {
+        errors[static_cast<size_t>(ranks.rank())] = error.what();
+      }
+    });
+    return errors;
+  };
+  using ::testing::ElementsAre, ::testing::HasSubstr, ::testing::IsEmpty;
+  const auto alone = HasSubstr("differ from those of most ranks; the memory or processor of " +
+                               machine_name() + " is at fault");
+  EXPECT_THAT(told(3, -1), ElementsAre(IsEmpty(), IsEmpty(), IsEmpty()));
+  EXPECT_THAT(told(3, 1), ElementsAre(IsEmpty(), alone, IsEmpty()));
+  EXPECT_THAT(told(3, 0), ElementsAre(alone, IsEmpty(), IsEmpty()));
+  EXPECT_THAT(told(2, 0), ElementsAre(IsEmpty(), HasSubstr("from those of rank 0 (on ")));
 }
 
 TEST_F(RanksTest, StateOfRank0) {
