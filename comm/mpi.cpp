@@ -50,7 +50,8 @@ MPI_Datatype type_of(DType dtype) {
 
 /// MPI counts in int.
 int count_of(int64_t elements) {
-  FOLIO_CHECK(elements <= INT32_MAX, "MPI", "{} elements are too many for one message, at most {}; lower train.bucket_mb",
+  FOLIO_CHECK(elements <= INT32_MAX, "MPI",
+              "{} elements are too many for one message, at most {}; lower train.bucket_mb",
               elements, INT32_MAX);
   return static_cast<int>(elements);
 }

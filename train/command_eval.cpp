@@ -22,10 +22,7 @@ void evaluate_run(const Options& options) {
   Communicator& ranks = join_ranks();
   if (!ranks.leads()) leave_output_to_rank_0();
   const auto loaded = load_run(options.run, options.checkpoint);
-  if (ranks.size() > 1) {
-    ranks.set_patience(loaded->config.train.rank_timeout);
-    share_processors(loaded->config, ranks);
-  }
+  if (ranks.size() > 1) apply_config(loaded->config, ranks);
   Config& config = loaded->config;
   config.data.text = find_run_text(options.run, config).path.string();
   const Corpus corpus = tokenize_text(config, std::move(loaded->tokenizer)).corpus;

@@ -53,10 +53,7 @@ void sample(Options& options) {
   Communicator& ranks = streams ? no_others() : join_ranks();
   if (!ranks.leads()) leave_output_to_rank_0();
   const auto loaded = load_run(options.run, options.checkpoint);
-  if (ranks.size() > 1) {
-    ranks.set_patience(loaded->config.train.rank_timeout);
-    share_processors(loaded->config, ranks);
-  }
+  if (ranks.size() > 1) apply_config(loaded->config, ranks);
   if (options.greedy) options.sampling.temperature = 0.0;
   loaded->tokenizer->encode(options.prompt, "--prompt");  // complain before anything is printed
   const std::string learned =

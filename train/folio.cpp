@@ -41,10 +41,10 @@ std::string help_hint(const CLI::App& program) {
   return fmt::format("see folio {}--help", verbs.empty() ? "" : verbs.front()->get_name() + " ");
 }
 
-/// Of what the parser could not place an option: words beside it may have been its values.
-std::string unknown_option(const CLI::ExtrasError& error, const CLI::App& program) {
+/// The first option that its verb does not have, or "": words beside it may have been its values.
+std::string unknown_option(const CLI::App& program) {
   const auto verbs = program.get_subcommands();
-  if (verbs.empty()) return error.what();
+  if (verbs.empty()) return "";
   std::vector<std::string> names;
   for (const CLI::Option* option : verbs.front()->get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
@@ -56,7 +56,7 @@ std::string unknown_option(const CLI::ExtrasError& error, const CLI::App& progra
     return fmt::format("{}: unknown option{}", name,
                        meant.empty() ? "" : fmt::format("; is {} meant?", meant));
   }
-  return error.what();
+  return "";
 }
 
 /// A first argument that is no verb: said before the parser finds its options unexpected.
@@ -102,13 +102,11 @@ int run(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     print(fmt::format("{}\n", version.what()));
     return 0;
-  } catch (const CLI::ExtrasError& error) {
-    if (launch().rank > 0) return 2;  // rank 0 says it
-    return leave_ranks(
-        fmt::format("{}; {}", unknown_option(error, program), help_hint(program)), 2);
   } catch (const CLI::ParseError& error) {
-    if (launch().rank > 0) return 2;
-    return leave_ranks(fmt::format("{}; {}", error.what(), help_hint(program)), 2);
+    if (launch().rank > 0) return 2;  // rank 0 says it
+    const std::string unknown = unknown_option(program);
+    return leave_ranks(
+        fmt::format("{}; {}", unknown.empty() ? error.what() : unknown, help_hint(program)), 2);
   }
   for (const Verb& verb : verbs) {
     if (!verb.options->parsed()) continue;

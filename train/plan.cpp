@@ -118,26 +118,22 @@ Plan make_plan(const Config& config) {
   const DType type = computing_type(config.train.precision, multiplies_bf16(device));
   const int64_t master = size_of(accumulator_of(type));
   const int64_t copy = type == accumulator_of(type) ? 0 : size_of(type);
-  const Activations live = activations(config, type);
-  const std::string live_line = "activations kept for the backward pass";
-  plan.memory = {{"weights", plan.parameters * (master + copy)},
-                 {"gradients", plan.parameters * master},
-                 {"optimizer moments", moments_of(config.optimizer.kind) * plan.parameters * master},
-                 {live_line, live.kept},
-                 {"logits and their gradient", live.logits},
-                 {"gradients of activations", live.gradients}};
+  const bool on_cpu = device == Device::cpu;
+  plan.memory = {{"weights", plan.parameters * (on_cpu ? master + copy : master)}};
+  if (!on_cpu && copy > 0) plan.memory.push_back({"their bf16 copy", plan.parameters * copy});
+  plan.memory.push_back({"gradients", plan.parameters * master});
   if (config.train.reduce == Reduce::ordered && config.train.accumulate > 1) {
     // Beside those of a micro-batch; of several ranks each holds its part.
-    plan.memory.insert(plan.memory.begin() + 2,
-                       {"their sums over micro-batches", plan.parameters * master});
+    plan.memory.push_back({"their sums over micro-batches", plan.parameters * master});
   }
-  if (device == Device::cuda) {
-    plan.memory.erase(std::ranges::find(plan.memory, live_line, &PlanLine::category),
-                      plan.memory.end());
-    plan.memory[0].bytes = plan.parameters * master;
-    if (copy > 0) {
-      plan.memory.insert(plan.memory.begin() + 1, {"their bf16 copy", plan.parameters * copy});
-    }
+  plan.memory.push_back(
+      {"optimizer moments", moments_of(config.optimizer.kind) * plan.parameters * master});
+  if (on_cpu) {
+    const Activations live = activations(config, type);
+    plan.memory.push_back({"activations kept for the backward pass", live.kept});
+    plan.memory.push_back({"logits and their gradient", live.logits});
+    plan.memory.push_back({"gradients of activations", live.gradients});
+  } else {
     std::ranges::copy(gpu_memory(config, type), std::back_inserter(plan.memory));
     plan.memory_note = "besides what CUDA and its libraries take for themselves: not known before\n";
   }

@@ -80,23 +80,27 @@ void require_same_weights(const ParameterStore& parameters, Communicator& ranks)
   const Tensor values = on_device(parameters.values(), Device::cpu);
   Checksum checksum;
   checksum.add(values.raw(), static_cast<size_t>(values.bytes()));
-  const auto told = told_by(ranks, fmt::format("{:016x}", checksum.value()));
-  const auto alike = [&](const auto& one) {
-    return std::ranges::count_if(told, [&](const auto& rank) { return rank.second == one.second; });
-  };
-  const auto& here = told[static_cast<size_t>(ranks.rank())];
-  const auto& most = *std::ranges::max_element(told, {}, alike);  // the first of these
-  if (here.second == most.second) return;
-  const bool majority = 2 * alike(most) > ranks.size();
+  const std::vector<std::string> told =
+      ranks.all_gather_text(fmt::format("{:016x}", checksum.value()));
+  const auto alike = [&](const std::string& one) { return std::ranges::count(told, one); };
+  const auto most = std::ranges::max_element(told, {}, alike);  // the first of these
+  if (alike(*most) == ranks.size()) return;
+  const std::vector<std::string> machines = machines_of(ranks);
+  const auto rank = static_cast<size_t>(ranks.rank());
+  if (told[rank] == *most) return;  // it waits for those that differ to end the run
+  const auto first = static_cast<size_t>(most - told.begin());
+  const bool majority = 2 * alike(*most) > ranks.size();
   fail("ranks", fmt::format("the weights of this rank (on {}) differ from those of {}; the memory or "
                             "processor of {} is at fault. The last checkpoint is not; continue it "
                             "without that machine",
-                            here.first,
-                            majority ? "most ranks" : fmt::format("rank 0 (on {})", most.first),
-                            majority ? here.first : "one of them"));
+                            machines[rank],
+                            majority ? "most ranks"
+                                     : fmt::format("rank {} (on {})", first, machines[first]),
+                            majority ? machines[rank] : "one of them"));
 }
 
-void share_processors(const Config& config, Communicator& ranks) {
+void apply_config(const Config& config, Communicator& ranks) {
+  ranks.set_patience(config.train.rank_timeout);
   const int share = processors_for_rank(ranks);
   if (config.train.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) set_threads(share);
 }

@@ -30,9 +30,9 @@ void require_same_arithmetic(const Config& config, Communicator& ranks);
 /// the first of these, where they are no majority.
 void require_same_weights(const ParameterStore& parameters, Communicator& ranks);
 
-/// Without train.threads and OMP_NUM_THREADS, each rank takes its share of its machine's
-/// processors.
-void share_processors(const Config& config, Communicator& ranks);
+/// A rank's patience and its threads: train.rank_timeout, and, without train.threads and
+/// OMP_NUM_THREADS, its share of its machine's processors. Every rank must call it.
+void apply_config(const Config& config, Communicator& ranks);
 
 /// "ranks   4 on 2 machines, 8 threads each, by Open MPI v4.1.4\n".
 std::string describe_ranks(Communicator& ranks);

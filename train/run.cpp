@@ -380,8 +380,7 @@ void train(const TrainOptions& options, Communicator& ranks) {
   if (plan.nothing_left) return;
   if (ranks.size() > 1) {
     require_same_arithmetic(plan.run.config, ranks);
-    share_processors(plan.run.config, ranks);
-    ranks.set_patience(plan.run.config.train.rank_timeout);
+    apply_config(plan.run.config, ranks);
   }
   Training(std::move(plan), ranks).go();
 }

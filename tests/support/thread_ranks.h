@@ -66,7 +66,8 @@ class ThreadRank : public Communicator {
   }
   void broadcast(const Tensor& x, int root) override {
     start("talk", x, [=, this](const std::map<int, Tensor>& brought) {
-      if (rank_ != root) std::memcpy(x.raw(), brought.at(root).raw(), static_cast<size_t>(x.bytes()));
+      if (rank_ == root) return;
+      std::memcpy(x.raw(), brought.at(root).raw(), static_cast<size_t>(x.bytes()));
     })->wait();
   }
   void barrier() override {
