@@ -15,19 +15,26 @@ class Failed(Exception):
     """What ends a comparison, with what to do about it."""
 
 
-def machine():
-    """CPU model, its vector instruction set, cores this process may use, and how busy it was."""
-    model, flags = platform.machine(), set()
+# What holds everyone to AVX2 on a CPU that has more: Folio, then PyTorch (its own kernels and those that it
+# compiles, oneDNN, MKL).
+HELD_TO_AVX2 = dict(FOLIO_ISA="avx2", ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2", MKL_ENABLE_INSTRUCTIONS="AVX2")
+
+
+def machine(held_to=None):
+    """CPU model, the vector instruction set in use, cores this process may use, and how busy it was."""
+    about = {}
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            model = value.strip()
-        elif key.strip() in ("flags", "Features"):
-            flags = set(value.split())
-            break
+        about.setdefault(key.strip(), value.strip())
+    flags = (about.get("flags") or about.get("Features") or "").split()
+    model = about.get("model name", platform.machine())
+    if "cpu family" in about:  # two generations may go by one name
+        model += f" (family {about['cpu family']}, model {about.get('model')})"
     isa = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else platform.machine()
     if "avx512_bf16" in flags:
         isa += "-bf16"
+    if held_to:
+        isa += f"-held-to-{held_to}"
     return dict(cpu=model, isa=isa, cores=len(os.sched_getaffinity(0)),
                 load_average_before=round(os.getloadavg()[0], 2))
 
