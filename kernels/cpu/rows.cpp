@@ -1,5 +1,7 @@
 #include "folio/kernels/cpu/rows.h"
 
+#include <cmath>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/rows.cpp"
 #include <hwy/foreach_target.h>
@@ -16,6 +18,16 @@ struct AddLog {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V max, V sum) const { return hn::Add(max, log_any(d, sum)); }
 };
+
+/// Of `n` scores, ready for exp_row: the factor that is left. fma(scale, score, -shift) rounds once
+/// where shift itself was rounded before; near 1e10 the two differ by hundreds, so that a row's
+/// highest score may become 0 or infinite. There the row is scaled first, which rounds alike.
+template <class T>
+HWY_INLINE T scale_left(T* row, int64_t n, T scale, T shift) {
+  if (std::abs(shift) < T(1e6)) return scale;
+  map_vectors<false>(row, n, Scaled<T>{scale}, static_cast<const T*>(row));
+  return T{1};
+}
 
 template <class T>
 HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride,
@@ -38,7 +50,9 @@ HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride
         max[i] = T{0};
         sum[i] = T{1};
       } else {
-        sum[i] = static_cast<T>(exp_row(row, row, visible[first + i], columns, scale, max[i]));
+        const int64_t n = visible[first + i];
+        const T factor = scale_left(row, n, scale, max[i]);
+        sum[i] = static_cast<T>(exp_row(row, row, n, columns, factor, max[i]));
       }
     }
     for (int64_t i = 0; i < count; ++i) {
@@ -57,7 +71,8 @@ HWY_INLINE void recompute_all(T* scores, int64_t rows, int64_t columns, int64_t 
                               const int64_t* visible, T scale, const T* log_sum) {
   for (int64_t r = 0; r < rows; ++r) {
     T* row = scores + r * stride;
-    exp_row(row, row, visible[r], columns, scale, log_sum[r]);
+    const T factor = scale_left(row, visible[r], scale, log_sum[r]);
+    exp_row(row, row, visible[r], columns, factor, log_sum[r]);
   }
 }
 

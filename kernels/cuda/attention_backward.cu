@@ -38,7 +38,8 @@ __global__ void delta_kernel(float* delta, Heads<const T> y, Heads<const T> dy, 
   if (threadIdx.x % 32 == 0) delta[row] = sum;
 }
 
-/// A probability, and the factor that dropout gives it: p = exp(scale score - log_sum), or 0.
+/// A probability, and the factor that dropout gives it: p = exp(scale score - log_sum), or 0. The
+/// product is rounded by itself, as in the forward pass: near 1e10 an fma differs by hundreds.
 struct Probability {
   float p, kept;
 };
@@ -46,7 +47,7 @@ __device__ inline Probability probability(const AttentionTask& task, const Dropp
                                           int64_t batch, int64_t query, int64_t key, float score,
                                           const float* log_sum) {
   if (!task.sees(batch, query, key)) return {0.0f, 0.0f};
-  return {expf(score * task.scale - log_sum[query]),
+  return {expf(__fmul_rn(score, task.scale) - log_sum[query]),
           dropper(1.0f, task.index(blockIdx.x, query, key))};
 }
 

@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(attention_threads, 1)
     const int64_t key = first_key + own_rows * place;
     float highest = -INFINITY;
     for (int i = 0; i < own_rows; ++i) {
-      score[i] = task.sees(batch, query, key + i) ? score[i] * task.scale : -INFINITY;
+      score[i] = task.sees(batch, query, key + i) ? __fmul_rn(score[i], task.scale) : -INFINITY;
       highest = Max()(score[i], highest);
     }
     highest = Max()(row_reduce<Max>(highest), max);

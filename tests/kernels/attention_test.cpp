@@ -335,6 +335,23 @@ TEST(Attention, ReadsOnlyTheKeysThatCount) {
   EXPECT_EQ(values_of(t.y), wanted);
 }
 
+TEST(Attention, HugeScoresStayFinite) {
+  // Near 1e10 a score and the row's maximum are rounded by hundreds, each in its own way.
+  Problem p(shape_of(1, 1, 20, 20, 3, true, 0.0), true, Masking::none);
+  for (double& x : p.q) x *= 1e5;
+  const Tensors t(p, DType::f32);
+  t.forward(p);
+  const Target target(t.q);
+  const GradTarget grad{&target.tensor, false};
+  t.backward(p, grad, grad, grad);
+  const Tensors exact(p, DType::f64);
+  exact.forward(p);
+  expect_each_near(t.y, values_of(exact.y), 1e-5);  // here each query chooses one key
+  for (const Tensor& tensor : {t.log_sum, target.tensor}) {
+    for (const double x : values_of(tensor)) ASSERT_TRUE(std::isfinite(x));
+  }
+}
+
 TEST(Attention, IsTheSameBitsForAnyNumberOfThreads) {
   const Problem p(shape_of(3, 2, 130, 130, 32, true, 0.1), true, Masking::some);
   const Tensors t(p, DType::f32);

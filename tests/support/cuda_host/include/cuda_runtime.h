@@ -182,6 +182,8 @@ template <class T>
 T __shfl_sync(unsigned mask, T value, int lane) {
   return cuda_host::shuffle(mask, value, lane & 31);
 }
+/// A product that no compiler may make an fma with a sum; this one is built for CPUs without fma.
+inline float __fmul_rn(float a, float b) { return a * b; }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
   const cuda_host::WarpValues values = cuda_host::exchange(mask, predicate != 0);
   unsigned votes = 0;
