@@ -48,6 +48,8 @@ class Optimizer {
   double measure();
   /// The same without looking at the norm: on a GPU nothing waits for it.
   void measure_on_device();
+  /// A captured graph has just done what measure_on_device() does.
+  void note_measured() { measured_ = true; }
   /// The second half. Throws Error without the first.
   void update(double lr);
   /// Instead of the second half: parameters and moments stay as they are. The step still counts.

@@ -58,10 +58,15 @@ GpuStep::GpuStep(const Gpt& model, ParameterStore& store, Optimizer& optimizer, 
   kernels_for(Device::cuda).fill(zero_, 0.0);
   kernels_for(Device::cuda).fill(halt_, 0.0);
   for (int64_t i = 0; i < in_flight; ++i) slots_.push_back(std::make_unique<Slot>(tokens));
+  // The copy stream writes into memory that the compute stream may have used last.
+  cuda::Context::get().synchronize();
 }
 
 GpuStep::~GpuStep() {
-  cuda::Context::get().synchronize();
+  try {
+    cuda::Context::get().synchronize();
+  } catch (const Error&) {  // a GPU that has failed says so in every call; the first one was told
+  }
   // A layer may keep a table that it made in a step: then the pool must stay, as the device's own
   // do.
   static auto* const kept = new std::vector<std::unique_ptr<Allocator>>;
@@ -115,6 +120,7 @@ void GpuStep::compute(const Batch& batch, const StepSettings& settings, double l
     }
     if (may_replay_ && gradients_graph_) {
       gradients_graph_.launch();
+      optimizer_.note_measured();
     } else {
       gradients_and_norm(settings);
     }

@@ -1,5 +1,8 @@
 #include "folio/kernels/cuda/attention_library.h"
 
+#include <fmt/core.h>
+
+#include <cstdio>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -27,9 +30,10 @@ bool overlap(const HeadColumnsGrad& a, const HeadColumnsGrad& b, int64_t columns
          b.first < a.first + columns;
 }
 
-/// A fused engine there is from compute capability 8.0 on, for heads of up to 128 columns.
+/// A fused engine there is from compute capability 8.0 on, for heads of up to 128 columns. For a
+/// single query cuDNN makes plans too, but NVIDIA's own cudnn-frontend refuses to run them.
 bool fits(const AttentionShape& shape, const Tensor& key_mask) {
-  return !key_mask && shape.batch > 0 && shape.queries > 0 && shape.queries == shape.keys &&
+  return !key_mask && shape.batch > 0 && shape.queries > 1 && shape.queries == shape.keys &&
          shape.head_dim % 8 == 0 && shape.head_dim <= 128 &&
          Context::get().facts().capability >= 80;
 }
@@ -63,7 +67,15 @@ AttentionPlanKey key_of(const AttentionShape& s, HeadColumns q, HeadColumns k, H
 using MakePlan = std::optional<CudnnPlan> (*)(const AttentionPlanKey&, const PlanTarget&,
                                               std::string*);
 
-/// The plan of a key, made when it is first asked for; null where there is none.
+/// What is loaded may be another cuDNN than the headers were of.
+bool is_recent(std::string& why) {
+  const size_t version = cudnnGetVersion();
+  if (version >= oldest_cudnn) return true;
+  why = fmt::format("cuDNN {} was loaded, and {} is the oldest that is used", version, oldest_cudnn);
+  return false;
+}
+
+/// The plan of a key, made when it is first asked for; null where there is none, which is said once.
 template <MakePlan make>
 const CudnnPlan* plan_of(const AttentionPlanKey& key) {
   static std::mutex mutex;
@@ -71,7 +83,16 @@ const CudnnPlan* plan_of(const AttentionPlanKey& key) {
   const std::lock_guard lock(mutex);
   auto found = plans->find(key);
   if (found == plans->end()) {
-    found = plans->emplace(key, make(key, {cudnn_handle(), ""}, nullptr)).first;
+    std::string why;
+    std::optional<CudnnPlan> plan;
+    if (is_recent(why)) plan = make(key, {cudnn_handle(), ""}, &why);
+    if (!plan) {
+      fmt::print(stderr,
+                 "note: cuDNN computes no attention of {} x {} heads, {} tokens, {} columns here, and "
+                 "Folio's own slower kernels do: {}\n",
+                 key.batch, key.heads, key.length, key.head_dim, why);
+    }
+    found = plans->emplace(key, std::move(plan)).first;
   }
   return found->second ? &*found->second : nullptr;
 }

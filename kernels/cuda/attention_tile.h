@@ -68,7 +68,7 @@ struct AttentionTask {
 };
 
 /// 32 rows of 64 columns of a head; four floats beyond keep reads of eight rows in different banks.
-struct Tile {
+struct alignas(16) Tile {  // read four numbers at a time
   float at[tile_side][tile_depth + 4];
 };
 /// Weights of one side's rows on the other's.

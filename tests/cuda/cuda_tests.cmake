@@ -33,6 +33,12 @@ if(FOLIO_CUDA STREQUAL HOST)
   set_tests_properties(cuda.older_gpu kernels.cuda_older_gpu PROPERTIES TIMEOUT 600
     ENVIRONMENT "${gpu_environment};FOLIO_TEST_DEVICE=cuda;FOLIO_HOST_CAPABILITY=75"
     FAIL_REGULAR_EXPRESSION "SKIPPED")
+  # As with a cuDNN whose backward pass is not to be trusted.
+  add_test(NAME kernels.cuda_older_cudnn COMMAND kernels_test --gtest_brief=1
+           --gtest_filter=Bf16Products.Attention*)
+  set_tests_properties(kernels.cuda_older_cudnn PROPERTIES TIMEOUT 600
+    ENVIRONMENT "${gpu_environment};FOLIO_TEST_DEVICE=cuda;FOLIO_HOST_CUDNN=91500"
+    PASS_REGULAR_EXPRESSION "cuDNN 91500 was loaded" FAIL_REGULAR_EXPRESSION "FAILED|SKIPPED")
 endif()
 gtest_discover_tests(cuda_test TEST_PREFIX cuda. NO_PRETTY_VALUES TEST_FILTER -OlderGpu.* DISCOVERY_MODE PRE_TEST
                      PROPERTIES TIMEOUT 600 ENVIRONMENT "OMP_WAIT_POLICY=passive"

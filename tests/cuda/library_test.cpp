@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "folio/kernels/cuda/attention_library.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"
@@ -57,20 +58,48 @@ TEST_F(GpuLibrary, AttentionDropsWhatTheCpuDropsAndGivesTheSameBitsTwice) {
   }
 }
 
+/// Whether cuDNN takes packed causal attention, forward and backward; it is planned, not run.
+bool library_takes(int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim, double dropout) {
+  const AttentionShape shape{batch,    heads, tokens, tokens,
+                             head_dim, true,  0.125,  {dropout, {7, 8, 9}, 24}};
+  const int64_t columns = heads * head_dim;
+  const cuda::DryRun dry;
+  const Tensor qkv({batch, tokens, 3 * columns}, DType::bf16, Device::cuda),
+      d(qkv.shape(), DType::bf16, Device::cuda);
+  const Tensor y({batch, tokens, columns}, DType::bf16, Device::cuda),
+      dy(y.shape(), DType::bf16, Device::cuda);
+  const Tensor log_sum({batch, heads, tokens}, DType::f32, Device::cuda);
+  const HeadColumns q{&qkv, 0}, k{&qkv, columns}, v{&qkv, 2 * columns};
+  const GradTarget target{&d, false};
+  return cuda::library_attention_forward(y, log_sum, q, k, v, Tensor(), shape) &&
+         cuda::library_attention_backward({target, 0}, {target, columns}, {target, 2 * columns}, q,
+                                          k, v, Tensor(), y, log_sum, dy, shape);
+}
+
+TEST_F(GpuLibrary, TakesTheAttentionOfTheRecipes) {
+  if (cuda::Context::get().facts().capability < 80) GTEST_SKIP() << "this GPU multiplies no bf16";
+  EXPECT_TRUE(library_takes(64, 6, 256, 64, 0.2)) << "configs/baby_gpt.yaml";
+  EXPECT_TRUE(library_takes(4, 12, 1024, 64, 0.0)) << "configs/gpt2_124m.yaml, T 1024";
+  EXPECT_TRUE(library_takes(12, 4, 64, 32, 0.0)) << "configs/nanogpt_cpu.yaml";
+  EXPECT_FALSE(library_takes(1, 6, 1, 64, 0.0)) << "a single token";
+}
+
 TEST_F(GpuLibrary, Tf32IsCoarserAndOffUnlessSet) {
-  const Tensor a =
-      on_device(Tensor::from<float>({8, 8}, std::vector<float>(64, 1.0f + 0x1p-14f)), Device::cuda);
-  const Tensor c({8, 8}, DType::f32, Device::cuda);
+  constexpr int64_t n =
+      128;  // where an algorithm without matrix units is not likely to be the quickest
+  const Tensor a = on_device(
+      Tensor::from<float>({n, n}, std::vector<float>(n * n, 1.0f + 0x1p-14f)), Device::cuda);
+  const Tensor c({n, n}, DType::f32, Device::cuda);
   const auto first = [&] {
     kernels_for(Device::cuda).matmul({&c, false}, a, false, a, false);
     return c.to_vector<float>()[0];
   };
   const bool before = tf32();
   set_tf32(false);
-  EXPECT_NE(first(), 8.0f);
+  EXPECT_NE(first(), 128.0f);
   set_tf32(true);
   const bool has_tf32 = cuda::Context::get().facts().capability >= 80;
-  EXPECT_EQ(first() == 8.0f, has_tf32);
+  EXPECT_EQ(first() == 128.0f, has_tf32);
   set_tf32(before);
 }
 

@@ -111,11 +111,13 @@ TEST_F(GpuTraining, Bf16FollowsTheCpuToItsRounding) {
 }
 
 TEST_F(GpuTraining, Tf32IsAskedForAndRounds) {
-  const Curve f32 = train(config("cuda"), 3),
-              tf32 = train(config("cuda", {"train.precision=tf32"}), 3);
+  // So wide that no algorithm without matrix units is likely to be the quickest.
+  const Curve f32 = train(config("cuda", {"model.width=64"}), 3),
+              tf32 = train(config("cuda", {"model.width=64", "train.precision=tf32"}), 3);
   EXPECT_NE(f32.losses, tf32.losses);
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(f32.losses[i], tf32.losses[i], 0.01);
-  EXPECT_EQ(train(config("cuda"), 3).losses, f32.losses);  // it does not stay on
+  // It does not stay on.
+  EXPECT_EQ(train(config("cuda", {"model.width=64"}), 3).losses, f32.losses);
   EXPECT_THROW(Trainer(config("cpu", {"train.precision=tf32"})), Error);
 }
 
@@ -169,6 +171,28 @@ TEST_F(GpuTraining, AStepThatIsNotFiniteIsRefused) {
     EXPECT_EQ(result.refusal, Refusal::not_finite);
     EXPECT_EQ(std::memcmp(values.to_vector<float>().data(), poisoned.data(), poisoned.size() * 4),
               0);
+  }
+}
+
+TEST_F(GpuTraining, AGuardedRunGoesOnAfterARefusedStep) {
+  for (const int steps : {1, 2, 3, 5}) {  // the third is captured: without an update if it is refused
+    SCOPED_TRACE(steps);
+    Trainer gpu(config("cuda", {"train.spike_guard=6"})), cpu(config("cpu", {"train.spike_guard=6"}));
+    for (Trainer* trainer : {&gpu, &cpu}) {
+      train(*trainer, steps);
+      const Tensor& values = trainer->parameters().values();
+      const std::vector<float> good = values.to_vector<float>();
+      std::vector<float> poisoned = good;
+      poisoned[7] = INFINITY;
+      copy_tensor(values, Tensor::from(values.shape(), poisoned));
+      EXPECT_EQ(trainer->step().refusal, Refusal::not_finite);
+      copy_tensor(values, Tensor::from(values.shape(), good));
+    }
+    for (int i = 0; i < 3; ++i) {
+      const StepResult a = gpu.step(), b = cpu.step();
+      EXPECT_EQ(a.refusal, Refusal::none);
+      EXPECT_NEAR(a.loss, b.loss, 1e-4);
+    }
   }
 }
 

@@ -128,6 +128,7 @@ const std::vector<Attention>& attentions() {
       .probability = 0.2, .stream = {.seed = 3, .purpose = 4}, .first_index = 5};
   static const std::vector<Attention> all = {
       {{2, 3, 33, 33, 16, true, 0.25, {}}, true, false},
+      {{2, 2, 2, 2, 16, true, 0.25, {}}, true, false},
       {{2, 2, 70, 70, 20, true, 0.2, dropout}, true, true},
       {{1, 2, 5, 19, 8, false, 0.35, dropout}, false, true},
       {{1, 1, 7, 7, 12, false, 0.3, {}}, false, false},

@@ -6,11 +6,14 @@ import importlib.machinery
 import importlib.util
 import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "gpu_check"
@@ -107,6 +110,69 @@ class GpuCheckTest(unittest.TestCase):
         self.assertEqual(gpu_check.sample_speed("t1 t2\nspeed   500 tokens in 0.400 s: 1250.0 tokens/s\n"), 1250.0)
         with self.assertRaisesRegex(gpu_check.Failed, "told no speed"):
             gpu_check.sample_speed("t1 t2\n")
+
+    def test_a_program_that_takes_too_long_goes_with_all_that_it_started(self):
+        mark = self.folder / "pid"
+        with self.assertRaisesRegex(gpu_check.Failed, "took more than 2 s"):
+            gpu_check.run("sh", "-c", f"sleep 1000 & echo $! > {mark}; wait", timeout=2)
+        stat = pathlib.Path(f"/proc/{int(mark.read_text())}/stat")
+        for _ in range(100):  # it is gone, or nobody has waited for it yet
+            if not stat.exists() or stat.read_text().split(")")[-1].split()[0] == "Z":
+                return
+            time.sleep(0.1)
+        self.fail("the grandchild lives on")
+
+    def test_leaves_out_the_tests_that_ctest_leaves_out(self):
+        cmake = (ROOT / "tests" / "cuda" / "cuda_tests.cmake").read_text()
+        self.assertIn(f'set(cpu_tests "{gpu_check.CPU_TESTS}")', cmake)
+
+    def test_counts_tests_and_takes_none_that_was_skipped(self):
+        def program_that_prints(text):
+            path = self.folder / "kernels_test"
+            path.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+            path.chmod(0o755)
+
+        self.packed()
+        program_that_prints("[==========] 2 tests ran.\n[  PASSED  ] 2 tests.")
+        self.assertEqual(gpu_check.gtest("kernels_test", "*"), 2)
+        program_that_prints("[==========] 0 tests ran.\n[  PASSED  ] 0 tests.")
+        with self.assertRaisesRegex(gpu_check.Failed, "no tests"):
+            gpu_check.gtest("kernels_test", "Nothing*")
+        program_that_prints("[  PASSED  ] 1 test.\n[  SKIPPED ] 1 test, listed below:")
+        with self.assertRaisesRegex(gpu_check.Failed, "skipped"):
+            gpu_check.gtest("kernels_test", "*")
+
+    def packed(self):
+        self.addCleanup(setattr, gpu_check, "PACKED", None)
+        environment = unittest.mock.patch.dict(os.environ)
+        environment.start()
+        self.addCleanup(environment.stop)
+        gpu_check.use_packed(self.folder)
+
+    def test_runs_what_was_packed_with_its_libraries_and_its_text(self):
+        self.packed()
+        self.assertEqual(gpu_check.program("folio"), self.folder.resolve() / "folio")
+        self.assertEqual(os.environ["FOLIO_DATA_DIR"], str(self.folder.resolve()))
+        self.assertTrue(os.environ["LD_LIBRARY_PATH"].startswith(str(self.folder.resolve() / "lib")))
+
+    def test_a_folder_that_was_not_packed_is_refused(self):
+        for name, said in ((self.folder, "it has no folio"), (self.folder / "nothing", "it has no folio")):
+            result = subprocess.run([sys.executable, SCRIPT, "--packed", name], capture_output=True, text=True)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn(said, result.stderr)
+
+    def test_the_loss_of_another_text_is_not_judged(self):
+        def trained(directory, config, *overrides):
+            directory.mkdir()
+            (directory / "text.json").write_text(json.dumps(dict(bytes=self.bytes)))
+            return [dict(tokens_per_second=1000.0)], ""
+
+        for self.bytes, loss, result in ((gpu_check.TINY_SHAKESPEARE, 1.46, "passed"),
+                                         (gpu_check.TINY_SHAKESPEARE, 1.48, "failed"), (4792726, 1.6, "skipped")):
+            with unittest.mock.patch.multiple(gpu_check, train=trained, run=lambda *a: json.dumps(dict(loss=loss))):
+                rows, _ = self.check(shakespeare=gpu_check.shakespeare)
+            self.assertEqual(rows["shakespeare"]["result"], result)
+            self.assertIn(f"{loss:.4f}", rows["shakespeare"]["found"])
 
     def test_lists_its_stages(self):
         listed = subprocess.run([sys.executable, SCRIPT, "--list"], capture_output=True, text=True, check=True).stdout

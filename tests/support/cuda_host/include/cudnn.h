@@ -114,6 +114,7 @@ enum cudnnBackendAttributeName_t {
   CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION = 2702,
 };
 
+size_t cudnnGetVersion();
 const char* cudnnGetErrorString(cudnnStatus_t status);
 void cudnnGetLastErrorString(char* message, size_t max_size);
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle);
