@@ -25,15 +25,30 @@ constexpr Sequence sequence_of(uint8_t lead) {
   return {};
 }
 
+constexpr std::string_view advice = "save the text as UTF-8 (for example with iconv)";
+
 [[noreturn]] void fail_at(std::string_view where, std::string_view text, size_t position) {
-  constexpr std::string_view advice = "save the text as UTF-8 (for example with iconv)";
   if (position == text.size()) {
     fail(where,
          fmt::format("the text ends at byte {} inside a UTF-8 character; {}", position, advice));
   }
+  const bool utf16 = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
   fail(where,
-       fmt::format("byte {} (counted from 0) is 0x{:02x}, which is not valid UTF-8 there; {}",
-                   position, static_cast<uint8_t>(text[position]), advice));
+       fmt::format("byte {} (counted from 0) is 0x{:02x}, which is not valid UTF-8 there{}; {}",
+                   position, static_cast<uint8_t>(text[position]),
+                   utf16 ? " (it looks like UTF-16)" : "", advice));
+}
+
+/// A character that is not continued: its first byte is mostly the one at fault, from another
+/// encoding.
+[[noreturn]] void fail_inside(std::string_view where, std::string_view text, size_t first,
+                              size_t position) {
+  if (position == text.size()) fail_at(where, text, position);
+  const auto byte = [text](size_t i) { return static_cast<uint8_t>(text[i]); };
+  fail(where,
+       fmt::format("byte {} (counted from 0) is 0x{:02x}, which begins a UTF-8 character that "
+                   "byte {}, 0x{:02x}, does not continue; {}",
+                   first, byte(first), position, byte(position), advice));
 }
 
 }  // namespace
@@ -56,7 +71,7 @@ std::vector<char32_t> decode_utf8(std::string_view text, std::string_view where)
       const uint8_t low = k == 1 ? sequence.second_low : 0x80;
       const uint8_t high = k == 1 ? sequence.second_high : 0xBF;
       if (i + k == text.size() || byte(i + k) < low || byte(i + k) > high) {
-        fail_at(where, text, i + k);
+        fail_inside(where, text, i, i + k);
       }
       code_point = code_point << 6 | (byte(i + k) & 0x3Fu);
     }

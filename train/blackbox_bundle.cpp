@@ -104,32 +104,12 @@ void write_bundle(const fs::path& directory, const Config& config, Trainer& trai
 
 // --- reading ------------------------------------------------------------------------------------
 
-/// The bundle of the latest step in RUN/blackbox.
-std::optional<fs::path> latest_bundle(const fs::path& run) {
-  constexpr std::string_view prefix = "step_";
-  std::optional<fs::path> latest;
-  int64_t latest_step = -1;
-  std::error_code error;
-  for (fs::directory_iterator entry(run / "blackbox", error); !error && entry != fs::end(entry);
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (!name.starts_with(prefix)) continue;
-    int64_t step = -1;
-    const char* end = name.data() + name.size();
-    const auto parsed = std::from_chars(name.data() + prefix.size(), end, step);
-    if (parsed.ec != std::errc() || parsed.ptr != end || step <= latest_step) continue;
-    latest_step = step;
-    latest = entry->path();
-  }
-  return latest;
-}
-
 fs::path find_bundle(const fs::path& path) {
   std::error_code error;
   FOLIO_CHECK(fs::is_directory(path, error), path.string(),
               "there is no such directory; name a run, or a bundle RUN/blackbox/step_N");
   const auto latest = latest_bundle(path);
-  if (latest) return *latest;
+  if (latest) return latest->second;
   // A bundle that has lost its step.json is named by what it has left.
   for (const char* name : {step_file, batch_file, checkpoint_name}) {
     if (fs::exists(path / name, error)) return path;
@@ -173,6 +153,23 @@ void check_batch(const std::string& where, const RefusedStep& step) {
 }
 
 }  // namespace
+
+std::optional<std::pair<int64_t, fs::path>> latest_bundle(const fs::path& run) {
+  constexpr std::string_view prefix = "step_";
+  std::optional<std::pair<int64_t, fs::path>> latest;
+  std::error_code error;
+  for (fs::directory_iterator entry(run / "blackbox", error); !error && entry != fs::end(entry);
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(prefix)) continue;
+    int64_t step = -1;
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + prefix.size(), end, step);
+    if (parsed.ec != std::errc() || parsed.ptr != end || (latest && step <= latest->first)) continue;
+    latest = {step, entry->path()};
+  }
+  return latest;
+}
 
 Bundle read_bundle(const fs::path& path) {
   Bundle bundle;

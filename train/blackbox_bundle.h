@@ -11,13 +11,20 @@
 //                          file, and a checksum of itself
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "folio/train/blackbox.h"
 #include "folio/train/trainer.h"
 
 namespace folio {
+
+/// The step and place of the latest bundle in RUN/blackbox.
+std::optional<std::pair<int64_t, std::filesystem::path>> latest_bundle(
+    const std::filesystem::path& run);
 
 /// What a bundle holds besides model and tokenizer, which load_model() reads from `checkpoint`.
 struct Bundle {

@@ -264,7 +264,9 @@ void save_checkpoint(const fs::path& directory, const ParameterStore& parameters
     if (const size_t at = message.find(temporary.string()); at != message.npos) {
       message.replace(at, temporary.string().size(), directory.string());
     }
-    throw Error(message + "; the earlier checkpoints are whole; run again with --resume");
+    const auto earlier = list_checkpoints(directory.parent_path().parent_path());
+    throw Error(message + (earlier.empty() ? "; there is no earlier checkpoint"
+                                           : "; the earlier checkpoints are whole; run again with --resume"));
   }
 }
 
@@ -355,6 +357,8 @@ fs::path find_checkpoint(const fs::path& run, const std::string& which) {
     if (step == number) return path;
     choice += fmt::format("{}{}", choice.empty() ? "" : ", ", number);
   }
+  FOLIO_CHECK(!choice.empty() || !fs::exists(run / state_file), run.string(),
+              "this is a checkpoint; name its run and, with --checkpoint, which of it: last, best or a step");
   FOLIO_CHECK(!choice.empty(), run.string(),
               "the run has no checkpoints; train it first, with train.checkpoint_every above 0");
   fail(run.string(), fmt::format("there is no checkpoint \"{}\"; choose one of: {}{}", which,

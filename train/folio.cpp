@@ -126,6 +126,8 @@ int main(int argc, char** argv) {
     return folio::leave_ranks({}, folio::run(argc, argv));
   } catch (const folio::Error& error) {
     return folio::leave_ranks(error.what(), 1);
+  } catch (const folio::ReaderIsGone&) {
+    return folio::leave_ranks({}, 141);  // as a program that SIGPIPE ends
   } catch (const std::bad_alloc&) {
     return folio::leave_ranks("memory: the system has none left; use a smaller batch or model", 1);
   } catch (const std::exception& error) {

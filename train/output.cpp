@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 
 #include "folio/tensor/error.h"
 
@@ -32,8 +33,18 @@ void print(std::string_view text) {
     std::fputs(note.c_str(), stderr);
     return;
   }
+  if (!written && errno == EPIPE) throw ReaderIsGone();
   FOLIO_CHECK(written, "standard output", "cannot be written: {}; check where it goes",
               std::strerror(errno));
+}
+
+std::string for_the_shell(const std::string& word) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%=";
+  if (!word.empty() && word.find_first_not_of(plain) == word.npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
 std::string grouped(int64_t number) {

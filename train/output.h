@@ -7,8 +7,11 @@
 
 namespace folio {
 
-/// Writes text to standard output and flushes it. Throws Error with the system's reason (the reader
-/// is gone, the disk is full, ...), so that no command succeeds whose result was lost.
+/// What print() throws where nobody reads any more (folio ... | head): nothing is to be said.
+struct ReaderIsGone {};
+
+/// Writes text to standard output and flushes it. Throws Error with the system's reason (the disk is
+/// full, ...), so that no command succeeds whose result was lost, or ReaderIsGone.
 void print(std::string_view text);
 
 /// For a command whose result lies in files: the first print() that fails is told on stderr, and
@@ -17,6 +20,9 @@ void go_on_without_output();
 
 /// For a rank that another one speaks for: print() does nothing.
 void leave_output_to_rank_0();
+
+/// As one word of a shell's command line: quoted where it has other than plain characters.
+std::string for_the_shell(const std::string& word);
 
 /// 1115394 as "1,115,394".
 std::string grouped(int64_t number);

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "folio/tensor/error.h"
+#include "folio/train/blackbox_bundle.h"
 #include "folio/train/config_fields.h"
 #include "folio/train/html.h"
 #include "folio/train/output.h"
@@ -95,12 +96,24 @@ Facts training_facts(const ReportRun& run) {
   if (std::isfinite(speed)) {
     facts.emplace_back("tokens a second (median)", grouped(std::llround(speed)));
   }
+  const auto bundle = latest_bundle(run.directory);
+  if (bundle && bundle->first > run.metrics.last_step) {
+    facts.emplace_back("ended by",
+                       fmt::format("a step that was not finite, {}: see blackbox/step_{}, and "
+                                   "folio replay",
+                                   grouped(bundle->first), bundle->first));
+  }
   facts.emplace_back("last training loss", decimals(run.metrics.train_loss.last_value(), 4));
   if (!run.metrics.val_loss.empty()) {
     facts.emplace_back("last validation loss", decimals(run.metrics.val_loss.last_value(), 4));
     facts.emplace_back("best validation loss",
                        fmt::format("{:.4f}, step {}", run.metrics.val_loss.best_value(),
                                    grouped(run.metrics.val_loss.best_step())));
+    if (run.metrics.whole_val_step >= 0) {
+      facts.emplace_back("the same over the whole split",
+                         fmt::format("{:.4f}, step {}", run.metrics.whole_val_loss,
+                                     grouped(run.metrics.whole_val_step)));
+    }
     const int64_t batches = run.config.train.eval_batches;
     facts.emplace_back("validation reads",
                        batches == 0 ? "the whole split" : counted(batches, "batch"));

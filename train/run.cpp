@@ -14,6 +14,7 @@
 #include "folio/train/progress.h"
 #include "folio/train/rank_agreement.h"
 #include "folio/train/run_directory.h"
+#include "folio/train/run_notes.h"
 #include "folio/train/sampling.h"
 #include "folio/train/stop_signal.h"
 #include "folio/train/tensorboard.h"
@@ -140,6 +141,10 @@ void Training::announce() {
   }
   for (const std::string& key : run_.changed_keys) print(fmt::format("changed {}\n", key));
   if (!keeps_checkpoints()) print("note    no checkpoint is kept: train.checkpoint_every is 0\n");
+  const auto available = device == Device::cpu ? available_memory() : std::nullopt;
+  for (const std::string& note : notes_on(trainer_.config(), available)) {
+    print(fmt::format("note    {}\n", note));
+  }
 }
 
 void Training::go() {
@@ -308,16 +313,18 @@ void Training::save(const fs::path& checkpoint) {
 }
 
 void Training::conclude() {
-  const std::string run = run_.directory.string();
+  const std::string run = for_the_shell(run_.directory.string());
   const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
   if (last_step_ < run_.config.train.steps) {
     print(fmt::format("stopped after step {} of {}; continue with: folio train --resume --run {}\n",
                       grouped(last_step_), grouped(run_.config.train.steps), run));
     return;
   }
+  bool best_is_other = false;
   if (run_.config.train.eval_every > 0 && !trainer_.corpus().validation().empty()) {
     const int64_t all = std::ssize(trainer_.corpus().validation()) - 1;
     if (evaluation_.tokens != all) evaluation_ = trainer_.evaluate(0);
+    if (metrics_) metrics_->whole_validation(last_step_, evaluation_.loss);
     print(fmt::format("validation loss {:.4f} over the whole split ({} tokens)\n",
                       evaluation_.loss, grouped(all)));
     const auto best = best_checkpoint(run_.directory);
@@ -325,6 +332,7 @@ void Training::conclude() {
         progress_.best_step != progress_.step) {
       if (ranks_.leads()) load_parameters(*best, trainer_.parameters());
       trainer_.take_weights_of_rank_0();
+      best_is_other = true;
       print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
                         grouped(progress_.best_step), trainer_.evaluate(0).loss));
     }
@@ -345,7 +353,9 @@ void Training::conclude() {
                       ranks_.size(), grouped(static_cast<int64_t>(each)),
                       100.0 * trainer_.reducer()->waited_seconds() / step_seconds_));
   }
-  if (keeps_checkpoints()) print(fmt::format("next folio sample {}\n", run));
+  if (keeps_checkpoints()) {
+    print(fmt::format("next folio sample {}{}\n", run, best_is_other ? " --checkpoint best" : ""));
+  }
 }
 
 RunPlan plan_run(const TrainOptions& options) {

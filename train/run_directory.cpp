@@ -142,6 +142,10 @@ OpenedRun open_old_run(const TrainOptions& options) {
   for (const std::string& key : run.changed_keys) {
     if (std::ranges::find(changeable, key) == changeable.end()) refused.push_back(key);
   }
+  FOLIO_CHECK(refused.empty() || !run.from.checkpoint.empty(), trained_path.string(),
+              "a continued run cannot change {}; but this one has no checkpoint to continue from: "
+              "remove {} and train anew, or start a new run with another --run",
+              joined(refused), run.directory.string());
   FOLIO_CHECK(refused.empty(), trained_path.string(),
               "a continued run cannot change {}; it can change {}. Leave the others as they were, "
               "or start a new run with another --run",

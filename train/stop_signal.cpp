@@ -44,12 +44,14 @@ StopSignal::StopSignal(bool tells) {
   stop_requested = false;
   old_interrupt_ = handle(SIGINT, SA_RESETHAND);
   old_terminate_ = handle(SIGTERM, 0);
+  old_hangup_ = handle(SIGHUP, 0);  // the terminal is gone, as when an ssh session ends
   old_user_ = handle(SIGUSR1, 0);
 }
 
 StopSignal::~StopSignal() {
   ::sigaction(SIGINT, &old_interrupt_, nullptr);
   ::sigaction(SIGTERM, &old_terminate_, nullptr);
+  ::sigaction(SIGHUP, &old_hangup_, nullptr);
   ::sigaction(SIGUSR1, &old_user_, nullptr);
 }
 

@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGUSR1 as a wish to stop, which training hears between two steps.
+// SIGINT, SIGTERM, SIGHUP and SIGUSR1 as a wish to stop, which training hears between two steps.
 #pragma once
 
 #include <signal.h>
@@ -21,7 +21,7 @@ class StopSignal {
   bool requested() const;
 
  private:
-  struct sigaction old_interrupt_, old_terminate_, old_user_;
+  struct sigaction old_interrupt_, old_terminate_, old_hangup_, old_user_;
 };
 
 }  // namespace folio

@@ -42,10 +42,10 @@ TEST(Utf8, InvalidTextIsRefusedWithPositionAndByte) {
       {"\xff", "byte 0 (counted from 0) is 0xff"},
       {"a\xc0\x80", "byte 1 (counted from 0) is 0xc0"},  // overlong
       {"a\xc1\xbf", "byte 1 (counted from 0) is 0xc1"},
-      {"\xe0\x9f\xbf", "byte 1 (counted from 0) is 0x9f"},      // overlong
-      {"\xf0\x8f\xbf\xbf", "byte 1 (counted from 0) is 0x8f"},  // overlong
-      {"\xed\xa0\x80", "byte 1 (counted from 0) is 0xa0"},      // surrogate
-      {"\xf4\x90\x80\x80", "byte 1 (counted from 0) is 0x90"},  // above U+10FFFF
+      {"\xe0\x9f\xbf", "byte 0 (counted from 0) is 0xe0, which begins a UTF-8 character that byte 1, 0x9f,"},      // overlong
+      {"\xf0\x8f\xbf\xbf", "byte 0 (counted from 0) is 0xf0, which begins a UTF-8 character that byte 1, 0x8f,"},  // overlong
+      {"\xed\xa0\x80", "byte 0 (counted from 0) is 0xed, which begins a UTF-8 character that byte 1, 0xa0,"},      // surrogate
+      {"\xf4\x90\x80\x80", "byte 0 (counted from 0) is 0xf4, which begins a UTF-8 character that byte 1, 0x90,"},  // above U+10FFFF
       {"\xf5\x80\x80\x80", "byte 0 (counted from 0) is 0xf5"},
       {"\xe2\x82"
        "a",

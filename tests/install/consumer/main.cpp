@@ -9,7 +9,8 @@
 #include "folio/optim/optimizer.h"
 using namespace folio;
 
-int main(int, char** argv) {
+int main(int argc, char** argv) {
+  if (argc != 2) return std::fprintf(stderr, "usage: %s TEXT\n", argv[0]), 2;
   const std::string text = read_file(argv[1]);
   const auto tokenizer = CharTokenizer::build(text, UnknownCharacter::error, argv[1]);
   const std::vector<int32_t> tokens = tokenizer->encode(text, argv[1]);
