@@ -91,6 +91,16 @@ TEST(GradientCheck, FindsAMissingBackward) {
   EXPECT_FALSE(check_triple(Mistake::no_backward)[0].passed);
 }
 
+TEST(GradientCheck, PassesBesideAKink) {
+  for (const double x : {3e-7, -3e-6, 4e-6}) {  // nearer than a step
+    Tape tape;
+    const auto rows = check_gradients(
+        {tensor_of({2}, {x, 1.0}, DType::f64)},
+        [](Tape& t, const auto& v) { return sum(t, relu(t, v[0])); }, tape);
+    EXPECT_TRUE(rows[0].passed) << x << ": " << rows[0].numeric;
+  }
+}
+
 TEST(GradientCheck, FindsNaN) {
   const GradientCheckRow row = check_triple(Mistake::not_a_number)[0];
   EXPECT_FALSE(row.passed);

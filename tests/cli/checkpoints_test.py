@@ -164,7 +164,7 @@ class SignalTest(program.CliTest):
             time.sleep(0.01)
 
     def test_first_signal_finishes_the_step_and_saves(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             process = self.start()
             self.wait_for(self.run_folder / "metrics.jsonl", '"step":3,')
             process.send_signal(number)

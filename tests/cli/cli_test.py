@@ -202,18 +202,27 @@ class UseTest(CliTest):
         self.assertIn("Layer 1, head 2", page.read_text(encoding="utf-8"))
         self.assert_error(self.folio("explain", self.trained, "--prompt", "\u00e9"), "\u00e9")
 
+    def test_a_reader_that_leaves_ends_it_without_a_word(self):
+        """As with head: the exit code is that of a program which SIGPIPE ends."""
+        for arguments in (("eval", self.trained), ("sample", self.trained, "--max-tokens", 20000),
+                          ("plan", self.config), ("config",), ("--help",)):
+            reader, writer = os.pipe()
+            os.close(reader)
+            result = subprocess.run([program.FOLIO, *map(str, arguments)], stdout=writer, timeout=120,
+                                    stderr=subprocess.PIPE, check=False, text=True)
+            os.close(writer)
+            self.assertEqual((result.returncode, result.stderr), (141, ""))
+
+    def test_a_checkpoint_is_not_a_run(self):
+        self.assert_error(self.folio("sample", self.trained / "checkpoints" / "best"),
+                          "this is a checkpoint; name its run")
+
     def test_lost_output_is_no_success(self):
         for arguments in (("eval", self.trained), ("sample", self.trained), ("plan", self.config),
                           ("--help",)):
             with open("/dev/full", "w", encoding="utf-8") as full:
                 result = subprocess.run([program.FOLIO, *map(str, arguments)], stdout=full, timeout=120,
                                         stderr=subprocess.PIPE, check=False, text=True)
-            self.assert_error(result, "standard output")
-            reader, writer = os.pipe()
-            os.close(reader)
-            result = subprocess.run([program.FOLIO, *map(str, arguments)], stdout=writer, timeout=120,
-                                    stderr=subprocess.PIPE, check=False, text=True)
-            os.close(writer)
             self.assert_error(result, "standard output")
 
 

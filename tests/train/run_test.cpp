@@ -34,13 +34,19 @@ TEST_F(RunTest, LeavesADirectoryThatHoldsEverything) {
                                                  "train.sample_at=[0, 20]",
                                                  "train.sample_tokens=30"}))
                   .empty());
-  int trained = 0, evaluated = 0;
+  int trained = 0, evaluated = 0, whole = 0;
   for (const nlohmann::json& line : metrics_of(path("run"))) {
     trained += line.contains("train_loss");
     evaluated += line.contains("val_loss");
+    if (!line.contains("val_loss_whole_split")) continue;
+    ++whole;
+    EXPECT_EQ(line["step"], 20);
+    EXPECT_THAT(said, HasSubstr(fmt::format("validation loss {:.4f} over the whole split",
+                                            line["val_loss_whole_split"].get<double>())));
   }
   EXPECT_EQ(trained, 20);
   EXPECT_EQ(evaluated, 4);
+  EXPECT_EQ(whole, 1);
 }
 
 TEST_F(RunTest, TwentyStepsAreTenAStopAndTenMore) {

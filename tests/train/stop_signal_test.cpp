@@ -28,7 +28,7 @@ class Defaults {
 
 TEST(StopSignal, IsNotedWhileTheObjectLives) {
   const Defaults defaults;
-  for (int signal : {SIGINT, SIGTERM, SIGUSR1}) {
+  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     const StopSignal stop;
     EXPECT_FALSE(stop.requested());
     testing::internal::CaptureStdout();
