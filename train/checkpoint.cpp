@@ -226,6 +226,13 @@ void fill(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>
   }
 }
 
+/// false also where its directory cannot be looked at.
+bool has_checkpoints(const fs::path& run) try {
+  return best_checkpoint(run) || !list_checkpoints(run).empty();
+} catch (const Error&) {
+  return false;
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& directory, const ParameterStore& parameters,
@@ -264,9 +271,9 @@ void save_checkpoint(const fs::path& directory, const ParameterStore& parameters
     if (const size_t at = message.find(temporary.string()); at != message.npos) {
       message.replace(at, temporary.string().size(), directory.string());
     }
-    const auto earlier = list_checkpoints(directory.parent_path().parent_path());
-    throw Error(message + (earlier.empty() ? "; there is no earlier checkpoint"
-                                           : "; the earlier checkpoints are whole; run again with --resume"));
+    throw Error(message + (has_checkpoints(directory.parent_path().parent_path())
+                               ? "; the earlier checkpoints are whole; run again with --resume"
+                               : "; there is no earlier checkpoint"));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "folio/train/run.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
