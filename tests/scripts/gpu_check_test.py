@@ -161,6 +161,15 @@ class GpuCheckTest(unittest.TestCase):
             self.assertEqual(result.returncode, 2)
             self.assertIn(said, result.stderr)
 
+    def test_gpu_pack_refuses_what_it_does_not_know(self):
+        for arguments, code, said in (((), 2, "usage: scripts/gpu_pack DIR"),
+                                      (("--capability", "ninety", self.folder), 1, "--capability ninety"),
+                                      ((self.folder, self.folder), 1, "one DIR only"), (("--fast",), 1, "--fast")):
+            result = subprocess.run([ROOT / "scripts" / "gpu_pack", *arguments], capture_output=True, text=True)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertIn(said, result.stderr)
+            self.assertEqual(list(self.folder.iterdir()), [])
+
     def test_the_loss_of_another_text_is_not_judged(self):
         def trained(directory, config, *overrides):
             directory.mkdir()
