@@ -86,10 +86,6 @@ void MetricsWriter::validation(int64_t step, double loss) {
   line(fmt::format("{{\"step\":{},\"val_loss\":{}}}\n", step, number(loss)));
 }
 
-void MetricsWriter::whole_validation(int64_t step, double loss) {
-  line(fmt::format("{{\"step\":{},\"val_loss_whole_split\":{}}}\n", step, number(loss)));
-}
-
 void MetricsWriter::sync() {
   if (::fsync(::fileno(file_)) != 0) fail_system(path_, "flush", errno);
 }

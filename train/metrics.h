@@ -33,8 +33,6 @@ class MetricsWriter {
   void skipped(int64_t step, double lr, double gradient_norm, std::string_view reason);
   /// {"step":…,"val_loss":…}
   void validation(int64_t step, double loss);
-  /// The loss over the whole split after the last step.
-  void whole_validation(int64_t step, double loss);
   /// Flushes what was written to the disk. Without it a killed run loses no line, but a machine
   /// that stops may.
   void sync();

@@ -55,7 +55,6 @@ class LineHandler : public nlohmann::json_sax<Json> {
   double* find(std::string_view name) {
     if (name == "train_loss") return &line_.train_loss;
     if (name == "val_loss") return &line_.val_loss;
-    if (name == "val_loss_whole_split") return &line_.whole_val_loss;
     if (name == "lr") return &line_.lr;
     if (name == "grad_norm") return &line_.grad_norm;
     if (name == "tokens_per_second") return &line_.tokens_per_second;
@@ -201,10 +200,6 @@ Metrics read_metrics(const std::filesystem::path& path, int64_t tokens_per_step,
     }
     metrics.train_loss.add(line.step, metrics.seconds, line.train_loss);
     metrics.val_loss.add(line.step, metrics.seconds, line.val_loss);
-    if (std::isfinite(line.whole_val_loss)) {
-      metrics.whole_val_loss = line.whole_val_loss;
-      metrics.whole_val_step = line.step;
-    }
     metrics.lr.add(line.step, metrics.seconds, line.lr);
     metrics.grad_norm.add(line.step, metrics.seconds, line.grad_norm);
     metrics.tokens_per_second.add(line.step, metrics.seconds, line.tokens_per_second);

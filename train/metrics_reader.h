@@ -14,7 +14,7 @@ struct MetricsLine {
   static constexpr double missing = std::numeric_limits<double>::quiet_NaN();
   int64_t step = -1;
   double train_loss = missing, lr = missing, grad_norm = missing, tokens_per_second = missing;
-  double val_loss = missing, whole_val_loss = missing;
+  double val_loss = missing;
   int nulls = 0;  // values that are null, NaN or infinite
 };
 
@@ -59,8 +59,6 @@ class MetricsSeries {
 struct Metrics {
   explicit Metrics(int64_t most_points);
   MetricsSeries train_loss, val_loss, lr, grad_norm, tokens_per_second;
-  double whole_val_loss = MetricsLine::missing;  // the last one, over the whole split
-  int64_t whole_val_step = -1;
   int64_t lines = 0;       // that could be read
   int64_t unreadable = 0;  // torn, or no metrics
   int64_t nulls = 0;

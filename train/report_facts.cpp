@@ -8,6 +8,7 @@
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
 #include "folio/train/config_fields.h"
+#include "folio/train/final_evaluation.h"
 #include "folio/train/html.h"
 #include "folio/train/output.h"
 #include "folio/train/plan.h"
@@ -109,10 +110,14 @@ Facts training_facts(const ReportRun& run) {
     facts.emplace_back("best validation loss",
                        fmt::format("{:.4f}, step {}", run.metrics.val_loss.best_value(),
                                    grouped(run.metrics.val_loss.best_step())));
-    if (run.metrics.whole_val_step >= 0) {
-      facts.emplace_back("the same over the whole split",
-                         fmt::format("{:.4f}, step {}", run.metrics.whole_val_loss,
-                                     grouped(run.metrics.whole_val_step)));
+    if (const auto final = read_final_evaluation(run.directory)) {
+      facts.emplace_back("over the whole split",
+                         fmt::format("{:.4f}, step {}", final->loss, grouped(final->step)));
+      if (final->best_loss) {
+        facts.emplace_back(
+            "the best checkpoint over it",
+            fmt::format("{:.4f}, step {}", *final->best_loss, grouped(*final->best_step)));
+      }
     }
     const int64_t batches = run.config.train.eval_batches;
     facts.emplace_back("validation reads",

@@ -8,6 +8,7 @@
 #include "folio/train/blackbox_bundle.h"
 #include "folio/train/device.h"
 #include "folio/train/files.h"
+#include "folio/train/final_evaluation.h"
 #include "folio/train/metrics.h"
 #include "folio/train/plan.h"
 #include "folio/train/output.h"
@@ -142,9 +143,7 @@ void Training::announce() {
   for (const std::string& key : run_.changed_keys) print(fmt::format("changed {}\n", key));
   if (!keeps_checkpoints()) print("note    no checkpoint is kept: train.checkpoint_every is 0\n");
   const auto available = device == Device::cpu ? available_memory() : std::nullopt;
-  for (const std::string& note : notes_on(trainer_.config(), available)) {
-    print(fmt::format("note    {}\n", note));
-  }
+  for (const auto& note : notes_on(trainer_.config(), available)) print("note    " + note + "\n");
 }
 
 void Training::go() {
@@ -320,11 +319,12 @@ void Training::conclude() {
                       grouped(last_step_), grouped(run_.config.train.steps), run));
     return;
   }
-  bool best_is_other = false;
+  FinalEvaluation final{last_step_, 0.0, 0, {}, {}};
   if (run_.config.train.eval_every > 0 && !trainer_.corpus().validation().empty()) {
     const int64_t all = std::ssize(trainer_.corpus().validation()) - 1;
     if (evaluation_.tokens != all) evaluation_ = trainer_.evaluate(0);
-    if (metrics_) metrics_->whole_validation(last_step_, evaluation_.loss);
+    final.loss = evaluation_.loss;
+    final.tokens = all;
     print(fmt::format("validation loss {:.4f} over the whole split ({} tokens)\n",
                       evaluation_.loss, grouped(all)));
     const auto best = best_checkpoint(run_.directory);
@@ -332,10 +332,12 @@ void Training::conclude() {
         progress_.best_step != progress_.step) {
       if (ranks_.leads()) load_parameters(*best, trainer_.parameters());
       trainer_.take_weights_of_rank_0();
-      best_is_other = true;
+      final.best_step = progress_.best_step;
+      final.best_loss = trainer_.evaluate(0).loss;
       print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
-                        grouped(progress_.best_step), trainer_.evaluate(0).loss));
+                        grouped(progress_.best_step), *final.best_loss));
     }
+    if (ranks_.leads()) write_final_evaluation(run_.directory, final);
   }
   if (trainer_.parameters().device() == Device::cuda) {
     print(fmt::format("model FLOP utilisation  {}\n",
@@ -354,7 +356,7 @@ void Training::conclude() {
                       100.0 * trainer_.reducer()->waited_seconds() / step_seconds_));
   }
   if (keeps_checkpoints()) {
-    print(fmt::format("next folio sample {}{}\n", run, best_is_other ? " --checkpoint best" : ""));
+    print(fmt::format("next folio sample {}{}\n", run, final.best_step ? " --checkpoint best" : ""));
   }
 }
 

@@ -5,6 +5,7 @@
 //   lock             empty; held while a process trains, see run_lock.h
 //   machine.json     which program and machine last worked on it, see machine.h
 //   metrics.jsonl    see metrics.h
+//   evaluation.json  of a finished run, see final_evaluation.h
 //   samples/step_N.txt
 //   tensorboard/     event files, if train.tensorboard is on
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "folio/kernels/threads.h"
+#include "folio/train/final_evaluation.h"
 #include "folio/train/loaded_run.h"
 #include "folio/train/run_lock.h"
 #include "folio/train/text_identity.h"
@@ -35,19 +36,21 @@ TEST_F(RunTest, LeavesADirectoryThatHoldsEverything) {
                                                  "train.sample_at=[0, 20]",
                                                  "train.sample_tokens=30"}))
                   .empty());
-  int trained = 0, evaluated = 0, whole = 0;
+  int trained = 0, evaluated = 0;
   for (const nlohmann::json& line : metrics_of(path("run"))) {
     trained += line.contains("train_loss");
     evaluated += line.contains("val_loss");
-    if (!line.contains("val_loss_whole_split")) continue;
-    ++whole;
-    EXPECT_EQ(line["step"], 20);
-    EXPECT_THAT(said, HasSubstr(fmt::format("validation loss {:.4f} over the whole split",
-                                            line["val_loss_whole_split"].get<double>())));
   }
   EXPECT_EQ(trained, 20);
   EXPECT_EQ(evaluated, 4);
-  EXPECT_EQ(whole, 1);
+  const auto final = read_final_evaluation(path("run"));
+  ASSERT_TRUE(final);
+  EXPECT_EQ(final->step, 20);
+  EXPECT_THAT(said, HasSubstr(fmt::format("validation loss {:.4f} over the whole split ({} tokens)",
+                                          final->loss, final->tokens)));
+  EXPECT_EQ(final->best_step.has_value(), said.find("the best checkpoint, of step") != said.npos);
+  write_file(path("run/evaluation.json"), "{\"step\":20}");
+  EXPECT_FALSE(read_final_evaluation(path("run")));
 }
 
 TEST_F(RunTest, TwentyStepsAreTenAStopAndTenMore) {
