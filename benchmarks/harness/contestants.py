@@ -127,8 +127,8 @@ def read_bandwidth(args):
 def llmc_train(args, folder):
     """llm.c's train_gpt2.c, from a checkout, as its Makefile builds it. It has no dropout and no clipping."""
     program = pathlib.Path(folder) / "llmc_step"
-    command = ["gcc", "-Ofast", "-march=x86-64-v3" if args.isa else "-march=native", "-fopenmp", "-DOMP", "-I", args.llm_c, PEERS / "llmc_step.c", "-lm",
-               "-o", program]
+    machine = "-march=x86-64-v3" if args.isa else "-march=native"
+    command = ["gcc", "-Ofast", machine, "-fopenmp", "-DOMP", "-I", args.llm_c, PEERS / "llmc_step.c", "-lm", "-o", program]
     if subprocess.run([str(part) for part in command]).returncode != 0:
         raise Failed(f"llm.c could not be built from {args.llm_c}; the command was\n  {' '.join(map(str, command))}")
 

@@ -17,7 +17,8 @@ class Failed(Exception):
 
 # What holds everyone to AVX2 on a CPU that has more: Folio, then PyTorch (its own kernels and those that it
 # compiles, oneDNN, MKL).
-HELD_TO_AVX2 = dict(FOLIO_ISA="avx2", ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2", MKL_ENABLE_INSTRUCTIONS="AVX2")
+HELD_TO_AVX2 = dict(FOLIO_ISA="avx2", ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2",
+                    MKL_ENABLE_INSTRUCTIONS="AVX2")
 
 
 def machine(held_to=None):

@@ -48,7 +48,7 @@ TEST_F(RunNotes, StandInTheRunsFirstLines) {
 
 TEST(AvailableMemory, IsSomeOfTheMachines) {
   const auto bytes = available_memory();
-  if (!bytes) GTEST_SKIP() << "this system does not tell";
+  ASSERT_TRUE(bytes);  // every Linux tells
   EXPECT_GT(*bytes, 1 << 20);
   EXPECT_LT(*bytes, int64_t{1} << 50);
 }
