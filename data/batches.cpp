@@ -36,7 +36,7 @@ int64_t permuted(int64_t position, int64_t size, uint64_t seed, uint64_t epoch) 
 
 }  // namespace
 
-BatchSampler::BatchSampler(std::span<const int32_t> tokens, int64_t batch, int64_t context,
+BatchSampler::BatchSampler(TokenSpan tokens, int64_t batch, int64_t context,
                            Sampling sampling, uint64_t seed)
     : tokens_(tokens), batch_(batch), context_(context), sampling_(sampling), seed_(seed) {
   FOLIO_CHECK(batch >= 1 && context >= 1, "batch sampler",
@@ -65,14 +65,15 @@ Batch BatchSampler::draw(int64_t step, int64_t first, int64_t count) const {
               count, first, step, batch_ - 1);
   Batch batch = empty_batch(count, context_);
   for (int64_t row = 0; row < count; ++row) {
-    const int32_t* source = tokens_.data() + offset_of(step * batch_ + first + row);
-    std::copy_n(source, context_, batch.inputs.data<int32_t>() + row * context_);
-    std::copy_n(source + 1, context_, batch.targets.data<int32_t>() + row * context_);
+    const auto begin = static_cast<size_t>(offset_of(step * batch_ + first + row));
+    const auto length = static_cast<size_t>(context_);
+    tokens_.copy(begin, length, batch.inputs.data<int32_t>() + row * context_);
+    tokens_.copy(begin + 1, length, batch.targets.data<int32_t>() + row * context_);
   }
   return batch;
 }
 
-Windows::Windows(std::span<const int32_t> tokens, int64_t context)
+Windows::Windows(TokenSpan tokens, int64_t context)
     : tokens_(tokens), context_(context) {
   FOLIO_CHECK(context >= 1, "windows", "context is {}; it must be at least 1", context);
 }
@@ -92,8 +93,8 @@ Batch Windows::batch(int64_t first, int64_t batch) const {
     const int64_t length = std::min(context_, predicted_tokens() - start);
     int32_t* inputs = result.inputs.data<int32_t>() + row * context_;
     int32_t* targets = result.targets.data<int32_t>() + row * context_;
-    std::copy_n(tokens_.data() + start, length, inputs);
-    std::copy_n(tokens_.data() + start + 1, length, targets);
+    tokens_.copy(static_cast<size_t>(start), static_cast<size_t>(length), inputs);
+    tokens_.copy(static_cast<size_t>(start) + 1, static_cast<size_t>(length), targets);
     std::fill(inputs + length, inputs + context_, 0);
     std::fill(targets + length, targets + context_, ignored);
   }

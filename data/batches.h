@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "folio/data/token_span.h"
 #include "folio/tensor/tensor.h"
 
 namespace folio {
@@ -23,7 +23,7 @@ enum class Sampling : uint8_t {
 class BatchSampler {
  public:
   /// `tokens` must outlive the sampler and hold more than `context` tokens, else Error.
-  BatchSampler(std::span<const int32_t> tokens, int64_t batch, int64_t context, Sampling sampling,
+  BatchSampler(TokenSpan tokens, int64_t batch, int64_t context, Sampling sampling,
                uint64_t seed);
 
   /// Samples first .. first + count - 1 of the batch of `step` (counted from 0).
@@ -34,7 +34,7 @@ class BatchSampler {
   int64_t windows() const { return windows_; }
 
  private:
-  std::span<const int32_t> tokens_;
+  TokenSpan tokens_;
   int64_t batch_, context_;
   Sampling sampling_;
   uint64_t seed_;
@@ -47,7 +47,7 @@ class BatchSampler {
 class Windows {
  public:
   /// `tokens` must outlive this; context >= 1, else Error.
-  Windows(std::span<const int32_t> tokens, int64_t context);
+  Windows(TokenSpan tokens, int64_t context);
 
   int64_t count() const;            // windows
   int64_t predicted_tokens() const; // tokens.size() - 1, or 0
@@ -57,7 +57,7 @@ class Windows {
   static constexpr int32_t ignored = -1;
 
  private:
-  std::span<const int32_t> tokens_;
+  TokenSpan tokens_;
   int64_t context_;
 };
 

@@ -43,21 +43,29 @@ int64_t utf8_bytes(const std::vector<char32_t>& code_points, size_t count) {
 
 }  // namespace
 
+void CharacterSet::add(std::string_view text, std::string_view where) {
+  for (const char32_t code_point : decode_utf8(text, where)) {
+    present_[code_point / 64] |= uint64_t{1} << code_point % 64;
+  }
+}
+
+std::vector<char32_t> CharacterSet::characters() const {
+  std::vector<char32_t> characters;
+  for (size_t word = 0; word < present_.size(); ++word) {
+    for (uint64_t bits = present_[word]; bits != 0; bits &= bits - 1) {
+      characters.push_back(static_cast<char32_t>(64 * word + std::countr_zero(bits)));
+    }
+  }
+  return characters;
+}
+
 std::unique_ptr<CharTokenizer> CharTokenizer::build(std::string_view text, UnknownCharacter unknown,
                                                     std::string_view where) {
   FOLIO_CHECK(!text.empty(), where,
               "the text is empty; set data.text to a file with text to learn from");
-  std::vector<uint64_t> present(0x110000 / 64);  // a bit for each code point
-  for (char32_t code_point : decode_utf8(text, where)) {
-    present[code_point / 64] |= uint64_t{1} << code_point % 64;
-  }
-  std::vector<char32_t> characters;
-  for (size_t word = 0; word < present.size(); ++word) {
-    for (uint64_t bits = present[word]; bits != 0; bits &= bits - 1) {
-      characters.push_back(static_cast<char32_t>(64 * word + std::countr_zero(bits)));
-    }
-  }
-  return std::make_unique<CharTokenizer>(std::move(characters), unknown);
+  CharacterSet set;
+  set.add(text, where);
+  return std::make_unique<CharTokenizer>(set.characters(), unknown);
 }
 
 CharTokenizer::CharTokenizer(std::vector<char32_t> characters, UnknownCharacter unknown)

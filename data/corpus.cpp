@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -56,7 +57,8 @@ class Search {
     const fs::file_status status = fs::status(path, error);
     std::string reason = error.message();
     if (fs::is_directory(status)) {
-      reason = "a directory";
+      if (fs::exists(path / prepared_file, error)) return true;
+      reason = "a directory that folio prepare has not made";
     } else if (status.type() == fs::file_type::not_found) {
       reason = "not there";
     } else if (fs::exists(status)) {
@@ -151,6 +153,13 @@ Corpus make_corpus(const fs::path& path, std::string_view text, const Tokenizer&
 
 Corpus split_corpus(const fs::path& path, int64_t bytes, std::vector<int32_t> tokens,
                     double validation_fraction, int64_t context) {
+  const auto storage = std::make_shared<const std::vector<int32_t>>(std::move(tokens));
+  return split_corpus(path, bytes, *storage, storage, validation_fraction, context);
+}
+
+Corpus split_corpus(const fs::path& path, int64_t bytes, TokenSpan tokens,
+                    std::shared_ptr<const void> storage, double validation_fraction,
+                    int64_t context) {
   const std::string where = path.string();
   FOLIO_CHECK(context >= 1, "model.context", "is {}; a window has at least 1 token", context);
   FOLIO_CHECK(validation_fraction >= 0.0 && validation_fraction < 1.0, "data.validation_fraction",
@@ -158,7 +167,8 @@ Corpus split_corpus(const fs::path& path, int64_t bytes, std::vector<int32_t> to
   Corpus corpus;
   corpus.path = path;
   corpus.bytes = bytes;
-  corpus.tokens = std::move(tokens);
+  corpus.tokens = tokens;
+  corpus.storage = std::move(storage);
   const auto total = static_cast<int64_t>(corpus.tokens.size());
   corpus.train_tokens =
       static_cast<int64_t>((1.0 - validation_fraction) * static_cast<double>(total));
@@ -175,6 +185,40 @@ Corpus split_corpus(const fs::path& path, int64_t bytes, std::vector<int32_t> to
               "(it is {}; 0 trains without validation)",
               validation_tokens, total, context, needed, validation_fraction);
   return corpus;
+}
+
+namespace {
+
+/// Calls `take` with the tokens, some at a time.
+template <class Take>
+void for_each_part(TokenSpan tokens, const Take& take) {
+  std::vector<int32_t> part;
+  for (size_t begin = 0; begin < tokens.size(); begin += part.size()) {
+    part.resize(std::min(tokens.size() - begin, size_t{1} << 16));
+    tokens.copy(begin, part.size(), part.data());
+    take(part);
+  }
+}
+
+}  // namespace
+
+std::string text_of(const Tokenizer& tokenizer, TokenSpan tokens) {
+  std::string text;
+  for_each_part(tokens, [&](const auto& part) { text += tokenizer.decode(part); });
+  return text;
+}
+
+int64_t text_bytes(const Tokenizer& tokenizer, TokenSpan tokens) {
+  std::vector<int64_t> bytes(static_cast<size_t>(tokenizer.vocabulary()));
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const auto token = static_cast<int32_t>(i);
+    if (token != tokenizer.end_of_text()) bytes[i] = std::ssize(tokenizer.decode({&token, 1}));
+  }
+  int64_t total = 0;
+  for_each_part(tokens, [&](const auto& part) {
+    for (const int32_t token : part) total += bytes.at(static_cast<size_t>(token));
+  });
+  return total;
 }
 
 }  // namespace folio

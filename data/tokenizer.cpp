@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "folio/data/bpe_huggingface.h"
 #include "folio/data/hash.h"
 #include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
@@ -81,11 +82,16 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, std::strin
     fail(where, fmt::format("not valid JSON; {}", advice));
   }
   FOLIO_CHECK(object.is_object(), where, "not a tokenizer: the JSON is no object; {}", advice);
+  if (object.contains("model") && !object.contains("kind")) {
+    return bpe_from_huggingface(object, where);
+  }
   const std::string& kind = string_member(object, "kind", where);
   if (kind == "char") return read_char_tokenizer(object, where);
   if (kind == synthetic_name) return read_synthetic_tokenizer(object, where);
   fail(where,
-       fmt::format("the tokenizer is of an unknown kind; this build knows: char, synthetic; {}", advice));
+       fmt::format("the tokenizer is of an unknown kind; wanted char, synthetic, or "
+                          "Hugging Face's tokenizer.json; {}",
+                          advice));
 }
 
 }  // namespace folio

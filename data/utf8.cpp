@@ -1,5 +1,7 @@
 #include "folio/data/utf8.h"
 
+#include <algorithm>
+
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -79,6 +81,28 @@ std::vector<char32_t> decode_utf8(std::string_view text, std::string_view where)
     i += sequence.length;
   }
   return code_points;
+}
+
+std::string repaired_utf8(std::string_view text) {
+  std::string result;
+  for (size_t i = 0; i < text.size();) {
+    const Sequence sequence = sequence_of(static_cast<uint8_t>(text[i]));
+    size_t length = std::min<size_t>(sequence.length, 1);
+    while (length < sequence.length && i + length < text.size()) {
+      const auto next = static_cast<uint8_t>(text[i + length]);
+      const uint8_t low = length == 1 ? sequence.second_low : 0x80;
+      const uint8_t high = length == 1 ? sequence.second_high : 0xBF;
+      if (next < low || next > high) break;
+      ++length;
+    }
+    if (length == sequence.length && length > 0) {
+      result += text.substr(i, length);
+    } else {
+      result += "\uFFFD";
+    }
+    i += std::max<size_t>(length, 1);
+  }
+  return result;
 }
 
 void append_utf8(std::string& text, char32_t code_point) {

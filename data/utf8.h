@@ -12,6 +12,9 @@ namespace folio {
 /// names the byte position and the byte at which the text stops being valid UTF-8.
 std::vector<char32_t> decode_utf8(std::string_view text, std::string_view where);
 
+/// `text` with each byte that is no part of a character, and each character cut short, as U+FFFD.
+std::string repaired_utf8(std::string_view text);
+
 /// Appends one code point.
 void append_utf8(std::string& text, char32_t code_point);
 

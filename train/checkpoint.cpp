@@ -10,12 +10,11 @@
 #include <map>
 #include <system_error>
 
-#include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
-#include "folio/tensor/nearest.h"
 #include "folio/train/checkpoint_state.h"
 #include "folio/train/files.h"
 #include "folio/train/huggingface.h"
+#include "folio/train/named_tensors.h"
 #include "folio/train/safetensors.h"
 
 namespace folio {
@@ -167,65 +166,6 @@ std::vector<NamedTensor> tensors_of(const ParameterStore& parameters, Optimizer&
   return tensors;
 }
 
-// --- loading ------------------------------------------------------------------------------------
-
-template <class To, class From>
-void convert(const Tensor& to, const Tensor& from) {
-  std::transform(from.data<From>(), from.data<From>() + from.numel(), to.data<To>(),
-                 [](From value) { return static_cast<To>(value); });
-}
-
-template <class To>
-void copy_into(const Tensor& to, const Tensor& from) {
-  if (from.dtype() == DType::f64) {
-    convert<To, double>(to, from);
-  } else {
-    convert<To, float>(to, from);
-  }
-}
-
-/// Fills every wanted tensor from the one of its name among `tensors`, which are those of the file
-/// `path`. Everything is checked before anything is changed. `question` ends the message where the
-/// file is of something else.
-void fill(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
-          const fs::path& path, std::string_view question) {
-  const std::string where = path.string();
-  std::map<std::string_view, const Tensor*> found;
-  for (const NamedTensor& entry : tensors) found[entry.name] = &entry.tensor;
-  std::vector<std::string> names;
-  for (const auto& [name, tensor, transposed] : wanted) {
-    names.push_back(name);
-    const auto entry = found.find(name);
-    FOLIO_CHECK(entry != found.end(), where, "{} is in the model but not in the checkpoint; {}",
-                name, question);
-    const Tensor& source = *entry->second;
-    FOLIO_CHECK(source.shape() == tensor.shape(), where,
-                "{} is {} in the checkpoint but {} in the model; {}", name,
-                source.shape().to_string(), tensor.shape().to_string(), question);
-    FOLIO_CHECK(source.dtype() == DType::f32 || source.dtype() == DType::f64, where,
-                "{} is {} in the checkpoint; only f32 and f64 can be loaded", name,
-                name_of(source.dtype()));
-  }
-  if (found.size() > wanted.size()) {
-    std::ranges::sort(names);
-    for (const NamedTensor& entry : tensors) {
-      FOLIO_CHECK(std::ranges::binary_search(names, entry.name) || is_zero_bias(entry), where,
-                  "{} is in the checkpoint but not in the model; {}", entry.name, question);
-    }
-  }
-  for (const auto& [name, tensor, transposed] : wanted) {
-    const Tensor& source = *found.at(name);
-    const bool here = tensor.device() == Device::cpu;
-    const Tensor room = here ? tensor : Tensor(tensor.shape(), tensor.dtype());
-    if (tensor.dtype() == DType::f64) {
-      copy_into<double>(room, source);
-    } else {
-      copy_into<float>(room, source);
-    }
-    if (!here) copy_tensor(tensor, room);
-  }
-}
-
 /// false also where its directory cannot be looked at.
 bool has_checkpoints(const fs::path& run) try {
   return best_checkpoint(run) || !list_checkpoints(run).empty();
@@ -253,7 +193,7 @@ void save_checkpoint(const fs::path& directory, const ParameterStore& parameters
     GptConfig model = config.model;
     model.vocabulary = tokenizer.vocabulary();
     std::vector<NamedTensor> weights = to_huggingface(parameters);
-    if (const auto gpt2 = export_gpt2(model, parameters)) {
+    if (const auto gpt2 = export_gpt2(model, parameters, tokenizer.end_of_text())) {
       std::ranges::copy(gpt2->zero_biases, std::back_inserter(weights));
       state.files[huggingface_file] = write_durably(temporary / huggingface_file, gpt2->config);
     }
@@ -287,7 +227,7 @@ void load_parameters(const fs::path& directory, ParameterStore& parameters) {
   for (const Parameter& parameter : parameters.parameters()) {
     wanted.push_back({parameter.name, parameter.master});
   }
-  fill(wanted, file.tensors, path, "is this another config's run?");
+  fill_tensors(wanted, file.tensors, path, "is this another config's run?");
   parameters.masters_changed();
 }
 
@@ -296,7 +236,7 @@ Progress load_progress(const fs::path& directory, const ParameterStore& paramete
   const CheckpointState state = read_state(directory);
   verify_file(directory, state, optimizer_file);
   const fs::path path = directory / optimizer_file;
-  fill(tensors_of(parameters, optimizer), read_safetensors(path).tensors, path,
+  fill_tensors(tensors_of(parameters, optimizer), read_safetensors(path).tensors, path,
        "is this another config's run, or another optimizer's?");
   optimizer.set_steps(state.progress.step);
   return state.progress;
@@ -345,6 +285,10 @@ std::vector<std::pair<int64_t, fs::path>> list_checkpoints(const fs::path& run) 
     if (step && directory) found[*step] = *directory;
   }
   return {found.begin(), found.end()};
+}
+
+fs::path step_checkpoint(const fs::path& run, int64_t step) {
+  return run / "checkpoints" / fmt::format("step_{}", step);
 }
 
 std::optional<fs::path> best_checkpoint(const fs::path& run) {

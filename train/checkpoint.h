@@ -79,6 +79,9 @@ void verify_checkpoint(const std::filesystem::path& directory);
 std::vector<std::pair<int64_t, std::filesystem::path>> list_checkpoints(
     const std::filesystem::path& run);
 
+/// Where the checkpoint of a step lies, if there is one.
+std::filesystem::path step_checkpoint(const std::filesystem::path& run, int64_t step);
+
 /// The best checkpoint of a run directory, if it has one.
 std::optional<std::filesystem::path> best_checkpoint(const std::filesystem::path& run);
 

@@ -25,18 +25,20 @@ void evaluate_run(const Options& options) {
   if (ranks.size() > 1) apply_config(loaded->config, ranks);
   Config& config = loaded->config;
   config.data.text = find_run_text(options.run, config).path.string();
-  const Corpus corpus = tokenize_text(config, std::move(loaded->tokenizer)).corpus;
+  const auto [tokenizer, corpus] = tokenize_text(config, std::move(loaded->tokenizer));
   const bool validation = options.split == "val";
   FOLIO_CHECK(!validation || !corpus.validation().empty(), "eval",
               "this run has no validation split (data.validation_fraction is 0); use --split train");
   Tape tape(loaded->parameters.device());
-  const Evaluation result =
-      evaluate(*loaded->model, tape, validation ? corpus.validation() : corpus.train(),
-               config.train.batch / config.train.accumulate, /*max_batches=*/0, ranks);
-  const nlohmann::ordered_json line = {{"split", options.split},
-                                       {"loss", result.loss},
-                                       {"perplexity", result.perplexity()},
-                                       {"tokens", result.tokens}};
+  const TokenSpan split = validation ? corpus.validation() : corpus.train();
+  const Evaluation result = evaluate(*loaded->model, tape, split,
+                                     config.train.batch / config.train.accumulate,
+                                     /*max_batches=*/0, ranks);
+  nlohmann::ordered_json line = {{"split", options.split},
+                                 {"loss", result.loss},
+                                 {"perplexity", result.perplexity()},
+                                 {"tokens", result.tokens}};
+  if (const auto bits = result.bits_per_byte(*tokenizer, split)) line["bits_per_byte"] = *bits;
   print(line.dump() + "\n");
 }
 

@@ -5,6 +5,7 @@
 #include "folio/train/checkpoint_state.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
+#include "folio/train/prepared_text.h"
 #include "folio/train/run_checkpoints.h"
 #include "folio/train/run_directory.h"
 
@@ -22,6 +23,12 @@ std::string whole_line(const fs::path& checkpoint, bool is_best) {
 }
 
 void verify(const fs::path& run) {
+  if (is_prepared(run)) {
+    verify_prepared(run);
+    const PreparedFacts facts = read_prepared_facts(run);
+    return print(fmt::format("{}: whole, {} tokens, {}\n", run.string(), grouped(facts.tokens),
+                             human_bytes(static_cast<double>(facts.stamp.bytes))));
+  }
   auto checkpoints = list_checkpoints(run);
   if (const auto best = best_checkpoint(run)) checkpoints.emplace_back(-1, *best);
   if (checkpoints.empty()) require_run(run);
@@ -52,9 +59,9 @@ void verify(const fs::path& run) {
 
 Verb add_verify(CLI::App& program) {
   CLI::App* verb =
-      program.add_subcommand("verify", "Checks that every checkpoint of a run is whole");
+      program.add_subcommand("verify", "Checks that every checkpoint of a run is whole, or a prepared text");
   auto run = std::make_shared<std::string>();
-  verb->add_option("run", *run, "The run directory")->type_name("RUN")->required();
+  verb->add_option("run", *run, "The run directory, or one of folio prepare")->type_name("RUN")->required();
   verb->footer("Example: folio verify runs/first");
   return {verb, [run] {
             verify(*run);

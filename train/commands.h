@@ -26,6 +26,7 @@ Verb add_replay(CLI::App& program);
 Verb add_verify(CLI::App& program);
 Verb add_profile(CLI::App& program);
 Verb add_config(CLI::App& program);
+Verb add_prepare(CLI::App& program);
 
 /// --set for the verbs that read a config: `folio plan CONFIG --set a=1 b=2 --set c=3`.
 void add_overrides(CLI::App& verb, std::vector<std::string>& overrides);

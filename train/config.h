@@ -17,8 +17,8 @@ namespace folio {
 
 struct DataConfig {
   std::string text = "shakespeare";   // a path, a name in the data cache (see find_text()), or synthetic
-  std::string tokenizer = "char";
-  int64_t vocabulary = 50304;         // of synthetic tokens
+  std::string tokenizer = "char";     // char | bpe | synthetic
+  int64_t vocabulary = 1024;          // of synthetic tokens; of bpe at most
   UnknownCharacter unknown = UnknownCharacter::error;
   double validation_fraction = 0.1;
   Sampling sampling = Sampling::random;
@@ -32,6 +32,7 @@ struct TrainConfig {
   int64_t batch = 12;       // B, over all ranks and micro-batches
   int64_t accumulate = 1;   // micro-batches a step; must divide batch
   uint64_t seed = 1337;
+  std::string init_from;           // weights to begin with, see train/initial_weights.h; "": random
   std::string device = "auto";     // auto | cpu | cuda
   std::string precision = "auto";  // auto | f32 | tf32 (f32 on a CPU) | bf16, see computing_type()
   int64_t threads = 0;             // 0: OpenMP's own choice; of several ranks each has its share

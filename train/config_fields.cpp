@@ -30,7 +30,8 @@ constexpr std::string_view model_heads = "model.heads", model_width = "model.wid
 constexpr std::string_view train_steps = "train.steps", train_batch = "train.batch";
 constexpr std::string_view train_accumulate = "train.accumulate";
 constexpr std::string_view schedule_warmup = "schedule.warmup";
-constexpr std::string_view data_text = "data.text", data_tokenizer = "data.tokenizer";
+constexpr std::string_view data_text = "data.text", data_tokenizer = "data.tokenizer",
+                           data_vocabulary = "data.vocabulary";
 
 // A member of a section of the config.
 template <class Section, class T>
@@ -157,11 +158,11 @@ std::vector<ConfigField> make_fields() {
   const auto optimizer = &Config::optimizer;
   const auto schedule = &Config::schedule;
   return {
-      text(data_text, at(data, &D::text), false, "a path, a name in the data cache, or synthetic: random tokens"),
-      choice<D, std::string>(data_tokenizer, at(data, &D::tokenizer), {{"char", "char"}, {"synthetic", "synthetic"}}, "",
-                             {{"bpe", "this build has no bpe tokenizer; use tokenizer: char"}}),
-      integer("data.vocabulary", at(data, &D::vocabulary), 1, 10'000'000,
-              "different tokens, of synthetic ones alone"),
+      text(data_text, at(data, &D::text), false, "a path, a directory of folio prepare, a name in the data cache, or synthetic: random tokens"),
+      choice<D, std::string>(data_tokenizer, at(data, &D::tokenizer), {{"char", "char"}, {"bpe", "bpe"}, {"synthetic", "synthetic"}},
+                             "of a prepared text the one that it was prepared with"),
+      integer(data_vocabulary, at(data, &D::vocabulary), 1, 10'000'000,
+              "different tokens: of synthetic, and of bpe at most, where the text is not prepared"),
       choice<D, UnknownCharacter>(
           "data.unknown_character", at(data, &D::unknown),
           {{"error", UnknownCharacter::error}, {"replace", UnknownCharacter::replace}},
@@ -196,6 +197,8 @@ std::vector<ConfigField> make_fields() {
               "micro-batches a step; must divide the batch"),
       value_field("train.seed", at(train, &T::seed), "of all random numbers", read_unsigned,
                   [](uint64_t value) { return std::to_string(value); }),
+      text("train.init_from", at(train, &T::init_from), true,
+           "a run, a checkpoint or a GPT-2 of Hugging Face, whose weights and tokenizer to begin with; \"\": none"),
       choice<T, std::string>("train.device", at(train, &T::device), devices(), "what computes",
                              {{"cuda", "this build has no CUDA; use device: auto or cpu"}}),
       choice<T, std::string>(
@@ -303,6 +306,12 @@ std::string synthetic_complaint(const Config& config) {
                      config.data.tokenizer, data_text, shown(config.data.text));
 }
 
+std::string vocabulary_complaint(const Config& config) {
+  if (config.data.tokenizer != "bpe" || config.data.vocabulary > 256) return "";
+  return fmt::format("{} is too few: bpe needs at least 257, for the bytes and the end of a text",
+                     config.data.vocabulary);
+}
+
 std::string accumulate_complaint(const Config& config) {
   const auto& [accumulate, batch] = std::pair(config.train.accumulate, config.train.batch);
   if (batch % accumulate == 0) return "";
@@ -333,6 +342,7 @@ std::span<const ConfigRule> config_rules() {
       {model_heads, model_width, heads_complaint},
       {train_accumulate, train_batch, accumulate_complaint},
       {data_tokenizer, data_text, synthetic_complaint},
+      {data_vocabulary, data_tokenizer, vocabulary_complaint},
   };
   return rules;
 }

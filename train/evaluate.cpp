@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "folio/data/batches.h"
+#include "folio/data/corpus.h"
+#include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -28,7 +31,13 @@ class NoTraining {
 
 double Evaluation::perplexity() const { return std::exp(loss); }
 
-Evaluation evaluate(const Gpt& model, Tape& tape, std::span<const int32_t> tokens, int64_t batch,
+std::optional<double> Evaluation::bits_per_byte(const Tokenizer& tokenizer, TokenSpan split) const {
+  if (tokenizer.kind() == synthetic_name) return std::nullopt;
+  const int64_t bytes = text_bytes(tokenizer, split.subspan(1));  // nothing predicts the first
+  return loss * static_cast<double>(tokens) / (std::numbers::ln2 * static_cast<double>(bytes));
+}
+
+Evaluation evaluate(const Gpt& model, Tape& tape, TokenSpan tokens, int64_t batch,
                     int64_t max_batches, Communicator& ranks) {
   const int64_t context = model.config().context;
   const Windows windows(tokens, context);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "folio/autograd/observer.h"
+#include "folio/data/utf8.h"
 #include "folio/tensor/error.h"
 #include "folio/train/explain_page.h"
 #include "folio/train/files.h"
@@ -82,6 +83,15 @@ std::vector<double> probabilities(std::span<const float> logits, double temperat
   return result;
 }
 
+/// Of tokens that are no whole characters, the bytes: "<E2><80>".
+std::string shown(const Tokenizer& tokenizer, int32_t token) {
+  const std::string text = tokenizer.decode({&token, 1});
+  if (repaired_utf8(text) == text) return text;
+  std::string bytes;
+  for (const char byte : text) bytes += fmt::format("<{:02X}>", static_cast<uint8_t>(byte));
+  return bytes;
+}
+
 }  // namespace
 
 Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
@@ -108,13 +118,12 @@ Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_vi
 
   const int64_t vocabulary = model.config().vocabulary;
   for (int64_t position = 0; position < length; ++position) {
-    result.tokens.push_back(tokenizer.decode(std::span(tokens).subspan(position, 1)));
+    result.tokens.push_back(shown(tokenizer, tokens[position]));
     const std::span<const float> row(&logits[position * vocabulary], vocabulary);
     const std::vector<double> plain = probabilities(row, 1.0);
     const std::vector<double> sampled = probabilities(row, temperature);
     const auto candidate = [&](int32_t token) {
-      return ExpectedToken{token, tokenizer.decode(std::span(&token, 1)), plain[token],
-                           sampled[token]};
+      return ExpectedToken{token, shown(tokenizer, token), plain[token], sampled[token]};
     };
     std::vector<int32_t> order(static_cast<size_t>(vocabulary));
     std::iota(order.begin(), order.end(), 0);

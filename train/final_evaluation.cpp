@@ -19,6 +19,7 @@ void write_final_evaluation(const std::filesystem::path& run, const FinalEvaluat
                                  {"loss", evaluation.loss},
                                  {"perplexity", std::exp(evaluation.loss)},
                                  {"tokens", evaluation.tokens}};
+  if (evaluation.bits_per_byte) json["bits_per_byte"] = *evaluation.bits_per_byte;
   if (evaluation.best_step && evaluation.best_loss) {
     json["best"] = {{"step", *evaluation.best_step}, {"loss", *evaluation.best_loss}};
   }
@@ -30,8 +31,12 @@ std::optional<FinalEvaluation> read_final_evaluation(const std::filesystem::path
   FinalEvaluation evaluation{.step = json.at("step").get<int64_t>(),
                              .loss = json.at("loss").get<double>(),
                              .tokens = json.at("tokens").get<int64_t>(),
+                             .bits_per_byte = {},
                              .best_step = {},
                              .best_loss = {}};
+  if (json.contains("bits_per_byte")) {
+    evaluation.bits_per_byte = json.at("bits_per_byte").get<double>();
+  }
   if (json.contains("best")) {
     evaluation.best_step = json.at("best").at("step").get<int64_t>();
     evaluation.best_loss = json.at("best").at("loss").get<double>();

@@ -91,9 +91,11 @@ std::string_view activation_name(FeedForwardActivation activation) {
   return "";
 }
 
-std::string config_json(const GptConfig& config) {
+std::string config_json(const GptConfig& config, std::optional<int32_t> end_of_text) {
   ParameterStore unused;
   const double eps = LayerNorm(Scope(unused) / "norm", 1, false).eps;
+  nlohmann::ordered_json end;  // null
+  if (end_of_text) end = *end_of_text;
   const nlohmann::ordered_json object = {
       {"architectures", {"GPT2LMHeadModel"}},
       {"model_type", "gpt2"},
@@ -108,9 +110,9 @@ std::string config_json(const GptConfig& config) {
       {"resid_pdrop", config.dropout},
       {"layer_norm_epsilon", eps},
       {"tie_word_embeddings", config.tied},
-      // There these are token 50256 by default, which is beyond this vocabulary.
-      {"bos_token_id", nullptr},
-      {"eos_token_id", nullptr},
+      // There these are token 50256 by default, which may lie beyond this vocabulary.
+      {"bos_token_id", end},
+      {"eos_token_id", end},
   };
   return object.dump(2) + "\n";
 }
@@ -141,7 +143,8 @@ void from_huggingface(std::vector<NamedTensor>& tensors) {
   }
 }
 
-std::optional<Gpt2Export> export_gpt2(const GptConfig& config, const ParameterStore& parameters) {
+std::optional<Gpt2Export> export_gpt2(const GptConfig& config, const ParameterStore& parameters,
+                                      std::optional<int32_t> end_of_text) {
   if (config.norm != Norm::pre || config.positions != Positions::learned) return std::nullopt;
   // Parameters that are not initialized have a name and a shape, but take no memory.
   GptConfig with_biases = config;
@@ -152,7 +155,7 @@ std::optional<Gpt2Export> export_gpt2(const GptConfig& config, const ParameterSt
   for (const Parameter& parameter : parameters.parameters()) {
     shapes[parameter.name] = &parameter.shape;
   }
-  Gpt2Export result{config_json(config), {}};
+  Gpt2Export result{config_json(config, end_of_text), {}};
   for (const Parameter& wanted : whole.parameters()) {
     if (const auto here = shapes.find(wanted.name); here != shapes.end()) {
       if (*here->second != wanted.shape) return std::nullopt;

@@ -33,8 +33,9 @@ struct Gpt2Export {
 
 /// Nothing unless the model is a GPT-2: normalised before its sub-layers, positions learned, and
 /// its parameters those that Gpt makes from `config` (vocabulary included). Any activation will do,
-/// tied or not, with biases or without.
-std::optional<Gpt2Export> export_gpt2(const GptConfig& config, const ParameterStore& parameters);
+/// tied or not, with biases or without. `end_of_text`: the tokenizer's.
+std::optional<Gpt2Export> export_gpt2(const GptConfig& config, const ParameterStore& parameters,
+                                      std::optional<int32_t> end_of_text = std::nullopt);
 
 /// Whether a tensor (under Folio's name) is what export_gpt2() adds: a bias of GPT-2, all zero.
 bool is_zero_bias(const NamedTensor& tensor);

@@ -8,6 +8,7 @@
 #include "folio/data/corpus.h"
 #include "folio/tensor/error.h"
 #include "folio/train/output.h"
+#include "folio/train/prepared_text.h"
 #include "folio/train/text_identity.h"
 
 namespace folio {
@@ -119,11 +120,18 @@ VerbatimSpan longest_verbatim_span(std::string_view text, std::string_view sampl
 std::string read_training_text(const std::filesystem::path& run, const Config& config,
                                const Tokenizer& tokenizer) {
   const std::filesystem::path path = find_run_text(run, config).path;
+  if (is_prepared(path)) {
+    const PreparedText prepared = open_prepared(path);
+    return text_of(tokenizer, split_corpus(path, prepared.facts.bytes, prepared.tokens,
+                                           prepared.storage, config.data.validation_fraction,
+                                           config.model.context)
+                                  .train());
+  }
   std::string text = read_file(path);
   const Corpus corpus =
       make_corpus(path, text, tokenizer, config.data.validation_fraction, config.model.context);
   // Characters are counted, not bytes: an unknown one may have been replaced by another.
-  const std::string learned = tokenizer.decode(corpus.train());
+  const std::string learned = text_of(tokenizer, corpus.train());
   auto characters = std::ranges::count_if(learned, [](char c) { return !continues_character(c); });
   size_t end = 0;
   while (end < text.size() && (characters > 0 || continues_character(text[end]))) {

@@ -26,7 +26,7 @@ struct VerbatimSpan {
 VerbatimSpan longest_verbatim_span(std::string_view text, std::string_view sample);
 
 /// The part of the run's text that it learns from, as it lies in the file: byte i of one is byte i
-/// of the other. Throws Error as find_run_text() does.
+/// of the other. Of a prepared text, what its tokens say. Throws Error as find_run_text() does.
 std::string read_training_text(const std::filesystem::path& run, const Config& config,
                                const Tokenizer& tokenizer);
 

@@ -3,17 +3,9 @@
 
 #include "folio/comm/communicator.h"
 #include "folio/train/checkpoint.h"
-#include "folio/train/run_directory.h"
+#include "folio/train/run_plan.h"
 
 namespace folio {
-
-/// What train() has found out, by rank 0 alone: the others never look at the run directory.
-struct RunPlan {
-  OpenedRun run;
-  int64_t last_step = 0;
-  bool nothing_left = false;                       // to do
-  std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of a run that continues
-};
 
 /// Rank 0 gives its plan to the others, which get all but what concerns the directory. The text
 /// must be the same on each machine; throws Error where it is not.

@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t most_sample_bytes = 1 << 20;
+constexpr int64_t most_read_tokens = 100'000'000;  // of a text that is read whole
 
 /// N of "step_N.txt".
 std::optional<int64_t> sample_step(const std::string& name) {
@@ -98,8 +99,7 @@ void find_span(ReportRun& run, std::string_view training_text) {
   run.span = ReportSpan{last.step, characters_in(text), text};
 }
 
-void read_text_of(ReportRun& run) {
-  std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(run.directory);
+void read_text_of(ReportRun& run, std::unique_ptr<Tokenizer>& tokenizer) {
   try {
     const TextIdentity recorded = read_text_identity(run.directory);
     run.text.path = recorded.path.string();
@@ -110,13 +110,19 @@ void read_text_of(ReportRun& run) {
     TokenizedText text = tokenize_text(config, std::move(tokenizer));
     tokenizer = std::move(text.tokenizer);
     const Corpus& corpus = text.corpus;
-    run.text.characters = characters_in(tokenizer->decode(corpus.tokens));
     run.text.tokens = std::ssize(corpus.tokens);
     run.text.train_tokens = corpus.train_tokens;
-    if (!run.samples.empty()) find_span(run, tokenizer->decode(corpus.train()));
+    if (run.text.tokens > most_read_tokens) return;
+    run.text.characters = characters_in(text_of(*tokenizer, corpus.tokens));
+    if (!run.samples.empty()) find_span(run, text_of(*tokenizer, corpus.train()));
   } catch (const Error& error) {
     run.text.why_unknown = error.what();
   }
+}
+
+void read_text_and_vocabulary(ReportRun& run) {
+  std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(run.directory);
+  read_text_of(run, tokenizer);
   if (tokenizer) run.config.model.vocabulary = tokenizer->vocabulary();
 }
 
@@ -137,7 +143,7 @@ ReportRun read_run(const fs::path& directory) {
                 .machine = read_machine(directory),
                 .span = {}};
   read_samples(run);
-  read_text_of(run);
+  read_text_and_vocabulary(run);
   if (run.config.model.vocabulary > 0) run.plan = make_plan(run.config);
   return run;
 }

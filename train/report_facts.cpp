@@ -61,7 +61,7 @@ Facts data_facts(const ReportRun& run) {
   const ReportText& text = run.text;
   Facts facts = {{"text", fs::path(text.path).filename().string()},
                  {"bytes", text.bytes > 0 ? grouped(text.bytes) : "not known"}};
-  if (text.tokens > 0) facts.emplace_back("characters", grouped(text.characters));
+  if (text.characters > 0) facts.emplace_back("characters", grouped(text.characters));
   facts.emplace_back("tokenizer", run.config.data.tokenizer);
   if (run.config.model.vocabulary > 0) {
     facts.emplace_back("vocabulary", grouped(run.config.model.vocabulary));
@@ -113,6 +113,9 @@ Facts training_facts(const ReportRun& run) {
     if (const auto final = read_final_evaluation(run.directory)) {
       facts.emplace_back("over the whole split",
                          fmt::format("{:.4f}, step {}", final->loss, grouped(final->step)));
+      if (final->bits_per_byte) {
+        facts.emplace_back("the same in bits a byte", decimals(*final->bits_per_byte, 4));
+      }
       if (final->best_loss) {
         facts.emplace_back(
             "the best checkpoint over it",

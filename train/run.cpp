@@ -9,6 +9,7 @@
 #include "folio/train/device.h"
 #include "folio/train/files.h"
 #include "folio/train/final_evaluation.h"
+#include "folio/train/initial_weights.h"
 #include "folio/train/metrics.h"
 #include "folio/train/plan.h"
 #include "folio/train/output.h"
@@ -16,6 +17,7 @@
 #include "folio/train/rank_agreement.h"
 #include "folio/train/run_directory.h"
 #include "folio/train/run_notes.h"
+#include "folio/train/run_plan.h"
 #include "folio/train/sampling.h"
 #include "folio/train/stop_signal.h"
 #include "folio/train/tensorboard.h"
@@ -36,16 +38,6 @@ Config with_text(Config config, const fs::path& text) {
 std::string prompt_of(const TrainConfig& config) {
   // The empty prompt too stands for a line break, and prints none.
   return config.sample_prompt == "\n" ? "" : config.sample_prompt;
-}
-
-fs::path checkpoint_path(const fs::path& run, int64_t step) {
-  return run / "checkpoints" / fmt::format("step_{}", step);
-}
-
-void announce_damage(const ResumePoint& from) {
-  for (const auto& [path, fault] : from.damaged) {
-    print(fmt::format("damaged {}: {}\n", path.filename().string(), fault));
-  }
 }
 
 /// One call of train(), once everything is known to be good.
@@ -105,6 +97,10 @@ Training::Training(RunPlan plan, Communicator& ranks)
                 progress_.samples, progress_.step, progress_.step, run_.config.train.batch,
                 trainer_.samples_drawn());
   }
+  const std::string& init_from = run_.config.train.init_from;
+  if (run_.from.checkpoint.empty() && !init_from.empty() && ranks_.leads()) {
+    load_initial_weights(init_from, trainer_.parameters());
+  }
   if (!run_.from.best_is_whole) {  // removed or damaged: the next evaluation makes a new one
     progress_.best_step = -1;
     progress_.best_validation_loss = std::numeric_limits<double>::infinity();
@@ -136,6 +132,10 @@ void Training::announce() {
                     grouped(config.train.steps), config.train.batch, config.model.context));
   print(fmt::format("run     {}\n", run_.directory.string()));
   announce_damage(run_.from);
+  if (first_step_ == 0 && !config.train.init_from.empty()) {
+    print(fmt::format("init    the weights of {}\n",
+                      find_initial_weights(config.train.init_from).string()));
+  }
   if (first_step_ > 0) {
     print(fmt::format("resume  {}, after step {}\n", run_.from.checkpoint.filename().string(),
                       grouped(first_step_)));
@@ -171,7 +171,7 @@ void Training::take_steps() {
   };
   if (first_step_ == 0) sample_if_asked(0);
   // A run that was killed right after saving the best has that one only, which is never removed.
-  const fs::path newest = checkpoint_path(run_.directory, first_step_);
+  const fs::path newest = step_checkpoint(run_.directory, first_step_);
   if (first_step_ > 0 && agreed(run_.from.checkpoint != newest)) keep();
   while (trainer_.steps_done() < last_step_) {
     trainer_.begin_step();
@@ -293,7 +293,7 @@ void Training::keep() {
       !(step == last_step_ && !finished)) {
     return;
   }
-  save(checkpoint_path(run_.directory, step));
+  save(step_checkpoint(run_.directory, step));
   if (!ranks_.leads()) return;
   try {
     remove_old_checkpoints(run_.directory, step, config.keep_last);
@@ -319,14 +319,18 @@ void Training::conclude() {
                       grouped(last_step_), grouped(run_.config.train.steps), run));
     return;
   }
-  FinalEvaluation final{last_step_, 0.0, 0, {}, {}};
+  FinalEvaluation final{last_step_, 0.0, 0, {}, {}, {}};
   if (run_.config.train.eval_every > 0 && !trainer_.corpus().validation().empty()) {
-    const int64_t all = std::ssize(trainer_.corpus().validation()) - 1;
+    const TokenSpan split = trainer_.corpus().validation();
+    const int64_t all = std::ssize(split) - 1;
     if (evaluation_.tokens != all) evaluation_ = trainer_.evaluate(0);
     final.loss = evaluation_.loss;
     final.tokens = all;
-    print(fmt::format("validation loss {:.4f} over the whole split ({} tokens)\n",
-                      evaluation_.loss, grouped(all)));
+    final.bits_per_byte = evaluation_.bits_per_byte(trainer_.tokenizer(), split);
+    print(fmt::format("validation loss {:.4f} over the whole split ({} tokens{})\n",
+                      evaluation_.loss, grouped(all),
+                      final.bits_per_byte ? fmt::format("; {:.4f} bits a byte", *final.bits_per_byte)
+                                          : ""));
     const auto best = best_checkpoint(run_.directory);
     if (agreed(best.has_value()) && progress_.best_step >= 0 &&
         progress_.best_step != progress_.step) {
@@ -358,29 +362,6 @@ void Training::conclude() {
   if (keeps_checkpoints()) {
     print(fmt::format("next folio sample {}{}\n", run, final.best_step ? " --checkpoint best" : ""));
   }
-}
-
-RunPlan plan_run(const TrainOptions& options) {
-  FOLIO_CHECK(options.stop_at >= 0, "train", "--stop-at is {}; it must be at least 1",
-              options.stop_at);
-  RunPlan plan{.run = open_run(options)};
-  const OpenedRun& run = plan.run;
-  const int64_t steps = run.config.train.steps;
-  plan.last_step = options.stop_at > 0 ? std::min(options.stop_at, steps) : steps;
-  if (run.from.checkpoint.empty()) return plan;
-  const int64_t done = read_progress(run.from.checkpoint).step;
-  plan.nothing_left =
-      done >= plan.last_step && run.from.checkpoint == checkpoint_path(run.directory, done);
-  if (plan.nothing_left) {
-    announce_damage(run.from);
-    print(fmt::format("{}: {} steps are done, as many as asked for; nothing is left to do{}\n",
-                      run.directory.string(), grouped(done),
-                      plan.last_step == steps ? " (more with --set train.steps=N)" : ""));
-    return plan;
-  }
-  plan.last_step = std::max(plan.last_step, done);
-  plan.tokenizer = load_tokenizer(run.from.checkpoint);
-  return plan;
 }
 
 }  // namespace

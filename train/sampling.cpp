@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "folio/data/utf8.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
@@ -142,7 +143,7 @@ std::vector<std::string> generate_batch(const Gpt& model, const Tokenizer& token
   size_t emitted = 0;
   const auto emit_up_to = [&](size_t end) {
     if (emit && end > emitted) {
-      emit(std::string_view(samples.front().text).substr(emitted, end - emitted));
+      emit(repaired_utf8(std::string_view(samples.front().text).substr(emitted, end - emitted)));
     }
     emitted = end;
   };
@@ -162,16 +163,9 @@ std::vector<std::string> generate_batch(const Gpt& model, const Tokenizer& token
     const std::string& text = samples.front().text;
     emit_up_to(text.size() - unfinished_bytes(text));
   }
-  std::vector<std::string> texts;
-  for (Sample& sample : samples) {
-    const size_t unfinished = unfinished_bytes(sample.text);
-    if (unfinished > 0) {  // the last token ended inside a character
-      sample.text.erase(sample.text.size() - unfinished);
-      sample.text += "\uFFFD";
-    }
-  }
   emit_up_to(samples.front().text.size());
-  for (Sample& sample : samples) texts.push_back(std::move(sample.text));
+  std::vector<std::string> texts;
+  for (const Sample& sample : samples) texts.push_back(repaired_utf8(sample.text));
   return texts;
 }
 

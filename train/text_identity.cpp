@@ -7,6 +7,7 @@
 #include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
 #include "folio/train/output.h"
+#include "folio/train/prepared_text.h"
 
 namespace folio {
 namespace fs = std::filesystem;
@@ -14,6 +15,12 @@ namespace fs = std::filesystem;
 TextIdentity identify_text(const std::string& text) {
   if (text == synthetic_name) return {text, 0, hash_of(text)};
   const fs::path path = fs::absolute(find_text(text)).lexically_normal();
+  if (is_prepared(path)) {
+    const PreparedText prepared = open_prepared(path);
+    return {path, prepared.facts.bytes,
+            hash_of(fmt::format("{:016x} {}", prepared.facts.stamp.checksum,
+                                prepared.tokenizer->hash()))};
+  }
   const std::string content = read_file(path);
   return {path, static_cast<int64_t>(content.size()), hash_of(content)};
 }
@@ -40,7 +47,7 @@ TextIdentity read_text_identity(const fs::path& run) {
 TextIdentity find_run_text(const fs::path& run, const Config& config) {
   const TextIdentity wanted = read_text_identity(run);
   std::error_code ignored;
-  const bool in_place = fs::is_regular_file(wanted.path, ignored);
+  const bool in_place = fs::is_regular_file(wanted.path, ignored) || is_prepared(wanted.path);
   TextIdentity found;
   try {
     found = identify_text(in_place ? wanted.path.string() : config.data.text);

@@ -1,11 +1,51 @@
 #include "folio/train/tokenized_text.h"
 
+#include <unordered_map>
+
+#include "folio/data/bpe_tokenizer.h"
 #include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
+#include "folio/train/initial_weights.h"
+#include "folio/train/prepared_text.h"
 
 namespace folio {
+namespace {
+
+std::unique_ptr<Tokenizer> build_tokenizer(const DataConfig& data, const std::string& text,
+                                           const std::filesystem::path& path) {
+  if (data.tokenizer == "char") return CharTokenizer::build(text, data.unknown, path.string());
+  std::unordered_map<std::string, int64_t> words;
+  BpeTokenizer::count_words(words, text, path.string());
+  return BpeTokenizer::learn(words, data.vocabulary);
+}
+
+TokenizedText take_prepared(const Config& config, const std::filesystem::path& path,
+                            std::unique_ptr<Tokenizer> tokenizer) {
+  PreparedText prepared = open_prepared(path);
+  FOLIO_CHECK(prepared.facts.tokenizer == config.data.tokenizer, "data.tokenizer",
+              "is {}, but {} was prepared with {}; set data.tokenizer to that",
+              config.data.tokenizer, path.string(), prepared.facts.tokenizer);
+  if (!tokenizer) {
+    tokenizer = std::move(prepared.tokenizer);
+  } else {
+    FOLIO_CHECK(tokenizer->hash() == prepared.tokenizer->hash(), path.string(),
+                "was prepared with another tokenizer than the run's; name the directory that the "
+                "run began with");
+  }
+  return {std::move(tokenizer),
+          split_corpus(path, prepared.facts.bytes, prepared.tokens, prepared.storage,
+                       config.data.validation_fraction, config.model.context)};
+}
+
+}  // namespace
 
 TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer) {
+  if (!tokenizer && !config.train.init_from.empty()) {
+    tokenizer = load_initial_tokenizer(config.train.init_from);
+    FOLIO_CHECK(!tokenizer || tokenizer->kind() == config.data.tokenizer, "data.tokenizer",
+                "is {}, but that of train.init_from is {}; set data.tokenizer to that",
+                config.data.tokenizer, tokenizer->kind());
+  }
   if (config.data.text == synthetic_name) {
     if (!tokenizer) tokenizer = std::make_unique<SyntheticTokenizer>(config.data.vocabulary);
     return {std::move(tokenizer),
@@ -13,12 +53,9 @@ TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tok
                              config.model.context)};
   }
   const std::filesystem::path path = find_text(config.data.text);
+  if (is_prepared(path)) return take_prepared(config, path, std::move(tokenizer));
   const std::string text = read_file(path);
-  if (!tokenizer) {
-    FOLIO_CHECK(config.data.tokenizer == "char", "data.tokenizer", "{} is not known; use char",
-                config.data.tokenizer);
-    tokenizer = CharTokenizer::build(text, config.data.unknown, path.string());
-  }
+  if (!tokenizer) tokenizer = build_tokenizer(config.data, text, path);
   Corpus corpus = make_corpus(path, text, *tokenizer, config.data.validation_fraction,
                               config.model.context);
   return {std::move(tokenizer), std::move(corpus)};

@@ -5,6 +5,7 @@ usage: cli_test.py FOLIO
 """
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import program
 from program import TEXT, CliTest
 
 VERBS = ("train", "sample", "eval", "gradcheck", "plan", "profile", "report", "compare", "explain",
-         "replay", "verify")
+         "replay", "verify", "prepare")
 
 
 class HelpTest(CliTest):
@@ -61,9 +62,37 @@ class UseTest(CliTest):
             self.assertEqual((result.returncode, result.stderr), (0, ""))
             self.assertEqual(result.stdout.count("\n"), 1)
             line = json.loads(result.stdout)
-            self.assertEqual(list(line), ["split", "loss", "perplexity", "tokens"])
+            self.assertEqual(list(line), ["split", "loss", "perplexity", "tokens", "bits_per_byte"])
             self.assertEqual((line["split"], line["tokens"]), (split, tokens))
             self.assertGreater(line["perplexity"], line["loss"])
+            self.assertTrue(TEXT.isascii())  # a token is a character is a byte
+            self.assertAlmostEqual(line["bits_per_byte"], line["loss"] / math.log(2))
+
+    def test_prepare_and_train_on_it(self):
+        text, out = self.write("one.txt", TEXT), self.folder / "prepared"
+        made = self.folio("prepare", text, text, "--vocab-size", "300", "--out", out)
+        self.assertEqual((made.returncode, made.stderr), (0, ""))
+        self.assertIn(f"{out}: ", made.stdout)
+        self.assertIn("300 different (bpe)", made.stdout)
+        following = made.stdout.splitlines()[-1]
+        self.assertTrue(following.startswith("next folio train CONFIG --set "), following)
+        settings = following.split("--set ")[1].split()
+        self.assertEqual(settings, [f"data.text={out}", "data.tokenizer=bpe"])
+        verified = self.folio("verify", out)
+        self.assertEqual(verified.returncode, 0)
+        self.assertIn("whole", verified.stdout)
+        run = self.folder / "of_prepared"
+        trained = self.folio("train", self.config, "--set", *settings, "--run", run)
+        self.assertEqual((trained.returncode, trained.stderr), (0, ""))
+        sampled = self.folio("sample", run, "--prompt", "\u00e9", "--max-tokens", "50")
+        self.assertEqual((sampled.returncode, sampled.stderr), (0, ""))
+        self.assertTrue(sampled.stdout.startswith("\u00e9"))
+        self.assert_error(self.folio("prepare", text, "--out", out), out, "choose another --out")
+        self.assert_error(self.folio("prepare", text, "--out", self.folder / "x",
+                                     "--vocab-size", "256"), "--vocab-size", code=2)
+        tokens = out / "tokens.bin"
+        tokens.write_bytes(tokens.read_bytes()[:-2])
+        self.assert_error(self.folio("verify", out), tokens, "is it truncated?")
 
     def test_eval_of_a_changed_text(self):
         run = self.copy_run()

@@ -5,17 +5,21 @@ loss over the whole validation split with that of `folio eval` (to 1e-6: gelu an
 differ by 1e-5) and the greedy continuation of a prompt with that of `folio sample --greedy`
 (exactly). The file must hold what save_pretrained() writes, name for name and shape for shape.
 
+Then the way back, with byte pairs: AutoTokenizer reads a checkpoint's tokenizer and encodes a text as
+Folio does; and a GPT-2 that transformers made is what `train.init_from` begins with.
+
 Not part of the suite, because it needs PyTorch. By hand:
 
     python3 -m venv /tmp/huggingface && /tmp/huggingface/bin/pip install torch transformers
     /tmp/huggingface/bin/python tests/formats/huggingface_check.py build/release/folio
 
-Passed with transformers 5.23.0 and torch 2.15.0, with differences of at most 2e-8.
+Passed with transformers 5.24.0 and torch 2.15.0, with differences of at most 2e-8.
 """
 
 import itertools
 import json
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,7 +27,7 @@ import tempfile
 import safetensors
 import torch
 import transformers
-from transformers import GPT2LMHeadModel
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 TOLERANCE = 1e-6
 CONTEXT = 24
@@ -58,9 +62,15 @@ def mean_loss(model, tokens):
     return total / (len(tokens) - 1)
 
 
+def window(count):
+    """How many of `count` tokens Folio's sampler sees: train/sampling.h, window_length()."""
+    half = max(1, CONTEXT // 2)
+    return count if count <= CONTEXT else half + (count - CONTEXT - 1) % (CONTEXT - half + 1)
+
+
 def continuation(model, tokens, length):
     for _ in range(length):
-        logits = model(tokens[None, -CONTEXT:]).logits[0, -1]
+        logits = model(tokens[None, -window(len(tokens)):]).logits[0, -1]
         tokens = torch.cat([tokens, logits.argmax()[None]])
     return tokens
 
@@ -92,6 +102,53 @@ def check(program, config, run, overrides):
     return passed
 
 
+@torch.no_grad()
+def check_byte_pairs(program, config, folder):
+    """One training run on a text prepared with bpe, as others see it."""
+    prepared, run = folder / "prepared", folder / "bpe"
+    folio(program, "prepare", folder / "text.txt", "--vocab-size", 320, "--out", prepared)
+    settings = [f"data.text={prepared}", "data.tokenizer=bpe"]
+    folio(program, "train", config, "--run", run, "--set", *settings)
+    tokenizer = AutoTokenizer.from_pretrained(run / "checkpoints" / "step_80")
+    written = (prepared / "tokens.bin").read_bytes()
+    tokens = list(struct.unpack(f"<{len(written) // 2}H", written))
+    strange = "Caf\u00e9 \u03a9 \U0001F600  it's\u00a012\n\n  end"
+    same = (tokenizer(TEXT)["input_ids"] == tokens and tokenizer.decode(tokens) == TEXT
+            and tokenizer.decode(tokenizer(strange)["input_ids"]) == strange)
+    print(f"tokenizer: {len(tokens)} tokens, {'the same' if same else 'DIFFERENT'}", flush=True)
+    return same
+
+
+@torch.no_grad()
+def check_initial_weights(program, config, folder):
+    """A model of theirs, with longer positions than are used, evaluated by Folio."""
+    torch.manual_seed(1)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=320, n_positions=2 * CONTEXT, n_embd=32, n_layer=3,
+                                       n_head=4, bos_token_id=319,
+                                       eos_token_id=319)).eval()
+    for parameter in model.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    settings = [f"data.text={folder / 'prepared'}", "data.tokenizer=bpe", "model.bias=true",
+                "model.activation=gelu_tanh", "train.steps=1", "train.checkpoint_every=1",
+                "optimizer.lr=1e-30", "schedule.final_lr=0", "optimizer.weight_decay=0",
+                "train.precision=f32"]
+    written = (folder / "prepared" / "tokens.bin").read_bytes()
+    tokens = torch.tensor(struct.unpack(f"<{len(written) // 2}H", written))
+    theirs = mean_loss(model, tokens[int(len(tokens) * 0.9):])
+    passed = True
+    for name, part in (("GPT2LMHeadModel", model), ("GPT2Model", model.transformer)):
+        part.save_pretrained(folder / name)
+        run = folder / f"from_{name}"
+        folio(program, "train", config, "--run", run, "--set", *settings,
+              f"train.init_from={folder / name}")
+        ours = json.loads(folio(program, "eval", run))["loss"]
+        passed = passed and abs(ours - theirs) < TOLERANCE
+        print(f"weights of a {name}: folio {ours:.6f}, transformers {theirs:.6f}, difference "
+              f"{abs(ours - theirs):.1e}: {'ok' if abs(ours - theirs) < TOLERANCE else 'FAILED'}",
+              flush=True)
+    return passed
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: huggingface_check.py FOLIO")
@@ -107,6 +164,8 @@ def main():
             overrides = [f"model.{key}={value}"
                          for key, value in zip(("activation", "bias", "tied"), choice)]
             passed = check(sys.argv[1], config, folder / f"run{i}", overrides) and passed
+        passed = check_byte_pairs(sys.argv[1], config, folder) and passed
+        passed = check_initial_weights(sys.argv[1], config, folder) and passed
     sys.exit(not passed)
 
 

@@ -105,7 +105,7 @@ TEST(ConfigErrors, WrongTypesAreRefused) {
       {"model: {norm: pree}",
        "x.yaml:1:15: model.norm: \"pree\" is not one of: pre, post; is pre meant?"},
       {"model: {norm: none}", "x.yaml:1:15: model.norm: \"none\" is not one of: pre, post"},
-      {"data: {tokenizer: word}", "x.yaml:1:19: data.tokenizer: \"word\" is not one of: char, synthetic"},
+      {"data: {tokenizer: word}", "x.yaml:1:19: data.tokenizer: \"word\" is not one of: char, bpe, synthetic"},
       {"model: 3", "x.yaml:1:8: model: found \"3\" where the keys of the section belong"},
       {"model: [a]", "x.yaml:1:8: model: found a list where the keys of the section belong"},
       {"- a",
@@ -120,8 +120,13 @@ TEST(ConfigErrors, WhatThisBuildLacksIsRefusedWithTheReason) {
     EXPECT_EQ(error_in("train: {device: cuda}"),
               "x.yaml:1:17: train.device: this build has no CUDA; use device: auto or cpu");
   }
-  EXPECT_EQ(error_in("", {"data.tokenizer=bpe"}),
-            "--set data.tokenizer: this build has no bpe tokenizer; use tokenizer: char");
+}
+
+TEST(ConfigErrors, AVocabularyThatDoesNotHoldTheBytesIsRefused) {
+  EXPECT_EQ(error_in("data: {vocabulary: 256}", {"data.tokenizer=bpe"}),
+            "--set data.tokenizer: data.vocabulary: 256 is too few: bpe needs at least 257, for the "
+            "bytes and the end of a text");
+  EXPECT_EQ(parse_config("data: {vocabulary: 257, tokenizer: bpe}", "x.yaml").data.vocabulary, 257);
 }
 
 TEST(ConfigErrors, ImpossibleValuesAreRefused) {
@@ -247,7 +252,7 @@ TEST(ConfigErrors, SyntheticTokensNeedBothKeys) {
               AllOf(HasSubstr("a.yaml:1"), HasSubstr("data.tokenizer"), HasSubstr("synthetic in both")));
   EXPECT_THAT(error_of([] { parse_config("data: {tokenizer: synthetic}", "a.yaml"); }),
               HasSubstr("random tokens need synthetic in both"));
-  EXPECT_EQ(parse_config("data: {text: synthetic, tokenizer: synthetic}", "a.yaml").data.vocabulary, 50304);
+  EXPECT_EQ(parse_config("data: {text: synthetic, tokenizer: synthetic}", "a.yaml").data.vocabulary, 1024);
 }
 
 }  // namespace

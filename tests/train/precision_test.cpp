@@ -68,7 +68,7 @@ struct TinyTraining {
   TinyTraining(const Config& c, DType dtype) : config(c), parameters(dtype) {
     TokenizedText text = tokenize_text(config);
     tokenizer = std::move(text.tokenizer);
-    tokens = std::move(text.corpus.tokens);
+    tokens = text.corpus.tokens.to_vector();
     config.model.vocabulary = tokenizer->vocabulary();
     model = std::make_unique<Gpt>(Scope(parameters), config.model);
     parameters.initialize(config.train.seed);

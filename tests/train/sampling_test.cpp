@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "folio/data/bpe_tokenizer.h"
+#include "folio/data/utf8.h"
 #include "folio/tensor/random.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"
@@ -47,6 +49,30 @@ TEST_F(Generate, EmitsWholeCharactersThatMakeUpTheText) {
                                     });
   EXPECT_EQ(joined, text);
   EXPECT_EQ(pieces, 50);
+}
+
+TEST(GenerateBytes, PiecesAreUtf8WhateverTheBytes) {
+  // Of untrained byte pairs mostly bytes come that are no characters.
+  const auto tokenizer = BpeTokenizer::learn({{"\u00e9\u20ac", 3}}, 262);
+  ParameterStore store;
+  const Gpt model(Scope(store), {.vocabulary = tokenizer->vocabulary(),
+                                 .layers = 1,
+                                 .heads = 2,
+                                 .width = 8,
+                                 .context = 20});
+  store.initialize(3);
+  std::string joined;
+  const SamplingOptions options{.max_tokens = 300, .temperature = 2.0};
+  const std::string text = generate(model, *tokenizer, "", options, [&](std::string_view piece) {
+    decode_utf8(piece, "piece");
+    joined += piece;
+  });
+  EXPECT_EQ(joined, text);
+  EXPECT_THAT(text, HasSubstr("\uFFFD"));
+  EXPECT_TRUE(std::ranges::any_of(decode_utf8(text, "text"), [](char32_t character) {
+    return character >= 0x80 && character != 0xFFFD;  // of two tokens
+  }));
+  EXPECT_EQ(generate_samples(model, *tokenizer, "", options, 3).front(), text);
 }
 
 TEST_F(Generate, AShorterTextIsTheBeginningOfALongerOne) {

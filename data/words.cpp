@@ -1,0 +1,72 @@
+#include "folio/data/words.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <memory>
+
+#include "folio/data/utf8.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+constexpr std::string_view pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+std::string message_of(int code) {
+  PCRE2_UCHAR text[256];
+  pcre2_get_error_message(code, text, sizeof text);
+  return reinterpret_cast<const char*>(text);
+}
+
+const pcre2_code* compiled() {
+  static const std::unique_ptr<pcre2_code, void (*)(pcre2_code*)> code = [] {
+    int error = 0;
+    PCRE2_SIZE at = 0;
+    pcre2_code* made =
+        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                      PCRE2_UTF | PCRE2_UCP, &error, &at, nullptr);
+    FOLIO_CHECK(made != nullptr, "words", "PCRE2 refuses the pattern at {}: {}", at,
+                message_of(error));
+    pcre2_jit_compile(made, PCRE2_JIT_COMPLETE);  // where it cannot, matching is slower
+    return std::unique_ptr<pcre2_code, void (*)(pcre2_code*)>(made, pcre2_code_free);
+  }();
+  return code.get();
+}
+
+}  // namespace
+
+void split_words(std::string_view text, std::string_view where,
+                 const std::function<void(std::string_view)>& take) {
+  const pcre2_code* code = compiled();
+  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> match(
+      pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
+  const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  uint32_t options = PCRE2_ANCHORED;  // every character belongs to a word
+  for (size_t begin = 0; begin < text.size();) {
+    const int result =
+        pcre2_match(code, subject, text.size(), begin, options, match.get(), nullptr);
+    if (begin == 0 && result < 0) decode_utf8(text, where);  // says which byte is at fault
+    FOLIO_CHECK(result > 0, where, "cannot be split into words from byte {} on: {}", begin,
+                message_of(result));
+    options |= PCRE2_NO_UTF_CHECK;  // the first call has looked at all of it
+    const size_t end = pcre2_get_ovector_pointer(match.get())[1];
+    take(text.substr(begin, end - begin));
+    begin = end;
+  }
+}
+
+std::string_view words_up_to(std::string_view text, size_t bytes) {
+  const auto printable = [](char c) { return c > ' ' && c < 0x7F; };
+  if (text.size() <= bytes) return text;
+  for (size_t end = bytes; end > 1; --end) {
+    if (text[end] == '\n' && printable(text[end - 1])) return text.substr(0, end);
+  }
+  for (size_t end = bytes + 1; end < text.size(); ++end) {
+    if (text[end] == '\n' && printable(text[end - 1])) return text.substr(0, end);
+  }
+  return text;
+}
+
+}  // namespace folio

@@ -1,0 +1,45 @@
+#include <memory>
+
+#include "folio/tensor/error.h"
+#include "folio/train/commands.h"
+#include "folio/train/output.h"
+#include "folio/train/prepared_text.h"
+
+namespace folio {
+
+Verb add_prepare(CLI::App& program) {
+  CLI::App* verb = program.add_subcommand(
+      "prepare", "Tokenizes texts, of any size, to train on them from a directory");
+  auto options = std::make_shared<PrepareOptions>();
+  verb->add_option("text", options->texts,
+                   "Text files; where the tokenizer has an end of a text, it stands between them")
+      ->type_name("TEXT")
+      ->required();
+  verb->add_option("--tokenizer", options->tokenizer,
+                   "char, bpe, or a tokenizer.json: of a checkpoint, or GPT-2's")
+      ->type_name("KIND|FILE")
+      ->capture_default_str();
+  verb->add_option("--vocab-size", options->vocabulary,
+                   "How many tokens bpe has at most; 256 are the bytes, one the end of a text")
+      ->type_name("N")
+      ->check(CLI::Range(257, 1'000'000))
+      ->capture_default_str();
+  verb->add_option("--out", options->out, "The directory to make")->type_name("DIR")->required();
+  verb->footer("Example: folio prepare shakespeare.txt --vocab-size 1024 --out prepared\n"
+               "         folio train configs/shakespeare.yaml --set data.text=./prepared "
+               "data.tokenizer=bpe");
+  return {verb, [options] {
+            const PreparedFacts facts = prepare_text(*options);
+            const std::string out = options->out.string();
+            print(fmt::format("{}: {} tokens, {} different ({}), of {} bytes: {:.2f} bytes a token\n",
+                              out, grouped(facts.tokens), grouped(facts.vocabulary),
+                              facts.tokenizer, grouped(facts.bytes),
+                              static_cast<double>(facts.bytes) / static_cast<double>(facts.tokens)));
+            const bool plain_name = out.find('/') == out.npos;
+            print(fmt::format("next folio train CONFIG --set data.text={} data.tokenizer={}\n",
+                              for_the_shell((plain_name ? "./" : "") + out), facts.tokenizer));
+            return 0;
+          }};
+}
+
+}  // namespace folio

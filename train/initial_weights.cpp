@@ -1,0 +1,87 @@
+#include "folio/train/initial_weights.h"
+
+#include <algorithm>
+#include <map>
+
+#include "folio/tensor/error.h"
+#include "folio/train/checkpoint.h"
+#include "folio/train/checkpoint_state.h"
+#include "folio/train/huggingface.h"
+#include "folio/train/named_tensors.h"
+#include "folio/train/safetensors.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* model_file = "model.safetensors";
+constexpr const char* tokenizer_file = "tokenizer.json";
+constexpr uint64_t most_tokenizer_bytes = uint64_t{1} << 28;
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+/// What others save besides, or under shorter names: GPT2Model has no "transformer.", old files have
+/// the causal mask, and a tied output a second time.
+void make_plain(std::vector<NamedTensor>& tensors, bool has_output) {
+  std::erase_if(tensors, [&](const NamedTensor& entry) {
+    return entry.name.ends_with(".attn.bias") || entry.name.ends_with(".attn.masked_bias") ||
+           (!has_output && entry.name == "lm_head.weight");
+  });
+  for (NamedTensor& entry : tensors) {
+    const std::string longer = "transformer." + entry.name;
+    if (from_huggingface_name(longer) != longer) entry.name = longer;
+  }
+}
+
+}  // namespace
+
+fs::path find_initial_weights(const std::string& init_from) {
+  const fs::path path = init_from;
+  if (is_there(path / model_file)) return path;
+  if (const auto best = best_checkpoint(path)) return *best;
+  if (const auto all = list_checkpoints(path); !all.empty()) return all.back().second;
+  fail("train.init_from",
+       fmt::format("{} {}; name a run, a checkpoint, or a directory with a GPT-2's {}", init_from,
+                   is_there(path) ? "is no run with a checkpoint and has no weights" : "does not exist",
+                   model_file));
+}
+
+std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from) {
+  const fs::path directory = find_initial_weights(init_from);
+  if (is_there(directory / "state.json")) return load_tokenizer(directory);
+  const fs::path path = directory / tokenizer_file;
+  if (!is_there(path)) return nullptr;
+  return tokenizer_from_json(read_whole(path, most_tokenizer_bytes), path.string());
+}
+
+void load_initial_weights(const std::string& init_from, ParameterStore& parameters) {
+  const fs::path directory = find_initial_weights(init_from), path = directory / model_file;
+  if (is_there(directory / "state.json")) verify_file(directory, read_state(directory), model_file);
+  SafetensorsFile file = read_safetensors(path);
+  std::vector<NamedTensor> wanted;
+  std::map<std::string, Shape> shapes;
+  for (const Parameter& parameter : parameters.parameters()) {
+    wanted.push_back({parameter.name, parameter.master});
+    shapes[parameter.name] = parameter.shape;
+  }
+  make_plain(file.tensors, shapes.contains("output.weight"));
+  from_huggingface(file.tensors);
+  for (NamedTensor& entry : file.tensors) {
+    const auto shape = shapes.find(entry.name);
+    if (entry.name != "position_embedding.weight" || shape == shapes.end()) continue;
+    const Shape& wanted_shape = shape->second;
+    const bool longer = entry.tensor.shape().rank() == 2 &&
+                        entry.tensor.dim(0) > wanted_shape[0] &&
+                        entry.tensor.dim(1) == wanted_shape[1];
+    if (longer) entry.tensor = entry.tensor.view(0, wanted_shape);
+  }
+  fill_tensors(wanted, file.tensors, path,
+               "train.init_from needs a model of the same layers, width, vocabulary, bias and tied");
+  parameters.masters_changed();
+}
+
+}  // namespace folio

@@ -1,0 +1,18 @@
+// Tensors of a file, copied to where a model has those of the same names.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "folio/train/safetensors.h"
+
+namespace folio {
+
+/// Fills every wanted tensor from the one of its name among `tensors`, which are those of the file
+/// `path`. Throws Error where names, shapes or types do not fit, ending in `question`; everything is
+/// checked before anything is changed.
+void fill_tensors(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
+                  const std::filesystem::path& path, std::string_view question);
+
+}  // namespace folio

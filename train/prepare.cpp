@@ -1,0 +1,230 @@
+// folio prepare: texts become a directory of tokens.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <unordered_map>
+
+#include "folio/data/bpe_tokenizer.h"
+#include "folio/data/corpus.h"
+#include "folio/data/words.h"
+#include "folio/tensor/error.h"
+#include "folio/train/mapped_file.h"
+#include "folio/train/output.h"
+#include "folio/train/prepared_text.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t piece_bytes = size_t{8} << 20;
+constexpr unsigned most_threads = 16;
+constexpr size_t most_learned_from = size_t{1} << 30;  // bytes
+constexpr uint64_t most_tokenizer_bytes = uint64_t{1} << 28;
+
+/// A part of a text that can be encoded by itself.
+struct Piece {
+  std::string_view text;
+  std::string where;  // for messages
+  bool ends_text = false;
+};
+
+/// Says how far it has come, if that takes long.
+class Pace {
+ public:
+  Pace(const char* work, size_t total) : work_(work), total_(total) {}
+  void at(size_t done) {
+    if (Clock::now() - told_ < std::chrono::seconds(5) || done == total_) return;
+    told_ = Clock::now();
+    print(fmt::format("{}  {:.0f}%\n", work_,
+                      100.0 * static_cast<double>(done) / static_cast<double>(total_)));
+  }
+
+ private:
+  const char* work_;
+  size_t total_;
+  Clock::time_point told_ = Clock::now();
+};
+
+/// The texts, cut into pieces.
+class Texts {
+ public:
+  explicit Texts(const std::vector<fs::path>& paths) {
+    FOLIO_CHECK(!paths.empty(), "prepare", "no text is given; name at least one");
+    for (const fs::path& path : paths) {
+      files_.push_back(std::make_unique<MappedFile>(path));
+      std::string_view rest = files_.back()->text();
+      FOLIO_CHECK(!rest.empty(), path.string(), "the text is empty; leave it out");
+      bytes_ += rest.size();
+      for (size_t begin = 0; !rest.empty();) {
+        const std::string_view piece = words_up_to(rest, piece_bytes);
+        rest.remove_prefix(piece.size());
+        pieces_.push_back(
+            {piece, begin == 0 ? path.string() : fmt::format("{} from byte {} on", path.string(), begin),
+             rest.empty()});
+        begin += piece.size();
+      }
+    }
+  }
+
+  size_t bytes() const { return bytes_; }
+  const std::vector<Piece>& pieces() const { return pieces_; }
+
+  /// Calls `work` for every piece of the given ones, several at a time, and `take` with what it
+  /// returns, in their order.
+  template <class Work, class Take>
+  static void for_each(const std::vector<Piece>& pieces, const char* name, const Work& work,
+                       const Take& take) {
+    size_t total = 0, done = 0;
+    for (const Piece& piece : pieces) total += piece.text.size();
+    Pace pace(name, total);
+    const size_t threads = std::clamp(std::thread::hardware_concurrency(), 1u, most_threads);
+    for (size_t begin = 0; begin < pieces.size(); begin += threads) {
+      const size_t end = std::min(pieces.size(), begin + threads);
+      std::vector<std::future<decltype(work(pieces[0]))>> results;
+      for (size_t i = begin; i < end; ++i) {
+        results.push_back(std::async(std::launch::async, [&, i] { return work(pieces[i]); }));
+      }
+      for (size_t i = begin; i < end; ++i) {
+        take(results[i - begin].get(), pieces[i]);
+        done += pieces[i].text.size();
+        pace.at(done);
+      }
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<MappedFile>> files_;
+  std::vector<Piece> pieces_;
+  size_t bytes_ = 0;
+};
+
+std::unique_ptr<Tokenizer> learn_bpe(const Texts& texts, int64_t vocabulary) {
+  // Every n-th piece, where there are too many.
+  const size_t every = (texts.bytes() + most_learned_from - 1) / most_learned_from;
+  std::vector<Piece> pieces;
+  size_t bytes = 0;
+  for (size_t i = 0; i < texts.pieces().size(); i += every) {
+    pieces.push_back(texts.pieces()[i]);
+    bytes += pieces.back().text.size();
+  }
+  print(fmt::format("learning up to {} tokens from {} bytes\n", grouped(vocabulary),
+                    grouped(static_cast<int64_t>(bytes))));
+  using Counts = std::unordered_map<std::string, int64_t>;
+  Counts all;
+  Texts::for_each(
+      pieces, "counting words",
+      [](const Piece& piece) {
+        Counts counts;
+        BpeTokenizer::count_words(counts, piece.text, piece.where);
+        return counts;
+      },
+      [&all](Counts counts, const Piece&) {
+        for (const auto& [word, count] : counts) all[word] += count;
+      });
+  auto tokenizer = BpeTokenizer::learn(all, vocabulary);
+  if (tokenizer->vocabulary() < vocabulary) {
+    print(fmt::format("note    {} tokens, not {}: no further pair occurs twice\n",
+                      grouped(tokenizer->vocabulary()), grouped(vocabulary)));
+  }
+  return tokenizer;
+}
+
+std::unique_ptr<Tokenizer> make_tokenizer(const PrepareOptions& options, const Texts& texts) {
+  if (options.tokenizer == "bpe") return learn_bpe(texts, options.vocabulary);
+  if (options.tokenizer == "char") {
+    CharacterSet set;
+    for (const Piece& piece : texts.pieces()) set.add(piece.text, piece.where);
+    return std::make_unique<CharTokenizer>(set.characters(), options.unknown);
+  }
+  const fs::path path = options.tokenizer;
+  FOLIO_CHECK(fs::is_regular_file(path), "--tokenizer",
+              "{} is neither char nor bpe nor a file; name a tokenizer.json", options.tokenizer);
+  return tokenizer_from_json(read_whole(path, most_tokenizer_bytes), path.string());
+}
+
+/// Writes tokens as they come.
+class TokenWriter {
+ public:
+  TokenWriter(const fs::path& path, uint64_t bytes_each) : file_(path), bytes_each_(bytes_each) {}
+  void add(const std::vector<int32_t>& tokens) {
+    if (bytes_each_ == 2) {
+      const std::vector<uint16_t> narrow(tokens.begin(), tokens.end());
+      file_.write(narrow.data(), 2 * narrow.size());
+    } else {
+      file_.write(tokens.data(), 4 * tokens.size());
+    }
+    count_ += std::ssize(tokens);
+  }
+  int64_t count() const { return count_; }
+  FileStamp finish() { return file_.finish(); }
+
+ private:
+  FileWriter file_;
+  uint64_t bytes_each_;
+  int64_t count_ = 0;
+};
+
+void write_prepared(const fs::path& directory, const Texts& texts, const PrepareOptions& options,
+                    const Tokenizer& tokenizer, PreparedFacts& facts) {
+  TokenWriter writer(directory / "tokens.bin", token_bytes(tokenizer.vocabulary()));
+  const std::optional<int32_t> end_of_text = tokenizer.end_of_text();
+  const Piece* last = &texts.pieces().back();
+  Texts::for_each(
+      texts.pieces(), "encoding",
+      [&tokenizer](const Piece& piece) { return tokenizer.encode(piece.text, piece.where); },
+      [&](std::vector<int32_t> tokens, const Piece& piece) {
+        if (end_of_text && piece.ends_text && &piece != last) tokens.push_back(*end_of_text);
+        writer.add(tokens);
+      });
+  facts = {.tokenizer = std::string(tokenizer.kind()),
+           .vocabulary = tokenizer.vocabulary(),
+           .tokens = writer.count(),
+           .bytes = static_cast<int64_t>(texts.bytes()),
+           .stamp = writer.finish()};
+  nlohmann::ordered_json names = nlohmann::ordered_json::array();
+  for (const fs::path& path : options.texts) names.push_back(fs::absolute(path).string());
+  const nlohmann::ordered_json json = {{"folio", FOLIO_VERSION},
+                                       {"tokenizer", facts.tokenizer},
+                                       {"vocabulary", facts.vocabulary},
+                                       {"tokens", facts.tokens},
+                                       {"bytes", facts.bytes},
+                                       {"checksum", fmt::format("{:016x}", facts.stamp.checksum)},
+                                       {"tokenizer_hash", tokenizer.hash()},
+                                       {"texts", names}};
+  write_durably(directory / "tokenizer.json", tokenizer.to_json());
+  write_durably(directory / prepared_file,
+                json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  sync_directory(directory);
+}
+
+}  // namespace
+
+PreparedFacts prepare_text(const PrepareOptions& options) {
+  const fs::path out = (fs::absolute(options.out) / "").lexically_normal().parent_path();
+  std::error_code ignored;
+  FOLIO_CHECK(!options.out.empty(), "prepare", "no directory is given; name a new one with --out");
+  FOLIO_CHECK(!fs::exists(out, ignored) || (fs::is_directory(out) && fs::is_empty(out)),
+              options.out.string(), "exists and is not empty; choose another --out");
+  const Texts texts(options.texts);
+  const auto tokenizer = make_tokenizer(options, texts);
+  const fs::path temporary = fmt::format("{}.tmp-{}", out.string(), ::getpid());
+  make_directories(temporary);
+  PreparedFacts facts;
+  try {
+    write_prepared(temporary, texts, options, *tokenizer, facts);
+    rename_path(temporary, out);
+  } catch (...) {
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+  sync_directory(out.parent_path());
+  return facts;
+}
+
+}  // namespace folio

@@ -1,0 +1,45 @@
+#include "folio/train/run_plan.h"
+
+#include <algorithm>
+
+#include "folio/tensor/error.h"
+#include "folio/train/checkpoint.h"
+#include "folio/train/initial_weights.h"
+#include "folio/train/output.h"
+
+namespace folio {
+
+void announce_damage(const ResumePoint& from) {
+  for (const auto& [path, fault] : from.damaged) {
+    print(fmt::format("damaged {}: {}\n", path.filename().string(), fault));
+  }
+}
+
+RunPlan plan_run(const TrainOptions& options) {
+  FOLIO_CHECK(options.stop_at >= 0, "train", "--stop-at is {}; it must be at least 1",
+              options.stop_at);
+  RunPlan plan{.run = open_run(options)};
+  const OpenedRun& run = plan.run;
+  const int64_t steps = run.config.train.steps;
+  plan.last_step = options.stop_at > 0 ? std::min(options.stop_at, steps) : steps;
+  if (run.from.checkpoint.empty()) {
+    const std::string& init_from = run.config.train.init_from;
+    if (!init_from.empty()) plan.tokenizer = load_initial_tokenizer(init_from);
+    return plan;
+  }
+  const int64_t done = read_progress(run.from.checkpoint).step;
+  plan.nothing_left =
+      done >= plan.last_step && run.from.checkpoint == step_checkpoint(run.directory, done);
+  if (plan.nothing_left) {
+    announce_damage(run.from);
+    print(fmt::format("{}: {} steps are done, as many as asked for; nothing is left to do{}\n",
+                      run.directory.string(), grouped(done),
+                      plan.last_step == steps ? " (more with --set train.steps=N)" : ""));
+    return plan;
+  }
+  plan.last_step = std::max(plan.last_step, done);
+  plan.tokenizer = load_tokenizer(run.from.checkpoint);
+  return plan;
+}
+
+}  // namespace folio
