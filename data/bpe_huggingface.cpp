@@ -1,5 +1,7 @@
 #include "folio/data/bpe_huggingface.h"
 
+#include <algorithm>
+
 #include "folio/data/gpt2_bytes.h"
 #include "folio/tensor/error.h"
 
@@ -43,8 +45,13 @@ std::map<int32_t, std::string> read_special(const Json& file, size_t most, std::
   FOLIO_CHECK(added->is_array(), where, "\"added_tokens\" is no list; {}", advice);
   for (const Json& token : *added) {
     const Json& name = member(token, "content", Json::value_t::string, where);
+    require(token, "special", true, where);  // others would be looked for in texts
     FOLIO_CHECK(token.contains("id"), where, "an added token has no \"id\"; {}", advice);
-    special[number_of(token["id"], most + added->size(), where)] = name.get<std::string>();
+    const int32_t number = number_of(token["id"], most + added->size(), where);
+    const auto same_name = [&](const auto& entry) { return entry.second == name; };
+    FOLIO_CHECK(!special.contains(number) && std::ranges::none_of(special, same_name), where,
+                "the added token {} is there twice; {}", number, advice);
+    special[number] = name.get<std::string>();
   }
   return special;
 }
@@ -111,6 +118,7 @@ std::string BpeTokenizer::to_json() const {
 std::unique_ptr<BpeTokenizer> bpe_from_huggingface(const Json& file, std::string_view where) {
   const Json& model = member(file, "model", Json::value_t::object, where);
   require(model, "type", "BPE", where);
+  require(model, "dropout", nullptr, where);
   require(model, "byte_fallback", false, where);
   require(model, "continuing_subword_prefix", "", where);
   require(model, "end_of_word_suffix", "", where);

@@ -100,7 +100,7 @@ class PairCounts {
   std::vector<Word> words_;
   std::unordered_map<TokenPair, Entry, PairHash> pairs_;
   std::priority_queue<Candidate> queue_;
-  std::vector<TokenPair> fresh_;  // that the latest join made, or made more frequent
+  std::vector<TokenPair> fresh_;  // that the latest join made
 };
 
 }  // namespace
@@ -134,17 +134,14 @@ std::unique_ptr<BpeTokenizer> BpeTokenizer::learn(
   }
   PairCounts pairs(std::move(words));
   std::vector<BpeMerge> merges;
-  // "ab" and "c" may become a token that "a" and "bc" have become before.
-  std::unordered_map<std::string, int32_t> learned;
   while (std::ssize(bytes) + 1 < vocabulary) {
     const auto pair = pairs.most_frequent();
     if (!pair) break;
-    const std::string joined =
-        bytes[static_cast<size_t>(pair->first)] + bytes[static_cast<size_t>(pair->second)];
-    const auto [entry, is_new] = learned.try_emplace(joined, static_cast<int32_t>(bytes.size()));
-    if (is_new) bytes.push_back(joined);
-    merges.push_back({pair->first, pair->second, entry->second});
-    pairs.join(*pair, entry->second);
+    const auto merged = static_cast<int32_t>(bytes.size());
+    merges.push_back({pair->first, pair->second, merged});
+    bytes.push_back(bytes[static_cast<size_t>(pair->first)] +
+                    bytes[static_cast<size_t>(pair->second)]);
+    pairs.join(*pair, merged);
   }
   const auto end_of_text = static_cast<int32_t>(bytes.size());
   bytes.emplace_back(end_of_text_name);

@@ -37,7 +37,7 @@ BpeTokenizer::BpeTokenizer(std::vector<std::string> bytes, std::vector<BpeMerge>
                     bytes_[static_cast<size_t>(merged)] ==
                         bytes_[static_cast<size_t>(left)] + bytes_[static_cast<size_t>(right)],
                 where, "merge {} (counted from 0) does not join two tokens to a third", i);
-    ranks_.emplace(pair_of(left, right), static_cast<int32_t>(i));
+    ranks_[pair_of(left, right)] = static_cast<int32_t>(i);
   }
 }
 

@@ -216,7 +216,11 @@ int64_t text_bytes(const Tokenizer& tokenizer, TokenSpan tokens) {
   }
   int64_t total = 0;
   for_each_part(tokens, [&](const auto& part) {
-    for (const int32_t token : part) total += bytes.at(static_cast<size_t>(token));
+    for (const int32_t token : part) {
+      FOLIO_CHECK(token >= 0 && token < tokenizer.vocabulary(), "tokens",
+                  "one is {}, but they should be 0 to {}", token, tokenizer.vocabulary() - 1);
+      total += bytes[static_cast<size_t>(token)];
+    }
   });
   return total;
 }

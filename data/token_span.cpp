@@ -41,9 +41,8 @@ void TokenSpan::copy(size_t begin, size_t count, int32_t* to) const {
   if (vocabulary_ == 0) return;
   for (size_t i = 0; i < count; ++i) {
     FOLIO_CHECK(to[i] >= 0 && to[i] < vocabulary_, "tokens",
-                "token {} is {}, but there are {} different ones: the file is damaged (folio verify "
-                "says which); prepare the text anew",
-                begin + i, to[i], vocabulary_);
+                "one is {}, but they should be 0 to {}: tokens.bin is damaged; prepare the text anew",
+                to[i], vocabulary_ - 1);
   }
 }
 

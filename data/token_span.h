@@ -1,6 +1,7 @@
 // A sequence of tokens that lies elsewhere: in memory, or in a file that the system reads as needed.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,7 +29,7 @@ class TokenSpan {
   TokenSpan first(size_t count) const { return subspan(0, count); }
   /// Tokens begin .. begin + count - 1. Throws Error if there are not so many.
   TokenSpan subspan(size_t begin, size_t count) const;
-  TokenSpan subspan(size_t begin) const { return subspan(begin, size_ - begin); }
+  TokenSpan subspan(size_t begin) const { return subspan(begin, size_ - std::min(begin, size_)); }
 
   /// Writes tokens begin .. begin + count - 1 to `to`. Throws Error if there are not so many, or for
   /// one that checked() forbids.

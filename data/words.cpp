@@ -4,6 +4,7 @@
 #include <pcre2.h>
 
 #include <memory>
+#include <string>
 
 #include "folio/data/utf8.h"
 #include "folio/tensor/error.h"
@@ -11,8 +12,13 @@
 namespace folio {
 namespace {
 
-constexpr std::string_view pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+/// GPT-2's pattern. Its \s is Unicode's White_Space; PCRE2's own has U+180E besides.
+std::string pattern() {
+  const std::string space =
+      R"(\t-\r \x85\xA0\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+  return R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{L}\p{N})" + space + "]+|[" + space +
+         "]+(?![^" + space + "])|[" + space + "]+";
+}
 
 std::string message_of(int code) {
   PCRE2_UCHAR text[256];
@@ -24,9 +30,9 @@ const pcre2_code* compiled() {
   static const std::unique_ptr<pcre2_code, void (*)(pcre2_code*)> code = [] {
     int error = 0;
     PCRE2_SIZE at = 0;
-    pcre2_code* made =
-        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                      PCRE2_UTF | PCRE2_UCP, &error, &at, nullptr);
+    const std::string text = pattern();
+    pcre2_code* made = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                                     PCRE2_UTF, &error, &at, nullptr);
     FOLIO_CHECK(made != nullptr, "words", "PCRE2 refuses the pattern at {}: {}", at,
                 message_of(error));
     pcre2_jit_compile(made, PCRE2_JIT_COMPLETE);  // where it cannot, matching is slower
@@ -60,7 +66,7 @@ void split_words(std::string_view text, std::string_view where,
 std::string_view words_up_to(std::string_view text, size_t bytes) {
   const auto printable = [](char c) { return c > ' ' && c < 0x7F; };
   if (text.size() <= bytes) return text;
-  for (size_t end = bytes; end > 1; --end) {
+  for (size_t end = bytes; end > 0; --end) {
     if (text[end] == '\n' && printable(text[end - 1])) return text.substr(0, end);
   }
   for (size_t end = bytes + 1; end < text.size(); ++end) {

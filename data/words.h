@@ -13,8 +13,9 @@ namespace folio {
 void split_words(std::string_view text, std::string_view where,
                  const std::function<void(std::string_view)>& take);
 
-/// The longest beginning of `text`, but at most `bytes` of it, after which a cut changes no word:
-/// before a line break that follows a printable ASCII character. All of `text` where there is none.
+/// The longest beginning of `text`, at most `bytes` of it, after which a cut changes no word: before a
+/// line break that follows a printable ASCII character. Where that is nowhere, the shortest of the
+/// longer ones, or all of `text`.
 std::string_view words_up_to(std::string_view text, size_t bytes);
 
 }  // namespace folio

@@ -15,6 +15,7 @@
 #include "folio/train/mapped_file.h"
 #include "folio/train/output.h"
 #include "folio/train/prepared_text.h"
+#include "folio/train/stop_signal.h"
 
 namespace folio {
 namespace {
@@ -84,7 +85,9 @@ class Texts {
     for (const Piece& piece : pieces) total += piece.text.size();
     Pace pace(name, total);
     const size_t threads = std::clamp(std::thread::hardware_concurrency(), 1u, most_threads);
+    const StopSignal stop(/*tells=*/false);
     for (size_t begin = 0; begin < pieces.size(); begin += threads) {
+      FOLIO_CHECK(!stop.requested(), "prepare", "stopped by a signal; nothing was made");
       const size_t end = std::min(pieces.size(), begin + threads);
       std::vector<std::future<decltype(work(pieces[0]))>> results;
       for (size_t i = begin; i < end; ++i) {
@@ -140,10 +143,11 @@ std::unique_ptr<Tokenizer> make_tokenizer(const PrepareOptions& options, const T
   if (options.tokenizer == "char") {
     CharacterSet set;
     for (const Piece& piece : texts.pieces()) set.add(piece.text, piece.where);
-    return std::make_unique<CharTokenizer>(set.characters(), options.unknown);
+    return std::make_unique<CharTokenizer>(set.characters(), UnknownCharacter::error);
   }
   const fs::path path = options.tokenizer;
-  FOLIO_CHECK(fs::is_regular_file(path), "--tokenizer",
+  std::error_code ignored;
+  FOLIO_CHECK(fs::is_regular_file(path, ignored), "--tokenizer",
               "{} is neither char nor bpe nor a file; name a tokenizer.json", options.tokenizer);
   return tokenizer_from_json(read_whole(path, most_tokenizer_bytes), path.string());
 }
@@ -209,8 +213,10 @@ PreparedFacts prepare_text(const PrepareOptions& options) {
   const fs::path out = (fs::absolute(options.out) / "").lexically_normal().parent_path();
   std::error_code ignored;
   FOLIO_CHECK(!options.out.empty(), "prepare", "no directory is given; name a new one with --out");
-  FOLIO_CHECK(!fs::exists(out, ignored) || (fs::is_directory(out) && fs::is_empty(out)),
-              options.out.string(), "exists and is not empty; choose another --out");
+  const bool is_free = !fs::exists(fs::symlink_status(out, ignored)) ||
+                       (fs::is_directory(out, ignored) && fs::is_empty(out, ignored));
+  FOLIO_CHECK(is_free, options.out.string(),
+              "exists and is no empty directory; choose another --out");
   const Texts texts(options.texts);
   const auto tokenizer = make_tokenizer(options, texts);
   const fs::path temporary = fmt::format("{}.tmp-{}", out.string(), ::getpid());

@@ -19,7 +19,6 @@ struct PrepareOptions {
   std::vector<std::filesystem::path> texts = {};  // in their order
   std::string tokenizer = "bpe";             // char, bpe, or the path of a tokenizer.json
   int64_t vocabulary = 4096;                 // of bpe, at most
-  UnknownCharacter unknown = UnknownCharacter::error;
   std::filesystem::path out = {};            // must not exist, or be empty
 };
 
@@ -34,9 +33,9 @@ struct PreparedFacts {
 
 /// Learns the tokenizer from the texts (unless it is given), encodes each, and writes the directory,
 /// which is whole or not there. Between two texts stands the end of a text, where the tokenizer has
-/// one. bpe learns from up to 2^30 bytes, evenly spread. Needs memory for some pieces of 16 MB and for
-/// the words learned from (char: for its texts, one at a time). Throws Error for what cannot be read
-/// or encoded, naming the text, or written.
+/// one. bpe learns from up to 2^30 bytes, evenly spread. Needs memory for some pieces of 8 MB and for
+/// the words learned from. Throws Error for what cannot be read or encoded, naming the text, or
+/// written, and where a signal asks it to stop.
 PreparedFacts prepare_text(const PrepareOptions& options);
 
 /// Bytes of a token in tokens.bin.

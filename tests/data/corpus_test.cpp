@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "data/learned_bpe.h"
 #include "support/temporary.h"
 
 namespace folio {
@@ -114,8 +115,11 @@ TEST_F(FindText, AFileWinsOverAName) {
   write_file(data() / "sonnets.txt", "x");
   EXPECT_EQ(find_text("sonnets"), data() / "sonnets.txt");
   EXPECT_EQ(find_text("sonnets.txt"), data() / "sonnets.txt");
-  fs::create_directory(work() / "sonnets");  // a directory is no text
+  fs::create_directory(work() / "sonnets");  // a directory is no text, unless folio prepare made it
   EXPECT_EQ(find_text("sonnets"), data() / "sonnets.txt");
+  write_file(work() / "sonnets" / prepared_file, "{}");
+  EXPECT_EQ(find_text("sonnets"), "sonnets");
+  EXPECT_EQ(find_text("./sonnets"), "./sonnets");
   write_file(work() / "sonnets.txt", "x");
   EXPECT_EQ(find_text("sonnets.txt"), "sonnets.txt");
 }
@@ -139,7 +143,8 @@ TEST_F(FindText, AnErrorListsEveryPlaceTried) {
             "data.text: no text named shakespeare was found; tried " +
                 (cache() / "tinyshakespeare.txt").string() + " (not there), " +
                 (data() / "tinyshakespeare.txt").string() + " (not there), " +
-                (cache() / "plays.txt").string() + " (a directory), " +
+                (cache() / "plays.txt").string() +
+                " (a directory that folio prepare has not made), " +
                 (data() / "plays.txt").string() +
                 " (not there); run scripts/get_data, which finds or makes a text, or pass a text "
                 "of your own with --set data.text=PATH");
@@ -159,7 +164,8 @@ TEST_F(FindText, AWrongPathIsAnError) {
   EXPECT_THAT(error_of([] { find_text("./absent.txt"); }),
               StartsWith("data.text: there is no text file ./absent.txt (not there); run "));
   EXPECT_THAT(error_of([] { find_text("../work"); }),
-              StartsWith("data.text: there is no text file ../work (a directory); run "));
+              StartsWith("data.text: there is no text file ../work (a directory that folio prepare "
+                         "has not made); run "));
   EXPECT_THAT(error_of([] { find_text(""); }), StartsWith("data.text: no text is named; run "));
 }
 
@@ -197,7 +203,7 @@ TEST(Corpus, IsCutAsNanoGptDoes) {
   EXPECT_EQ(corpus.bytes, 23);
   EXPECT_EQ(corpus.train_tokens, 20);  // floor(20.7)
   EXPECT_EQ(corpus.train().size(), 20u);
-  EXPECT_THAT(corpus.validation(), testing::ElementsAre(0, 1, 2));
+  EXPECT_THAT(corpus.validation().to_vector(), testing::ElementsAre(0, 1, 2));
 }
 
 TEST(Corpus, TheWholeTextCanTrain) {
@@ -226,6 +232,68 @@ TEST(Corpus, BadTextAndSettingsAreRefused) {
               StartsWith("text.txt: the character 'z' (U+007A) at byte 2"));
   EXPECT_THAT(error_of([] { corpus_of("abc", 1.0, 2); }), HasSubstr("data.validation_fraction"));
   EXPECT_THAT(error_of([] { corpus_of("abc", 0.1, 0); }), StartsWith("model.context: is 0"));
+}
+
+TEST(Corpus, ShowsTokensThatLieElsewhere) {
+  auto storage = std::make_shared<const std::vector<uint16_t>>(std::vector<uint16_t>{5, 6, 7, 8});
+  const std::weak_ptr<const void> watched = storage;
+  const TokenSpan tokens = std::span(*storage);
+  {
+    const Corpus corpus = split_corpus("text.txt", 99, tokens, std::move(storage), 0.5, 1);
+    EXPECT_EQ(corpus.bytes, 99);
+    EXPECT_THAT(corpus.train().to_vector(), testing::ElementsAre(5, 6));
+    EXPECT_THAT(corpus.validation().to_vector(), testing::ElementsAre(7, 8));
+    EXPECT_FALSE(watched.expired());
+  }
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST(Corpus, KeepsTheTokensItIsGiven) {
+  Corpus copy;
+  {
+    const Corpus corpus = split_corpus("text.txt", 3, std::vector<int32_t>{5, 6, 7}, 0.0, 2);
+    copy = corpus;
+  }
+  EXPECT_THAT(copy.tokens.to_vector(), testing::ElementsAre(5, 6, 7));
+}
+
+TEST(TextOf, JoinsWhatIsReadInParts) {
+  // 3 tokens a character, so that a part, of 65536 tokens, ends inside one.
+  const auto tokenizer = learned_bpe("", 257);
+  std::string text;
+  for (char32_t c = 0; c < 50'000; ++c) text += c % 2 == 0 ? "\u20ac" : "\u4eba";
+  const std::vector<int32_t> tokens = tokenizer->encode(text, "t");
+  ASSERT_EQ(tokens.size(), 150'000u);
+  EXPECT_EQ(text_of(*tokenizer, tokens), text);
+  EXPECT_EQ(text_bytes(*tokenizer, tokens), 150'000);
+  const std::vector<uint16_t> narrow(tokens.begin(), tokens.end());
+  EXPECT_EQ(text_of(*tokenizer, std::span(narrow)), text);
+  EXPECT_EQ(text_bytes(*tokenizer, std::span(narrow)), 150'000);
+  EXPECT_EQ(text_of(*tokenizer, TokenSpan(tokens).subspan(65'535, 3)), text.substr(65'535, 3));
+}
+
+TEST(TextOf, BytesAreThoseOfTheText) {
+  const auto chars = CharTokenizer::build("ab\u00e9\u20ac\U0001F600", UnknownCharacter::error, "t");
+  for (const char* text : {"", "a", "ab\u00e9", "\U0001F600\u20ac\u20aca"}) {
+    const std::vector<int32_t> tokens = chars->encode(text, "t");
+    EXPECT_EQ(text_of(*chars, tokens), text);
+    EXPECT_EQ(text_bytes(*chars, tokens), std::ssize(std::string_view(text)));
+  }
+  const auto replacing = CharTokenizer::build("a", UnknownCharacter::replace, "t");
+  EXPECT_EQ(text_bytes(*replacing, replacing->encode("ab", "t")), 4);  // of a and U+FFFD
+}
+
+TEST(TextOf, EndsOfTextsAreNotCounted) {
+  const auto tokenizer = learned_bpe("low low", 1000);
+  std::vector<int32_t> tokens = tokenizer->encode("low lo", "t");
+  EXPECT_EQ(text_bytes(*tokenizer, tokens), 6);
+  tokens.insert(tokens.begin() + 1, *tokenizer->end_of_text());
+  tokens.push_back(*tokenizer->end_of_text());
+  EXPECT_EQ(text_bytes(*tokenizer, tokens), 6);
+  EXPECT_EQ(text_of(*tokenizer, tokens), "low<|endoftext|> lo<|endoftext|>");
+  EXPECT_EQ(text_bytes(*tokenizer, std::vector{*tokenizer->end_of_text()}), 0);
+  // The name in a text is text.
+  EXPECT_EQ(text_bytes(*tokenizer, tokenizer->encode("<|endoftext|>", "t")), 13);
 }
 
 }  // namespace

@@ -43,10 +43,11 @@ TEST(SyntheticTokenizer, IsMadeAgainFromJson) {
 
 TEST(SyntheticCorpus, IsTheSameEachTimeAndSaysWhatItIs) {
   const Corpus corpus = synthetic_corpus(7, 0.25, 64), again = synthetic_corpus(7, 0.25, 64);
-  EXPECT_EQ(corpus.tokens, again.tokens);
-  EXPECT_EQ(std::ssize(corpus.validation()), std::ssize(corpus.tokens) / 4);
-  EXPECT_EQ(std::set<int32_t>(corpus.tokens.begin(), corpus.tokens.end()).size(), 7u);
-  EXPECT_EQ(*std::ranges::max_element(corpus.tokens), 6);
+  const std::vector<int32_t> tokens = corpus.tokens.to_vector();
+  EXPECT_EQ(tokens, again.tokens.to_vector());
+  EXPECT_EQ(corpus.validation().size(), tokens.size() / 4);
+  EXPECT_EQ(std::set<int32_t>(tokens.begin(), tokens.end()).size(), 7u);
+  EXPECT_EQ(*std::ranges::max_element(tokens), 6);
   EXPECT_THAT(corpus.path.string(), HasSubstr("random tokens, for measuring only"));
 }
 

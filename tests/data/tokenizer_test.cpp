@@ -72,6 +72,31 @@ TEST(CharTokenizer, BadInputIsRefused) {
               HasSubstr("without repetition"));
 }
 
+TEST(CharacterSet, HoldsTheCharactersOfAllTexts) {
+  CharacterSet set;
+  EXPECT_TRUE(set.characters().empty());
+  set.add("hello \u20ac", "one.txt");
+  set.add("", "empty.txt");
+  set.add("loch\U0010FFFF\u00e9?@", "two.txt");
+  EXPECT_THAT(set.characters(), ElementsAre(U' ', U'?', U'@', U'c', U'e', U'h', U'l', U'o',
+                                            U'\u00e9', U'\u20ac', U'\U0010FFFF'));
+  set.add(std::string_view("\0", 1), "three.txt");
+  EXPECT_EQ(set.characters().front(), U'\0');
+  EXPECT_EQ(set.characters().size(), 12u);
+  EXPECT_THAT(error_of([&] { set.add("x\xff", "four.txt"); }),
+              StartsWith("four.txt: byte 1 (counted from 0) is 0xff"));
+  EXPECT_EQ(set.characters().size(), 12u);
+}
+
+TEST(CharacterSet, MakesTheTokenizerOfTheTextsTogether) {
+  CharacterSet set;
+  set.add("abc", "one.txt");
+  set.add("cd", "two.txt");
+  const CharTokenizer tokenizer(set.characters(), UnknownCharacter::error);
+  EXPECT_EQ(tokenizer.to_json(), tokenizer_of("abccd")->to_json());
+  EXPECT_EQ(tokenizer.end_of_text(), std::nullopt);
+}
+
 TEST(Tokenizer, ComesBackFromJson) {
   for (auto unknown : {UnknownCharacter::error, UnknownCharacter::replace}) {
     const auto tokenizer = tokenizer_of("hello\n\u20ac\U0001F600", unknown);
@@ -105,7 +130,8 @@ TEST(Tokenizer, MalformedJsonIsRefused) {
       {"12", "the JSON is no object"},
       {"{}", "the tokenizer has no \"kind\""},
       {R"({"kind": 3})", "\"kind\" of the tokenizer is not text"},
-      {R"({"kind": "bpe"})", "unknown kind; this build knows: char"},
+      {R"({"kind": "bpe"})",
+       "unknown kind; wanted char, synthetic, or Hugging Face's tokenizer.json"},
       {R"({"kind": "char"})", "has no \"unknown_character\""},
       {R"({"kind": "char", "unknown_character": null})", "is not text"},
       {R"({"kind": "char", "unknown_character": "x"})", "neither \"error\" nor \"replace\""},

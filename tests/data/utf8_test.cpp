@@ -74,6 +74,47 @@ TEST(Utf8, InvalidTextIsRefusedWithPositionAndByte) {
   }
 }
 
+TEST(Utf8, BytesThatAreNoCharactersAreReplaced) {
+  const std::vector<std::pair<std::string_view, std::string_view>> cases = {
+      {"", ""},
+      {"a\u00e9\u20ac\U0001F600\n", "a\u00e9\u20ac\U0001F600\n"},
+      {"a\0b"sv, "a\0b"sv},
+      {"ab\x80", "ab\uFFFD"},
+      {"\x80\xbf\xff\xc0\xc1\xf5", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD"},
+      // A character cut short is one, however much of it is there; what follows is not lost.
+      {"\xc3", "\uFFFD"},
+      {"\xe2\x82", "\uFFFD"},
+      {"\xf0\x9f\x98", "\uFFFD"},
+      {"x\xe2\x82y", "x\uFFFDy"},
+      {"\xe2\x82\xe2\x82\xac", "\uFFFD\u20ac"},
+      {"\xf0\x9f\xc3\xa9", "\uFFFD\u00e9"},
+      {"\xc3\xc3\xa9", "\uFFFD\u00e9"},
+      // No beginning of any character: an overlong form, a surrogate, above U+10FFFF.
+      {"\xe0\x9f\xbf", "\uFFFD\uFFFD\uFFFD"},
+      {"\xed\xa0\x80", "\uFFFD\uFFFD\uFFFD"},
+      {"\xf4\x90\x80\x80", "\uFFFD\uFFFD\uFFFD\uFFFD"},
+      // The rest of one, the beginning of another, as where tokens cut characters.
+      {"\x82\xac and \xe2\x82", "\uFFFD\uFFFD and \uFFFD"},
+      {"\u20ac\xac", "\u20ac\uFFFD"},
+  };
+  for (const auto& [text, repaired] : cases) {
+    EXPECT_EQ(repaired_utf8(text), repaired) << testing::PrintToString(text);
+  }
+}
+
+TEST(Utf8, WhatIsRepairedIsValid) {
+  constexpr std::string_view bytes = "a\x80\x8f\x90\x9f\xa0\xbf\xc2\xe0\xe1\xed\xf0\xf3\xf4\xff";
+  for (size_t i = 0; i < bytes.size() * bytes.size() * bytes.size() * bytes.size(); ++i) {
+    std::string text;
+    for (size_t rest = i, k = 0; k < 4; rest /= bytes.size(), ++k) {
+      text += bytes[rest % bytes.size()];
+    }
+    const std::string repaired = repaired_utf8(text);
+    ASSERT_FALSE(decode_utf8(repaired, "t").empty()) << testing::PrintToString(text);
+    ASSERT_EQ(repaired_utf8(repaired), repaired) << testing::PrintToString(text);
+  }
+}
+
 TEST(Utf8, CharactersAreDescribedForPeople) {
   EXPECT_EQ(describe_character(U'a'), "'a' (U+0061)");
   EXPECT_EQ(describe_character(U'\u00e9'), "'\u00e9' (U+00E9)");
