@@ -36,8 +36,8 @@ int64_t permuted(int64_t position, int64_t size, uint64_t seed, uint64_t epoch) 
 
 }  // namespace
 
-BatchSampler::BatchSampler(TokenSpan tokens, int64_t batch, int64_t context,
-                           Sampling sampling, uint64_t seed)
+BatchSampler::BatchSampler(TokenSpan tokens, int64_t batch, int64_t context, Sampling sampling,
+                           uint64_t seed)
     : tokens_(tokens), batch_(batch), context_(context), sampling_(sampling), seed_(seed) {
   FOLIO_CHECK(batch >= 1 && context >= 1, "batch sampler",
               "batch is {} and context {}; both must be at least 1", batch, context);
@@ -73,8 +73,7 @@ Batch BatchSampler::draw(int64_t step, int64_t first, int64_t count) const {
   return batch;
 }
 
-Windows::Windows(TokenSpan tokens, int64_t context)
-    : tokens_(tokens), context_(context) {
+Windows::Windows(TokenSpan tokens, int64_t context) : tokens_(tokens), context_(context) {
   FOLIO_CHECK(context >= 1, "windows", "context is {}; it must be at least 1", context);
 }
 

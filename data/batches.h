@@ -23,8 +23,7 @@ enum class Sampling : uint8_t {
 class BatchSampler {
  public:
   /// `tokens` must outlive the sampler and hold more than `context` tokens, else Error.
-  BatchSampler(TokenSpan tokens, int64_t batch, int64_t context, Sampling sampling,
-               uint64_t seed);
+  BatchSampler(TokenSpan tokens, int64_t batch, int64_t context, Sampling sampling, uint64_t seed);
 
   /// Samples first .. first + count - 1 of the batch of `step` (counted from 0).
   Batch draw(int64_t step, int64_t first, int64_t count) const;

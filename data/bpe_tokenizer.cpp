@@ -49,8 +49,8 @@ std::optional<int32_t> BpeTokenizer::end_of_text() const {
 }
 
 void BpeTokenizer::append_word(std::string_view word, std::vector<int32_t>& tokens) const {
-  // The tokens of the word so far, each with its neighbours: one that was joined to the token before
-  // it is left out of the chain.
+  // The tokens of the word so far, each with its neighbours: one that was joined to the token
+  // before it is left out of the chain.
   struct Link {
     int32_t token;
     int64_t before, after;

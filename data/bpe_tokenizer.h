@@ -1,5 +1,5 @@
-// Byte pair encoding, as GPT-2 has it: a token is a sequence of bytes that is frequent in the text that
-// the tokenizer was learned from.
+// Byte pair encoding, as GPT-2 has it: a token is a sequence of bytes that is frequent in the text
+// that the tokenizer was learned from.
 #pragma once
 
 #include <array>
@@ -27,8 +27,8 @@ struct BpeMerge {
 
 /// Text is cut into words (data/words.h); the bytes of each are joined pair by pair, the pair first
 /// that was learned first. Every text can be encoded, and decode(encode(text)) is the text. Source:
-/// Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", algorithm 1;
-/// over bytes: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", 2.2.
+/// Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", algorithm
+/// 1; over bytes: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", 2.2.
 class BpeTokenizer : public Tokenizer {
  public:
   /// `bytes`: those of each token, none of them special; each of the 256 bytes has a token.
@@ -37,8 +37,8 @@ class BpeTokenizer : public Tokenizer {
   BpeTokenizer(std::vector<std::string> bytes, std::vector<BpeMerge> merges,
                std::map<int32_t, std::string> special, std::string_view where);
 
-  /// Learns from the words that `count` has counted. Fewer tokens than `vocabulary` (which counts the
-  /// 256 bytes and the end of a text) where no pair of them occurs twice any more. Of equally
+  /// Learns from the words that `count` has counted. Fewer tokens than `vocabulary` (which counts
+  /// the 256 bytes and the end of a text) where no pair of them occurs twice any more. Of equally
   /// frequent pairs the one whose tokens have the lower numbers comes first. Throws Error for a
   /// vocabulary below 257.
   static std::unique_ptr<BpeTokenizer> learn(const std::unordered_map<std::string, int64_t>& count,

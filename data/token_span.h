@@ -1,4 +1,5 @@
-// A sequence of tokens that lies elsewhere: in memory, or in a file that the system reads as needed.
+// A sequence of tokens that lies elsewhere: in memory, or in a file that the system reads as
+// needed.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +10,8 @@
 
 namespace folio {
 
-/// Tokens of 32 bits each or, where the vocabulary is small enough, of 16. A view: what it shows must
-/// outlive it.
+/// Tokens of 32 bits each or, where the vocabulary is small enough, of 16. A view: what it shows
+/// must outlive it.
 class TokenSpan {
  public:
   TokenSpan() = default;
@@ -31,8 +32,8 @@ class TokenSpan {
   TokenSpan subspan(size_t begin, size_t count) const;
   TokenSpan subspan(size_t begin) const { return subspan(begin, size_ - std::min(begin, size_)); }
 
-  /// Writes tokens begin .. begin + count - 1 to `to`. Throws Error if there are not so many, or for
-  /// one that checked() forbids.
+  /// Writes tokens begin .. begin + count - 1 to `to`. Throws Error if there are not so many, or
+  /// for one that checked() forbids.
   void copy(size_t begin, size_t count, int32_t* to) const;
   std::vector<int32_t> to_vector() const;
 

@@ -88,8 +88,7 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, std::strin
   const std::string& kind = string_member(object, "kind", where);
   if (kind == "char") return read_char_tokenizer(object, where);
   if (kind == synthetic_name) return read_synthetic_tokenizer(object, where);
-  fail(where,
-       fmt::format("the tokenizer is of an unknown kind; wanted char, synthetic, or "
+  fail(where, fmt::format("the tokenizer is of an unknown kind; wanted char, synthetic, or "
                           "Hugging Face's tokenizer.json; {}",
                           advice));
 }

@@ -23,8 +23,8 @@ class Tokenizer {
   /// for a character that the tokenizer does not know and does not replace, naming the character
   /// and its byte position.
   virtual std::vector<int32_t> encode(std::string_view text, std::string_view where) const = 0;
-  /// The text of tokens, which may begin or end inside a character. Throws Error for a token outside
-  /// the vocabulary.
+  /// The text of tokens, which may begin or end inside a character. Throws Error for a token
+  /// outside the vocabulary.
   virtual std::string decode(std::span<const int32_t> tokens) const = 0;
   /// Everything needed to make the same tokenizer again, as JSON.
   virtual std::string to_json() const = 0;

@@ -237,7 +237,7 @@ Progress load_progress(const fs::path& directory, const ParameterStore& paramete
   verify_file(directory, state, optimizer_file);
   const fs::path path = directory / optimizer_file;
   fill_tensors(tensors_of(parameters, optimizer), read_safetensors(path).tensors, path,
-       "is this another config's run, or another optimizer's?");
+               "is this another config's run, or another optimizer's?");
   optimizer.set_steps(state.progress.step);
   return state.progress;
 }

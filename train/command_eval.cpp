@@ -31,9 +31,9 @@ void evaluate_run(const Options& options) {
               "this run has no validation split (data.validation_fraction is 0); use --split train");
   Tape tape(loaded->parameters.device());
   const TokenSpan split = validation ? corpus.validation() : corpus.train();
-  const Evaluation result = evaluate(*loaded->model, tape, split,
-                                     config.train.batch / config.train.accumulate,
-                                     /*max_batches=*/0, ranks);
+  const Evaluation result =
+      evaluate(*loaded->model, tape, split, config.train.batch / config.train.accumulate,
+               /*max_batches=*/0, ranks);
   nlohmann::ordered_json line = {{"split", options.split},
                                  {"loss", result.loss},
                                  {"perplexity", result.perplexity()},

@@ -25,21 +25,23 @@ Verb add_prepare(CLI::App& program) {
       ->check(CLI::Range(257, 1'000'000))
       ->capture_default_str();
   verb->add_option("--out", options->out, "The directory to make")->type_name("DIR")->required();
-  verb->footer("Example: folio prepare shakespeare.txt --vocab-size 1024 --out prepared\n"
-               "         folio train configs/shakespeare.yaml --set data.text=./prepared "
-               "data.tokenizer=bpe");
-  return {verb, [options] {
-            const PreparedFacts facts = prepare_text(*options);
-            const std::string out = options->out.string();
-            print(fmt::format("{}: {} tokens, {} different ({}), of {} bytes: {:.2f} bytes a token\n",
-                              out, grouped(facts.tokens), grouped(facts.vocabulary),
-                              facts.tokenizer, grouped(facts.bytes),
-                              static_cast<double>(facts.bytes) / static_cast<double>(facts.tokens)));
-            const bool plain_name = out.find('/') == out.npos;
-            print(fmt::format("next folio train CONFIG --set data.text={} data.tokenizer={}\n",
-                              for_the_shell((plain_name ? "./" : "") + out), facts.tokenizer));
-            return 0;
-          }};
+  verb->footer(
+      "Example: folio prepare shakespeare.txt --vocab-size 1024 --out prepared\n"
+      "         folio train configs/shakespeare.yaml --set data.text=./prepared "
+      "data.tokenizer=bpe");
+  return {
+      verb, [options] {
+        const PreparedFacts facts = prepare_text(*options);
+        const std::string out = options->out.string();
+        print(fmt::format("{}: {} tokens, {} different ({}), of {} bytes: {:.2f} bytes a token\n",
+                          out, grouped(facts.tokens), grouped(facts.vocabulary), facts.tokenizer,
+                          grouped(facts.bytes),
+                          static_cast<double>(facts.bytes) / static_cast<double>(facts.tokens)));
+        const bool plain_name = out.find('/') == out.npos;
+        print(fmt::format("next folio train CONFIG --set data.text={} data.tokenizer={}\n",
+                          for_the_shell((plain_name ? "./" : "") + out), facts.tokenizer));
+        return 0;
+      }};
 }
 
 }  // namespace folio

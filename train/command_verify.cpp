@@ -58,10 +58,12 @@ void verify(const fs::path& run) {
 }  // namespace
 
 Verb add_verify(CLI::App& program) {
-  CLI::App* verb =
-      program.add_subcommand("verify", "Checks that every checkpoint of a run is whole, or a prepared text");
+  CLI::App* verb = program.add_subcommand(
+      "verify", "Checks that every checkpoint of a run is whole, or a prepared text");
   auto run = std::make_shared<std::string>();
-  verb->add_option("run", *run, "The run directory, or one of folio prepare")->type_name("RUN")->required();
+  verb->add_option("run", *run, "The run directory, or one of folio prepare")
+      ->type_name("RUN")
+      ->required();
   verb->footer("Example: folio verify runs/first");
   return {verb, [run] {
             verify(*run);

@@ -158,8 +158,11 @@ std::vector<ConfigField> make_fields() {
   const auto optimizer = &Config::optimizer;
   const auto schedule = &Config::schedule;
   return {
-      text(data_text, at(data, &D::text), false, "a path, a directory of folio prepare, a name in the data cache, or synthetic: random tokens"),
-      choice<D, std::string>(data_tokenizer, at(data, &D::tokenizer), {{"char", "char"}, {"bpe", "bpe"}, {"synthetic", "synthetic"}},
+      text(data_text, at(data, &D::text), false,
+           "a path, a directory of folio prepare, a name in the data cache, or synthetic: random "
+           "tokens"),
+      choice<D, std::string>(data_tokenizer, at(data, &D::tokenizer),
+                             {{"char", "char"}, {"bpe", "bpe"}, {"synthetic", "synthetic"}},
                              "of a prepared text the one that it was prepared with"),
       integer(data_vocabulary, at(data, &D::vocabulary), 1, 10'000'000,
               "different tokens: of synthetic, and of bpe at most, where the text is not prepared"),
@@ -198,18 +201,20 @@ std::vector<ConfigField> make_fields() {
       value_field("train.seed", at(train, &T::seed), "of all random numbers", read_unsigned,
                   [](uint64_t value) { return std::to_string(value); }),
       text("train.init_from", at(train, &T::init_from), true,
-           "a run, a checkpoint or a GPT-2 of Hugging Face, whose weights and tokenizer to begin with; \"\": none"),
+           "a run, a checkpoint or a GPT-2 of Hugging Face, whose weights and tokenizer to begin "
+           "with; \"\": none"),
       choice<T, std::string>("train.device", at(train, &T::device), devices(), "what computes",
                              {{"cuda", "this build has no CUDA; use device: auto or cpu"}}),
-      choice<T, std::string>(
-          "train.precision", at(train, &T::precision),
-          {{"auto", "auto"}, {"f32", "f32"}, {"tf32", "tf32"}, {"bf16", "bf16"}},
-          "of matrix products; auto is bf16 where the device multiplies it, else f32; a CPU takes f32 for tf32"),
+      choice<T, std::string>("train.precision", at(train, &T::precision),
+                             {{"auto", "auto"}, {"f32", "f32"}, {"tf32", "tf32"}, {"bf16", "bf16"}},
+                             "of matrix products; auto is bf16 where the device multiplies it, "
+                             "else f32; a CPU takes f32 for tf32"),
       integer("train.threads", at(train, &T::threads), 0, 1024, "0: as many as OpenMP chooses"),
-      choice<T, Reduce>("train.reduce", at(train, &T::reduce),
-                        {{"fast", Reduce::fast}, {"ordered", Reduce::ordered}},
-                        "gradients of micro-batches and ranks; ordered: the same bits on any number "
-                        "of ranks"),
+      choice<T, Reduce>(
+          "train.reduce", at(train, &T::reduce),
+          {{"fast", Reduce::fast}, {"ordered", Reduce::ordered}},
+          "gradients of micro-batches and ranks; ordered: the same bits on any number "
+          "of ranks"),
       number("train.bucket_mb", at(train, &T::bucket_mb), above_0,
              "megabytes of gradients that ranks reduce at a time"),
       boolean("train.overlap", at(train, &T::overlap), "ranks reduce while the backward pass runs"),
@@ -227,11 +232,10 @@ std::vector<ConfigField> make_fields() {
       integer("train.steps_in_flight", at(train, &T::steps_in_flight), 1, 1000,
               "that a GPU is given before the host waits for the oldest; 1 with a spike guard"),
       number("train.label_smoothing", at(train, &T::label_smoothing), fraction, "0 to below 1"),
-      choice<M, Recompute>("train.recompute", at(model, &M::recompute),
-                           {{"none", Recompute::none},
-                            {"mlp", Recompute::mlp},
-                            {"block", Recompute::block}},
-                           "in the backward pass, to save memory"),
+      choice<M, Recompute>(
+          "train.recompute", at(model, &M::recompute),
+          {{"none", Recompute::none}, {"mlp", Recompute::mlp}, {"block", Recompute::block}},
+          "in the backward pass, to save memory"),
       integer("train.log_every", at(train, &T::log_every), 0, most_steps,
               "steps between lines in metrics.jsonl; 0: never"),
       integer("train.eval_every", at(train, &T::eval_every), 0, most_steps,
@@ -243,7 +247,8 @@ std::vector<ConfigField> make_fields() {
       integer("train.keep_last", at(train, &T::keep_last), 0, most_steps,
               "checkpoints that are kept besides the best; 0: all"),
       value_field(
-          "train.sample_at", at(train, &T::sample_at), "after these steps and the last a sample is written; []: never",
+          "train.sample_at", at(train, &T::sample_at),
+          "after these steps and the last a sample is written; []: never",
           [](const YAML::Node& node, std::string_view where) {
             return read_integers(node, where, 0, most_steps);
           },

@@ -17,8 +17,9 @@ struct Evaluation {
   int64_t tokens = 0;   // predicted
 
   double perplexity() const;
-  /// Bits for a byte of the text, by which models of different tokenizers can be compared, where all
-  /// of `split` was read. Ends of texts are no bytes. Nothing for random tokens, which are no text.
+  /// Bits for a byte of the text, by which models of different tokenizers can be compared, where
+  /// all of `split` was read. Ends of texts are no bytes. Nothing for random tokens, which are no
+  /// text.
   std::optional<double> bits_per_byte(const Tokenizer& tokenizer, TokenSpan split) const;
 };
 

@@ -88,11 +88,11 @@ int run(int argc, char** argv) {
   program.footer("Example: folio train configs/shakespeare.yaml --run runs/first\n"
                  "         folio sample runs/first --prompt ROMEO:\n"
                  "FOLIO_ISA=sse2|avx2|avx512 in the environment forces that instruction set.");
-  const std::vector<Verb> verbs = {add_train(program), add_sample(program), add_eval(program),
-                                   add_prepare(program), add_gradcheck(program), add_config(program), add_plan(program),
-                                   add_profile(program),
-                                   add_report(program), add_compare(program),
-                                   add_explain(program), add_replay(program), add_verify(program)};
+  const std::vector<Verb> verbs = {
+      add_train(program),     add_sample(program),  add_eval(program),    add_prepare(program),
+      add_gradcheck(program), add_config(program),  add_plan(program),    add_profile(program),
+      add_report(program),    add_compare(program), add_explain(program), add_replay(program),
+      add_verify(program)};
   try {
     check_verb(verbs, argc, argv);
     program.parse(argc, argv);

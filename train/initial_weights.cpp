@@ -24,8 +24,8 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-/// What others save besides, or under shorter names: GPT2Model has no "transformer.", old files have
-/// the causal mask, and a tied output a second time.
+/// What others save besides, or under shorter names: GPT2Model has no "transformer.", old files
+/// have the causal mask, and a tied output a second time.
 void make_plain(std::vector<NamedTensor>& tensors, bool has_output) {
   std::erase_if(tensors, [&](const NamedTensor& entry) {
     return entry.name.ends_with(".attn.bias") || entry.name.ends_with(".attn.masked_bias") ||
@@ -45,9 +45,10 @@ fs::path find_initial_weights(const std::string& init_from) {
   if (const auto best = best_checkpoint(path)) return *best;
   if (const auto all = list_checkpoints(path); !all.empty()) return all.back().second;
   fail("train.init_from",
-       fmt::format("{} {}; name a run, a checkpoint, or a directory with a GPT-2's {}", init_from,
-                   is_there(path) ? "is no run with a checkpoint and has no weights" : "does not exist",
-                   model_file));
+       fmt::format(
+           "{} {}; name a run, a checkpoint, or a directory with a GPT-2's {}", init_from,
+           is_there(path) ? "is no run with a checkpoint and has no weights" : "does not exist",
+           model_file));
 }
 
 std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from) {
@@ -74,13 +75,13 @@ void load_initial_weights(const std::string& init_from, ParameterStore& paramete
     const auto shape = shapes.find(entry.name);
     if (entry.name != "position_embedding.weight" || shape == shapes.end()) continue;
     const Shape& wanted_shape = shape->second;
-    const bool longer = entry.tensor.shape().rank() == 2 &&
-                        entry.tensor.dim(0) > wanted_shape[0] &&
+    const bool longer = entry.tensor.shape().rank() == 2 && entry.tensor.dim(0) > wanted_shape[0] &&
                         entry.tensor.dim(1) == wanted_shape[1];
     if (longer) entry.tensor = entry.tensor.view(0, wanted_shape);
   }
-  fill_tensors(wanted, file.tensors, path,
-               "train.init_from needs a model of the same layers, width, vocabulary, bias and tied");
+  fill_tensors(
+      wanted, file.tensors, path,
+      "train.init_from needs a model of the same layers, width, vocabulary, bias and tied");
   parameters.masters_changed();
 }
 

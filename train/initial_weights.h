@@ -10,16 +10,16 @@
 
 namespace folio {
 
-/// The directory with model.safetensors that `init_from` means: of a run its best checkpoint, or the
-/// newest where it has no best; else a checkpoint, or a GPT-2 as Hugging Face saves it. Throws Error
-/// for anything else.
+/// The directory with model.safetensors that `init_from` means: of a run its best checkpoint, or
+/// the newest where it has no best; else a checkpoint, or a GPT-2 as Hugging Face saves it. Throws
+/// Error for anything else.
 std::filesystem::path find_initial_weights(const std::string& init_from);
 
 /// The tokenizer beside the weights, which the run then takes too; null where there is none.
 std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from);
 
-/// The weights. Of positions beyond the model's context the file may have more. Throws Error where it
-/// is of another model.
+/// The weights. Of positions beyond the model's context the file may have more. Throws Error where
+/// it is of another model.
 void load_initial_weights(const std::string& init_from, ParameterStore& parameters);
 
 }  // namespace folio

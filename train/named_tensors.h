@@ -10,8 +10,8 @@
 namespace folio {
 
 /// Fills every wanted tensor from the one of its name among `tensors`, which are those of the file
-/// `path`. Throws Error where names, shapes or types do not fit, ending in `question`; everything is
-/// checked before anything is changed.
+/// `path`. Throws Error where names, shapes or types do not fit, ending in `question`; everything
+/// is checked before anything is changed.
 void fill_tensors(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
                   const std::filesystem::path& path, std::string_view question);
 

@@ -122,10 +122,10 @@ std::string read_training_text(const std::filesystem::path& run, const Config& c
   const std::filesystem::path path = find_run_text(run, config).path;
   if (is_prepared(path)) {
     const PreparedText prepared = open_prepared(path);
-    return text_of(tokenizer, split_corpus(path, prepared.facts.bytes, prepared.tokens,
-                                           prepared.storage, config.data.validation_fraction,
-                                           config.model.context)
-                                  .train());
+    return text_of(tokenizer,
+                   split_corpus(path, prepared.facts.bytes, prepared.tokens, prepared.storage,
+                                config.data.validation_fraction, config.model.context)
+                       .train());
   }
   std::string text = read_file(path);
   const Corpus corpus =

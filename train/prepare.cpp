@@ -66,7 +66,8 @@ class Texts {
         const std::string_view piece = words_up_to(rest, piece_bytes);
         rest.remove_prefix(piece.size());
         pieces_.push_back(
-            {piece, begin == 0 ? path.string() : fmt::format("{} from byte {} on", path.string(), begin),
+            {piece,
+             begin == 0 ? path.string() : fmt::format("{} from byte {} on", path.string(), begin),
              rest.empty()});
         begin += piece.size();
       }

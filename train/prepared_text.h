@@ -1,6 +1,6 @@
-// A text that was tokenized beforehand: a directory with tokens.bin (16 or 32 bits each, the lower byte
-// first), tokenizer.json, and prepared.json, which says what they are. As data.text, the system reads
-// of tokens.bin what batches ask for: a text may be larger than memory.
+// A text that was tokenized beforehand: a directory with tokens.bin (16 or 32 bits each, the lower
+// byte first), tokenizer.json, and prepared.json, which says what they are. As data.text, the
+// system reads of tokens.bin what batches ask for: a text may be larger than memory.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ namespace folio {
 
 struct PrepareOptions {
   std::vector<std::filesystem::path> texts = {};  // in their order
-  std::string tokenizer = "bpe";             // char, bpe, or the path of a tokenizer.json
-  int64_t vocabulary = 4096;                 // of bpe, at most
-  std::filesystem::path out = {};            // must not exist, or be empty
+  std::string tokenizer = "bpe";                  // char, bpe, or the path of a tokenizer.json
+  int64_t vocabulary = 4096;                      // of bpe, at most
+  std::filesystem::path out = {};                 // must not exist, or be empty
 };
 
 /// What prepared.json says.
@@ -31,11 +31,11 @@ struct PreparedFacts {
   FileStamp stamp;    // of tokens.bin
 };
 
-/// Learns the tokenizer from the texts (unless it is given), encodes each, and writes the directory,
-/// which is whole or not there. Between two texts stands the end of a text, where the tokenizer has
-/// one. bpe learns from up to 2^30 bytes, evenly spread. Needs memory for some pieces of 8 MB and for
-/// the words learned from. Throws Error for what cannot be read or encoded, naming the text, or
-/// written, and where a signal asks it to stop.
+/// Learns the tokenizer from the texts (unless it is given), encodes each, and writes the
+/// directory, which is whole or not there. Between two texts stands the end of a text, where the
+/// tokenizer has one. bpe learns from up to 2^30 bytes, evenly spread. Needs memory for some pieces
+/// of 8 MB and for the words learned from. Throws Error for what cannot be read or encoded, naming
+/// the text, or written, and where a signal asks it to stop.
 PreparedFacts prepare_text(const PrepareOptions& options);
 
 /// Bytes of a token in tokens.bin.

@@ -11,8 +11,8 @@
 #include "folio/train/final_evaluation.h"
 #include "folio/train/initial_weights.h"
 #include "folio/train/metrics.h"
-#include "folio/train/plan.h"
 #include "folio/train/output.h"
+#include "folio/train/plan.h"
 #include "folio/train/progress.h"
 #include "folio/train/rank_agreement.h"
 #include "folio/train/run_directory.h"
@@ -132,7 +132,7 @@ void Training::announce() {
                     grouped(config.train.steps), config.train.batch, config.model.context));
   print(fmt::format("run     {}\n", run_.directory.string()));
   announce_damage(run_.from);
-  if (first_step_ == 0 && !config.train.init_from.empty()) {
+  if (first_step_ == 0 && !config.train.init_from.empty() && ranks_.leads()) {
     print(fmt::format("init    the weights of {}\n",
                       find_initial_weights(config.train.init_from).string()));
   }
@@ -327,10 +327,10 @@ void Training::conclude() {
     final.loss = evaluation_.loss;
     final.tokens = all;
     final.bits_per_byte = evaluation_.bits_per_byte(trainer_.tokenizer(), split);
-    print(fmt::format("validation loss {:.4f} over the whole split ({} tokens{})\n",
-                      evaluation_.loss, grouped(all),
-                      final.bits_per_byte ? fmt::format("; {:.4f} bits a byte", *final.bits_per_byte)
-                                          : ""));
+    print(fmt::format(
+        "validation loss {:.4f} over the whole split ({} tokens{})\n", evaluation_.loss,
+        grouped(all),
+        final.bits_per_byte ? fmt::format("; {:.4f} bits a byte", *final.bits_per_byte) : ""));
     const auto best = best_checkpoint(run_.directory);
     if (agreed(best.has_value()) && progress_.best_step >= 0 &&
         progress_.best_step != progress_.step) {

@@ -26,9 +26,9 @@ namespace folio {
 int64_t window_length(int64_t count, int64_t context);
 
 /// Continues `prompt` by max_tokens tokens, giving each new piece of text to `emit` as it comes
-/// (pieces are whole characters; bytes that make none are U+FFFD). Of a longer prompt the last `context` tokens count. An empty
-/// prompt begins with a newline where the tokenizer has one, else with token 0. Returns the whole
-/// new text. The random numbers depend on (seed, position) alone.
+/// (pieces are whole characters; bytes that make none are U+FFFD). Of a longer prompt the last
+/// `context` tokens count. An empty prompt begins with a newline where the tokenizer has one, else
+/// with token 0. Returns the whole new text. The random numbers depend on (seed, position) alone.
 std::string generate(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
                      const SamplingOptions& options,
                      const std::function<void(std::string_view)>& emit = {});

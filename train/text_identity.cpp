@@ -17,7 +17,7 @@ TextIdentity identify_text(const std::string& text) {
   const fs::path path = fs::absolute(find_text(text)).lexically_normal();
   if (is_prepared(path)) {
     const PreparedText prepared = open_prepared(path);
-    return {path, prepared.facts.bytes,
+    return {(path / "").parent_path(), prepared.facts.bytes,  // without a slash at its end
             hash_of(fmt::format("{:016x} {}", prepared.facts.stamp.checksum,
                                 prepared.tokenizer->hash()))};
   }

@@ -13,7 +13,8 @@ namespace folio {
 struct TextIdentity {
   std::filesystem::path path;  // absolute
   int64_t bytes = 0;
-  std::string hash;  // 16 hexadecimal digits: FNV-1a of the bytes, or of what a prepared text records
+  std::string
+      hash;  // 16 hexadecimal digits: FNV-1a of the bytes, or of what a prepared text records
 
   bool same_text(const TextIdentity& other) const {
     return bytes == other.bytes && hash == other.hash;

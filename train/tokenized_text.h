@@ -15,7 +15,8 @@ struct TokenizedText {
 };
 
 /// Finds and reads data.text, and builds the tokenizer from it unless a run that continues brings
-/// its own, or train.init_from has one, to which the text must then be known. Throws Error for bad input.
+/// its own, or train.init_from has one, to which the text must then be known. Throws Error for bad
+/// input.
 TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer = nullptr);
 
 }  // namespace folio

@@ -137,6 +137,24 @@ class SameAsOne(RanksTest):
         self.train(2, "--run", run, "--set", "train.overlap=false", "train.bucket_mb=1")
         self.assert_like_one(run)
 
+    def test_other_weights_and_byte_pairs(self):
+        prepared = self.folder / "prepared"
+        made = self.folio(1, "prepare", self.folder / "text.txt", "--vocab-size", "270", "--out", prepared)
+        self.assertEqual((made.returncode, made.stderr), (0, ""))
+        settings = ["--set", f"data.text={prepared}", "data.tokenizer=bpe", "data.validation_fraction=0.2"]
+        first = self.folder / "byte_pairs"
+        self.train(1, "--run", first, *settings)
+        runs = [self.folder / f"from_other_weights_{ranks}" for ranks in (1, 3)]
+        for ranks, run in zip((1, 3), runs):
+            said = self.train(ranks, "--run", run, *settings, f"train.init_from={first}", "train.seed=5")
+            self.assertEqual(said.count("init    the weights of "), 1, said)
+        one, three = ((run / "checkpoints/step_20/model.safetensors").read_bytes() for run in runs)
+        self.assertEqual(three, one)
+        self.assertEqual(self.metrics(runs[1]), self.metrics(runs[0]))
+        losses = [line["train_loss"] for line in self.metrics(runs[0]) if "train_loss" in line]
+        random = [line["train_loss"] for line in self.metrics(first) if "train_loss" in line]
+        self.assertLess(losses[0], random[0] - 0.5)
+
     def test_save_on_4_resume_on_2_and_1(self):
         for shard in ("true",) if GPU else ("false", "true"):
             run = self.folder / f"resumed-{shard}"
@@ -264,7 +282,7 @@ class Trouble(RanksTest):
     def test_signals_to_mpirun_stop_and_save(self):
         for name in ("SIGTERM", "SIGUSR1"):
             run = self.folder / name
-            patience = ("--mca", "odls_base_sigkill_timeout", "5")
+            patience = ("--mca", "odls_base_sigkill_timeout", "15")
             with self.endless(self.config, run, *patience) as (process, _):
                 process.send_signal(getattr(signal, name))
                 output, _ = process.communicate(timeout=DEADLINE)

@@ -90,7 +90,9 @@ TYPED_TEST(TokenSpanTest, TokensThatDoNotExistAreRefusedWhereChecked) {
   EXPECT_EQ(checked[2], 4);
   EXPECT_THAT(checked.first(4).to_vector(), ElementsAre(3, 1, 4, 1));
   const std::string error = error_of([&] { checked.to_vector(); });
-  EXPECT_THAT(error, StartsWith("tokens: one is 60000, but they should be 0 to 59999: tokens.bin is damaged"));
+  EXPECT_THAT(
+      error,
+      StartsWith("tokens: one is 60000, but they should be 0 to 59999: tokens.bin is damaged"));
   EXPECT_THAT(error, HasSubstr("damaged"));
   EXPECT_THAT(error_of([&] { checked[4]; }), HasSubstr("is 60000"));
   EXPECT_THAT(error_of([&] { checked.subspan(3).to_vector(); }), HasSubstr("is 60000"));
@@ -100,7 +102,8 @@ TEST(TokenSpan, NegativeTokensAreRefusedWhereChecked) {
   const std::vector<int32_t> storage = {0, -1};
   const TokenSpan tokens(storage);
   EXPECT_EQ(tokens[1], -1);
-  EXPECT_THAT(error_of([&] { tokens.checked(10)[1]; }), HasSubstr("one is -1, but they should be 0 to 9"));
+  EXPECT_THAT(error_of([&] { tokens.checked(10)[1]; }),
+              HasSubstr("one is -1, but they should be 0 to 9"));
 }
 
 TEST(TokenSpan, CanBeEmpty) {

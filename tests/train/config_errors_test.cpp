@@ -105,7 +105,8 @@ TEST(ConfigErrors, WrongTypesAreRefused) {
       {"model: {norm: pree}",
        "x.yaml:1:15: model.norm: \"pree\" is not one of: pre, post; is pre meant?"},
       {"model: {norm: none}", "x.yaml:1:15: model.norm: \"none\" is not one of: pre, post"},
-      {"data: {tokenizer: word}", "x.yaml:1:19: data.tokenizer: \"word\" is not one of: char, bpe, synthetic"},
+      {"data: {tokenizer: word}",
+       "x.yaml:1:19: data.tokenizer: \"word\" is not one of: char, bpe, synthetic"},
       {"model: 3", "x.yaml:1:8: model: found \"3\" where the keys of the section belong"},
       {"model: [a]", "x.yaml:1:8: model: found a list where the keys of the section belong"},
       {"- a",
@@ -123,9 +124,10 @@ TEST(ConfigErrors, WhatThisBuildLacksIsRefusedWithTheReason) {
 }
 
 TEST(ConfigErrors, AVocabularyThatDoesNotHoldTheBytesIsRefused) {
-  EXPECT_EQ(error_in("data: {vocabulary: 256}", {"data.tokenizer=bpe"}),
-            "--set data.tokenizer: data.vocabulary: 256 is too few: bpe needs at least 257, for the "
-            "bytes and the end of a text");
+  EXPECT_EQ(
+      error_in("data: {vocabulary: 256}", {"data.tokenizer=bpe"}),
+      "--set data.tokenizer: data.vocabulary: 256 is too few: bpe needs at least 257, for the "
+      "bytes and the end of a text");
   EXPECT_EQ(parse_config("data: {vocabulary: 257, tokenizer: bpe}", "x.yaml").data.vocabulary, 257);
 }
 
@@ -252,7 +254,8 @@ TEST(ConfigErrors, SyntheticTokensNeedBothKeys) {
               AllOf(HasSubstr("a.yaml:1"), HasSubstr("data.tokenizer"), HasSubstr("synthetic in both")));
   EXPECT_THAT(error_of([] { parse_config("data: {tokenizer: synthetic}", "a.yaml"); }),
               HasSubstr("random tokens need synthetic in both"));
-  EXPECT_EQ(parse_config("data: {text: synthetic, tokenizer: synthetic}", "a.yaml").data.vocabulary, 1024);
+  EXPECT_EQ(parse_config("data: {text: synthetic, tokenizer: synthetic}", "a.yaml").data.vocabulary,
+            1024);
 }
 
 }  // namespace

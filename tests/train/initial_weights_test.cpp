@@ -41,7 +41,8 @@ class InitialWeightsTest : public RunTest {
   }
 
   /// The checkpoint's weights as others save them.
-  void save_as(const fs::path& directory, const std::function<void(std::vector<NamedTensor>&)>& change) {
+  void save_as(const fs::path& directory,
+               const std::function<void(std::vector<NamedTensor>&)>& change) {
     fs::create_directory(directory);
     SafetensorsFile file = read_safetensors(path("first/checkpoints/step_20/model.safetensors"));
     change(file.tensors);
@@ -51,7 +52,8 @@ class InitialWeightsTest : public RunTest {
 
 TEST_F(InitialWeightsTest, OfARunAreThoseOfItsBestCheckpoint) {
   EXPECT_EQ(find_initial_weights(path("first")), path("first/checkpoints/best"));
-  EXPECT_EQ(find_initial_weights(path("first/checkpoints/step_10")), path("first/checkpoints/step_10"));
+  EXPECT_EQ(find_initial_weights(path("first/checkpoints/step_10")),
+            path("first/checkpoints/step_10"));
   EXPECT_EQ(weights_from(path("first/checkpoints/step_10")),
             bytes_of(load_run(path("first"), "10")->parameters));
   fs::remove_all(path("first/checkpoints/best"));
@@ -61,10 +63,11 @@ TEST_F(InitialWeightsTest, OfARunAreThoseOfItsBestCheckpoint) {
 TEST_F(InitialWeightsTest, ARunBeginsWithThem) {
   const std::string from = init_from(path("first/checkpoints/step_20"));
   const std::string said = train_into(
-      "second", {.overrides = {from, "train.steps=1", "train.checkpoint_every=1",
-                               "optimizer.weight_decay=0", "optimizer.lr=1e-30",
-                               "schedule.final_lr=1e-30", "schedule.warmup=0"}});
-  EXPECT_THAT(said, HasSubstr("init    the weights of " + path("first/checkpoints/step_20").string()));
+      "second",
+      {.overrides = {from, "train.steps=1", "train.checkpoint_every=1", "optimizer.weight_decay=0",
+                     "optimizer.lr=1e-30", "schedule.final_lr=1e-30", "schedule.warmup=0"}});
+  EXPECT_THAT(said,
+              HasSubstr("init    the weights of " + path("first/checkpoints/step_20").string()));
   EXPECT_EQ(bytes_of(load_run(path("second"), "last")->parameters),
             bytes_of(load_run(path("first"), "20")->parameters));
   // Its own seed, step and moments.
@@ -83,16 +86,20 @@ TEST_F(InitialWeightsTest, AContinuedRunLooksForThemNoMore) {
 }
 
 TEST_F(InitialWeightsTest, TheTokenizerComesWithThem) {
-  write_file(path("other"), "the king is dead, no more\n the king is dead, no more\n"
-                            "the king is dead, no more\n the king is dead, no more\n"
-                            "the king is dead, no more\n the king is dead, no more\n");
+  write_file(path("other"),
+             "the king is dead, no more\n the king is dead, no more\n"
+             "the king is dead, no more\n the king is dead, no more\n"
+             "the king is dead, no more\n the king is dead, no more\n");
   const std::string from = init_from(path("first"));
-  const auto text = tokenize_text(tiny_config(path("other"), {from, "data.validation_fraction=0.2"}));
+  const auto text =
+      tokenize_text(tiny_config(path("other"), {from, "data.validation_fraction=0.2"}));
   EXPECT_EQ(text.tokenizer->hash(), load_tokenizer(path("first/checkpoints/best"))->hash());
   write_file(path("other"), "Zebra");
   EXPECT_THAT(error_of([&] { tokenize_text(tiny_config(path("other"), {from})); }),
               HasSubstr("'Z' (U+005A) at byte 0"));
-  EXPECT_THAT(error_of([&] { tokenize_text(tiny_config(text_, {from, "data.tokenizer=bpe"})); }),
+  EXPECT_THAT(error_of([&] {
+                tokenize_text(tiny_config(text_, {from, "data.tokenizer=bpe"}));
+              }),
               StartsWith("data.tokenizer: is bpe, but that of train.init_from is char"));
 }
 
@@ -139,9 +146,11 @@ TEST_F(InitialWeightsTest, AShorterContextTakesTheFirstPositions) {
 
 TEST_F(InitialWeightsTest, OfAnotherModelAreRefused) {
   const fs::path from = path("first");
-  for (const char* other : {"model.layers=1", "model.layers=3", "model.width=32", "model.tied=false"}) {
-    EXPECT_THAT(error_of([&] { weights_from(from, {other}); }),
-                AllOf(HasSubstr("in the checkpoint"), HasSubstr("train.init_from needs a model of")))
+  for (const char* other :
+       {"model.layers=1", "model.layers=3", "model.width=32", "model.tied=false"}) {
+    EXPECT_THAT(
+        error_of([&] { weights_from(from, {other}); }),
+        AllOf(HasSubstr("in the checkpoint"), HasSubstr("train.init_from needs a model of")))
         << other;
   }
   EXPECT_THAT(error_of([&] { find_initial_weights(path("none")); }),

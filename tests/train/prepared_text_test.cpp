@@ -45,8 +45,7 @@ class PreparedTextTest : public RunTest {
 };
 
 TEST_F(PreparedTextTest, HoldsTheTokensOfTheTextAndItsTokenizer) {
-  const PreparedFacts facts =
-      prepare({.texts = {text_}, .vocabulary = 300, .out = "prepared"});
+  const PreparedFacts facts = prepare({.texts = {text_}, .vocabulary = 300, .out = "prepared"});
   EXPECT_EQ(facts.tokenizer, "bpe");
   EXPECT_EQ(facts.vocabulary, 300);
   EXPECT_EQ(facts.bytes, std::ssize(tiny_text()));
@@ -116,7 +115,8 @@ TEST_F(PreparedTextTest, BadInputIsRefusedAndLeavesNothing) {
     return error_of([&] { prepare(options); });
   };
   EXPECT_THAT(complaint({}), HasSubstr("no text is given"));
-  EXPECT_THAT(complaint({.texts = {path("none")}}), AllOf(HasSubstr("none"), HasSubstr("cannot open")));
+  EXPECT_THAT(complaint({.texts = {path("none")}}),
+              AllOf(HasSubstr("none"), HasSubstr("cannot open")));
   EXPECT_THAT(complaint({.texts = {directory_.path()}}), HasSubstr("is no file"));
   EXPECT_THAT(complaint({.texts = {path("empty")}}), HasSubstr("the text is empty"));
   EXPECT_THAT(complaint({.texts = {path("latin")}}), HasSubstr("latin: the text ends at byte 4"));
@@ -125,7 +125,8 @@ TEST_F(PreparedTextTest, BadInputIsRefusedAndLeavesNothing) {
   EXPECT_THAT(complaint({.texts = {text_}, .tokenizer = text_}), HasSubstr("not valid JSON"));
   EXPECT_THAT(complaint({.texts = {text_}, .vocabulary = 256}), HasSubstr("at least 257"));
   EXPECT_FALSE(fs::exists(path("out")));
-  write_file(path("characters"), CharTokenizer::build("abc", UnknownCharacter::error, "")->to_json());
+  write_file(path("characters"),
+             CharTokenizer::build("abc", UnknownCharacter::error, "")->to_json());
   EXPECT_THAT(complaint({.texts = {text_}, .tokenizer = path("characters")}),
               HasSubstr("is not among the 3 that the tokenizer knows"));
   for (const auto& entry : fs::directory_iterator(directory_.path())) {
@@ -157,12 +158,17 @@ TEST_F(PreparedTextTest, DamageIsFound) {
   EXPECT_THAT(complaint_after("prepared.json", "{}"), HasSubstr("is damaged"));
   EXPECT_THAT(complaint_after("prepared.json", "{"), HasSubstr("is damaged"));
   auto facts = nlohmann::json::parse(files.at("prepared.json"));
-  for (const auto& [key, value] : std::map<std::string, nlohmann::json>{
-           {"tokens", -1}, {"tokens", INT64_MAX}, {"vocabulary", 0}, {"checksum", "x"},
-           {"vocabulary", 299}, {"tokenizer", "char"}, {"bytes", "many"}}) {
+  for (const auto& [key, value] : std::map<std::string, nlohmann::json>{{"tokens", -1},
+                                                                        {"tokens", INT64_MAX},
+                                                                        {"vocabulary", 0},
+                                                                        {"checksum", "x"},
+                                                                        {"vocabulary", 299},
+                                                                        {"tokenizer", "char"},
+                                                                        {"bytes", "many"}}) {
     auto changed = facts;
     changed[key] = value;
-    EXPECT_THAT(complaint_after("prepared.json", changed.dump()), HasSubstr("prepare the text anew"))
+    EXPECT_THAT(complaint_after("prepared.json", changed.dump()),
+                HasSubstr("prepare the text anew"))
         << changed;
   }
   EXPECT_THAT(complaint_after("tokenizer.json", "{}"), HasSubstr("tokenizer.json"));
@@ -203,16 +209,20 @@ TEST_F(PreparedTextTest, ARunFromItHasTheBitsOfARunFromTheText) {
   // Prepared with another tokenizer it is another text.
   fs::remove_all(path("prepared"));
   prepare({.texts = {text_}, .vocabulary = 299, .out = "prepared"});
-  EXPECT_THAT(error_of([&] { find_run_text(path("parts"), load_config(path("parts/config.yaml"))); }),
-              HasSubstr("is not the text of this run any more"));
+  EXPECT_THAT(
+      error_of([&] { find_run_text(path("parts"), load_config(path("parts/config.yaml"))); }),
+      HasSubstr("is not the text of this run any more"));
 }
 
 TEST_F(PreparedTextTest, TheConfigNamesItsTokenizer) {
   prepare({.texts = {text_}, .tokenizer = "char", .out = "prepared"});
   const std::string text = "data.text=" + path("prepared").string();
   EXPECT_EQ(tokenize_text(tiny_config(text_, {text})).tokenizer->kind(), "char");
-  EXPECT_THAT(error_of([&] { tokenize_text(tiny_config(text_, {text, "data.tokenizer=bpe"})); }),
-              AllOf(StartsWith("data.tokenizer: is bpe, but"), HasSubstr("was prepared with char")));
+  EXPECT_THAT(
+      error_of([&] {
+        tokenize_text(tiny_config(text_, {text, "data.tokenizer=bpe"}));
+      }),
+      AllOf(StartsWith("data.tokenizer: is bpe, but"), HasSubstr("was prepared with char")));
   EXPECT_THAT(error_of([&] { find_text(directory_.path().string()); }),
               HasSubstr("a directory that folio prepare has not made"));
 }
@@ -231,7 +241,8 @@ TEST_F(PreparedTextTest, WhateverReadsARunReadsItsTokens) {
   ASSERT_GE(explanation.tokens.size(), 2u);
   EXPECT_EQ(explanation.tokens[explanation.tokens.size() - 2], "<C3>");
   EXPECT_EQ(explanation.tokens.back(), "<A9>");
-  EXPECT_THAT(read_text(write_report({.runs = {path("run")}, .out = {}, .references = {}})), HasSubstr("bits a byte"));
+  EXPECT_THAT(read_text(write_report({.runs = {path("run")}, .out = {}, .references = {}})),
+              HasSubstr("bits a byte"));
 }
 
 TEST_F(PreparedTextTest, BitsPerByteAreTheLossOverTheBytesThatArePredicted) {

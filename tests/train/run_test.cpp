@@ -48,9 +48,10 @@ TEST_F(RunTest, LeavesADirectoryThatHoldsEverything) {
   const auto final = read_final_evaluation(path("run"));
   ASSERT_TRUE(final);
   EXPECT_EQ(final->step, 20);
-  EXPECT_THAT(said, HasSubstr(fmt::format(
-                        "validation loss {:.4f} over the whole split ({} tokens; {:.4f} bits a byte)",
-                        final->loss, final->tokens, final->bits_per_byte.value_or(0.0))));
+  EXPECT_THAT(said,
+              HasSubstr(fmt::format(
+                  "validation loss {:.4f} over the whole split ({} tokens; {:.4f} bits a byte)",
+                  final->loss, final->tokens, final->bits_per_byte.value_or(0.0))));
   EXPECT_DOUBLE_EQ(final->bits_per_byte.value_or(0.0), final->loss / std::log(2.0));  // ASCII
   EXPECT_EQ(final->best_step.has_value(), said.find("the best checkpoint, of step") != said.npos);
   write_file(path("run/evaluation.json"), "{\"step\":20}");

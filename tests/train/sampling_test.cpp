@@ -55,11 +55,9 @@ TEST(GenerateBytes, PiecesAreUtf8WhateverTheBytes) {
   // Of untrained byte pairs mostly bytes come that are no characters.
   const auto tokenizer = BpeTokenizer::learn({{"\u00e9\u20ac", 3}}, 262);
   ParameterStore store;
-  const Gpt model(Scope(store), {.vocabulary = tokenizer->vocabulary(),
-                                 .layers = 1,
-                                 .heads = 2,
-                                 .width = 8,
-                                 .context = 20});
+  const Gpt model(
+      Scope(store),
+      {.vocabulary = tokenizer->vocabulary(), .layers = 1, .heads = 2, .width = 8, .context = 20});
   store.initialize(3);
   std::string joined;
   const SamplingOptions options{.max_tokens = 300, .temperature = 2.0};
