@@ -60,7 +60,8 @@ std::string random_unicode(std::mt19937& random, int length) {
 }
 
 TEST(BpeGolden, LearnsAndEncodesAsHuggingFace) {
-  for (const auto& golden : read_golden("bpe.json")["cases"]) {
+  const nlohmann::json file = read_golden("bpe.json");
+  for (const nlohmann::json& golden : file["cases"]) {
     const auto wanted = golden["vocabulary_wanted"].get<int64_t>();
     const auto text = golden["text"].get<std::string>();
     const auto tokenizer = learned_bpe(text, wanted);
