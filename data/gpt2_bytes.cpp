@@ -31,7 +31,8 @@ const std::array<char32_t, 256> characters_of_bytes = make_characters();
 std::array<uint8_t, 256> gpt2_byte_order() {
   std::array<uint8_t, 256> order{};
   for (size_t i = 0; i < 256; ++i) order[i] = static_cast<uint8_t>(i);
-  std::ranges::stable_partition(order, [](uint8_t byte) { return is_printable(byte); });
+  std::stable_partition(order.begin(), order.end(),
+                        [](uint8_t byte) { return is_printable(byte); });
   return order;
 }
 
