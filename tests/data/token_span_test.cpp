@@ -60,14 +60,14 @@ TYPED_TEST(TokenSpanTest, WhatIsNotThereIsRefused) {
     size_t begin, count;
   };
   // The last ones would come out small if begin and count were added, or multiplied by a width.
-  for (const auto [begin, count] :
+  for (const Range& range :
        {Range{6, 0}, Range{6, 1}, Range{5, 1}, Range{0, 6}, Range{2, 4}, Range{most, 0},
         Range{1, most}, Range{most, most}, Range{most - 1, 4}, Range{most / 4 + 1, 1},
         Range{0, most / 2 + 2}, Range{0, most / 4 + 2}}) {
-    const std::string complaint = "tokens: " + std::to_string(count) + " from token " +
-                                  std::to_string(begin) + " on were asked for; there are 5";
-    EXPECT_EQ(error_of([&] { tokens.subspan(begin, count); }), complaint);
-    EXPECT_EQ(error_of([&] { tokens.copy(begin, count, &to); }), complaint);
+    const std::string complaint = "tokens: " + std::to_string(range.count) + " from token " +
+                                  std::to_string(range.begin) + " on were asked for; there are 5";
+    EXPECT_EQ(error_of([&] { tokens.subspan(range.begin, range.count); }), complaint);
+    EXPECT_EQ(error_of([&] { tokens.copy(range.begin, range.count, &to); }), complaint);
   }
   EXPECT_THAT(error_of([&] { tokens.first(6); }), HasSubstr("6 from token 0 on"));
   EXPECT_THAT(error_of([&] { tokens[5]; }), HasSubstr("1 from token 5 on"));
