@@ -16,6 +16,7 @@
 #include "folio/train/huggingface.h"
 #include "folio/train/named_tensors.h"
 #include "folio/train/safetensors.h"
+#include "folio/train/tokenizer_file.h"
 
 namespace folio {
 namespace fs = std::filesystem;
@@ -24,10 +25,8 @@ namespace {
 constexpr const char* state_file = "state.json";
 constexpr const char* model_file = "model.safetensors";
 constexpr const char* optimizer_file = "optimizer.safetensors";
-constexpr const char* tokenizer_file = "tokenizer.json";
 constexpr const char* config_file = "config.yaml";
 constexpr const char* huggingface_file = "config.json";
-constexpr uint64_t most_tokenizer_bytes = uint64_t{1} << 28;
 
 // --- names of directories -----------------------------------------------------------------------
 
@@ -223,11 +222,7 @@ void load_parameters(const fs::path& directory, ParameterStore& parameters) {
   const fs::path path = directory / model_file;
   SafetensorsFile file = read_safetensors(path);
   from_huggingface(file.tensors);
-  std::vector<NamedTensor> wanted;
-  for (const Parameter& parameter : parameters.parameters()) {
-    wanted.push_back({parameter.name, parameter.master});
-  }
-  fill_tensors(wanted, file.tensors, path, "is this another config's run?");
+  fill_tensors(masters_of(parameters), file.tensors, path, "is this another config's run?");
   parameters.masters_changed();
 }
 
@@ -248,7 +243,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& directory) {
   const CheckpointState state = read_state(directory);
   verify_file(directory, state, tokenizer_file);
   const fs::path path = directory / tokenizer_file;
-  auto tokenizer = tokenizer_from_json(read_whole(path, most_tokenizer_bytes), path.string());
+  auto tokenizer = read_tokenizer(path);
   FOLIO_CHECK(tokenizer->hash() == state.tokenizer_hash, path.string(),
               "the tokenizer's hash is {} but state.json says {}: it is not the one that the model "
               "was trained with; use another checkpoint of the run",

@@ -1,7 +1,6 @@
 #include "folio/train/initial_weights.h"
 
 #include <algorithm>
-#include <map>
 
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint.h"
@@ -9,6 +8,7 @@
 #include "folio/train/huggingface.h"
 #include "folio/train/named_tensors.h"
 #include "folio/train/safetensors.h"
+#include "folio/train/tokenizer_file.h"
 
 namespace folio {
 namespace {
@@ -16,12 +16,27 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* model_file = "model.safetensors";
-constexpr const char* tokenizer_file = "tokenizer.json";
-constexpr uint64_t most_tokenizer_bytes = uint64_t{1} << 28;
+constexpr std::string_view positions = "position_embedding.weight";
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
+}
+
+const NamedTensor* find(const std::vector<NamedTensor>& tensors, std::string_view name) {
+  const auto found = std::ranges::find(tensors, name, &NamedTensor::name);
+  return found == tensors.end() ? nullptr : &*found;
+}
+
+/// Cuts off the positions beyond those of the model, which may have none.
+void take_first_positions(std::vector<NamedTensor>& tensors, const NamedTensor* wanted) {
+  if (wanted == nullptr) return;
+  const Shape& shape = wanted->tensor.shape();
+  for (NamedTensor& entry : tensors) {
+    const bool longer = entry.name == positions && entry.tensor.shape().rank() == 2 &&
+                        entry.tensor.dim(0) > shape[0] && entry.tensor.dim(1) == shape[1];
+    if (longer) entry.tensor = entry.tensor.view(0, shape);
+  }
 }
 
 /// What others save besides, or under shorter names: GPT2Model has no "transformer.", old files
@@ -56,29 +71,17 @@ std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from) 
   if (is_there(directory / "state.json")) return load_tokenizer(directory);
   const fs::path path = directory / tokenizer_file;
   if (!is_there(path)) return nullptr;
-  return tokenizer_from_json(read_whole(path, most_tokenizer_bytes), path.string());
+  return read_tokenizer(path);
 }
 
 void load_initial_weights(const std::string& init_from, ParameterStore& parameters) {
   const fs::path directory = find_initial_weights(init_from), path = directory / model_file;
   if (is_there(directory / "state.json")) verify_file(directory, read_state(directory), model_file);
   SafetensorsFile file = read_safetensors(path);
-  std::vector<NamedTensor> wanted;
-  std::map<std::string, Shape> shapes;
-  for (const Parameter& parameter : parameters.parameters()) {
-    wanted.push_back({parameter.name, parameter.master});
-    shapes[parameter.name] = parameter.shape;
-  }
-  make_plain(file.tensors, shapes.contains("output.weight"));
+  const std::vector<NamedTensor> wanted = masters_of(parameters);
+  make_plain(file.tensors, find(wanted, "output.weight") != nullptr);
   from_huggingface(file.tensors);
-  for (NamedTensor& entry : file.tensors) {
-    const auto shape = shapes.find(entry.name);
-    if (entry.name != "position_embedding.weight" || shape == shapes.end()) continue;
-    const Shape& wanted_shape = shape->second;
-    const bool longer = entry.tensor.shape().rank() == 2 && entry.tensor.dim(0) > wanted_shape[0] &&
-                        entry.tensor.dim(1) == wanted_shape[1];
-    if (longer) entry.tensor = entry.tensor.view(0, wanted_shape);
-  }
+  take_first_positions(file.tensors, find(wanted, positions));
   fill_tensors(
       wanted, file.tensors, path,
       "train.init_from needs a model of the same layers, width, vocabulary, bias and tied");

@@ -27,6 +27,14 @@ void copy_into(const Tensor& to, const Tensor& from) {
 
 }  // namespace
 
+std::vector<NamedTensor> masters_of(const ParameterStore& parameters) {
+  std::vector<NamedTensor> masters;
+  for (const Parameter& parameter : parameters.parameters()) {
+    masters.push_back({parameter.name, parameter.master});
+  }
+  return masters;
+}
+
 void fill_tensors(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
                   const std::filesystem::path& path, std::string_view question) {
   const std::string where = path.string();

@@ -5,9 +5,13 @@
 #include <string_view>
 #include <vector>
 
+#include "folio/autograd/parameters.h"
 #include "folio/train/safetensors.h"
 
 namespace folio {
+
+/// The masters of all parameters under their names; their memory is the store's.
+std::vector<NamedTensor> masters_of(const ParameterStore& parameters);
 
 /// Fills every wanted tensor from the one of its name among `tensors`, which are those of the file
 /// `path`. Throws Error where names, shapes or types do not fit, ending in `question`; everything

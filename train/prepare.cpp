@@ -16,6 +16,7 @@
 #include "folio/train/output.h"
 #include "folio/train/prepared_text.h"
 #include "folio/train/stop_signal.h"
+#include "folio/train/tokenizer_file.h"
 
 namespace folio {
 namespace {
@@ -26,7 +27,6 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t piece_bytes = size_t{8} << 20;
 constexpr unsigned most_threads = 16;
 constexpr size_t most_learned_from = size_t{1} << 30;  // bytes
-constexpr uint64_t most_tokenizer_bytes = uint64_t{1} << 28;
 
 /// A part of a text that can be encoded by itself.
 struct Piece {
@@ -150,7 +150,7 @@ std::unique_ptr<Tokenizer> make_tokenizer(const PrepareOptions& options, const T
   std::error_code ignored;
   FOLIO_CHECK(fs::is_regular_file(path, ignored), "--tokenizer",
               "{} is neither char nor bpe nor a file; name a tokenizer.json", options.tokenizer);
-  return tokenizer_from_json(read_whole(path, most_tokenizer_bytes), path.string());
+  return read_tokenizer(path);
 }
 
 /// Writes tokens as they come.
@@ -177,7 +177,7 @@ class TokenWriter {
 
 void write_prepared(const fs::path& directory, const Texts& texts, const PrepareOptions& options,
                     const Tokenizer& tokenizer, PreparedFacts& facts) {
-  TokenWriter writer(directory / "tokens.bin", token_bytes(tokenizer.vocabulary()));
+  TokenWriter writer(directory / tokens_file, token_bytes(tokenizer.vocabulary()));
   const std::optional<int32_t> end_of_text = tokenizer.end_of_text();
   const Piece* last = &texts.pieces().back();
   Texts::for_each(
@@ -188,6 +188,7 @@ void write_prepared(const fs::path& directory, const Texts& texts, const Prepare
         writer.add(tokens);
       });
   facts = {.tokenizer = std::string(tokenizer.kind()),
+           .tokenizer_hash = tokenizer.hash(),
            .vocabulary = tokenizer.vocabulary(),
            .tokens = writer.count(),
            .bytes = static_cast<int64_t>(texts.bytes()),
@@ -200,9 +201,9 @@ void write_prepared(const fs::path& directory, const Texts& texts, const Prepare
                                        {"tokens", facts.tokens},
                                        {"bytes", facts.bytes},
                                        {"checksum", fmt::format("{:016x}", facts.stamp.checksum)},
-                                       {"tokenizer_hash", tokenizer.hash()},
+                                       {"tokenizer_hash", facts.tokenizer_hash},
                                        {"texts", names}};
-  write_durably(directory / "tokenizer.json", tokenizer.to_json());
+  write_durably(directory / tokenizer_file, tokenizer.to_json());
   write_durably(directory / prepared_file,
                 json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   sync_directory(directory);

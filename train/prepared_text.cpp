@@ -6,15 +6,14 @@
 #include "folio/data/corpus.h"
 #include "folio/tensor/error.h"
 #include "folio/train/mapped_file.h"
+#include "folio/train/tokenizer_file.h"
 
 namespace folio {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* tokens_file = "tokens.bin";
-constexpr const char* tokenizer_file = "tokenizer.json";
-constexpr uint64_t most_facts_bytes = 1 << 20, most_tokenizer_bytes = uint64_t{1} << 28;
+constexpr uint64_t most_facts_bytes = 1 << 20;
 constexpr std::string_view advice = "prepare the text anew (folio prepare)";
 
 static_assert(std::endian::native == std::endian::little, "tokens.bin is read as it lies");
@@ -34,6 +33,7 @@ PreparedFacts read_prepared_facts(const fs::path& directory) {
   try {
     const auto json = nlohmann::json::parse(read_whole(path, most_facts_bytes));
     facts.tokenizer = json.at("tokenizer").get<std::string>();
+    facts.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
     facts.vocabulary = json.at("vocabulary").get<int64_t>();
     facts.tokens = json.at("tokens").get<int64_t>();
     facts.bytes = json.at("bytes").get<int64_t>();
@@ -59,13 +59,15 @@ PreparedFacts read_prepared_facts(const fs::path& directory) {
 PreparedText open_prepared(const fs::path& directory) {
   PreparedText text{read_prepared_facts(directory), nullptr, {}, nullptr};
   const fs::path tokenizer = directory / tokenizer_file;
-  text.tokenizer =
-      tokenizer_from_json(read_whole(tokenizer, most_tokenizer_bytes), tokenizer.string());
+  text.tokenizer = read_tokenizer(tokenizer);
   FOLIO_CHECK(text.tokenizer->kind() == text.facts.tokenizer &&
                   text.tokenizer->vocabulary() == text.facts.vocabulary,
               tokenizer.string(), "has {} tokens ({}), but {} says {} ({}); {}",
               text.tokenizer->vocabulary(), text.tokenizer->kind(), prepared_file,
               text.facts.vocabulary, text.facts.tokenizer, advice);
+  FOLIO_CHECK(text.tokenizer->hash() == text.facts.tokenizer_hash, tokenizer.string(),
+              "its hash is {}, but {} says {}: it is not the one that made the tokens; {}",
+              text.tokenizer->hash(), prepared_file, text.facts.tokenizer_hash, advice);
   const auto file = std::make_shared<const MappedFile>(directory / tokens_file);
   const auto count = static_cast<size_t>(text.facts.tokens);
   if (token_bytes(text.facts.vocabulary) == 2) {
@@ -79,7 +81,7 @@ PreparedText open_prepared(const fs::path& directory) {
 }
 
 void verify_prepared(const fs::path& directory) {
-  const PreparedFacts facts = read_prepared_facts(directory);
+  const PreparedFacts facts = open_prepared(directory).facts;
   const fs::path tokens = directory / tokens_file;
   FOLIO_CHECK(stamp_of(tokens) == facts.stamp, tokens.string(),
               "damaged: its checksum is not that of {}; {}", prepared_file, advice);

@@ -25,6 +25,7 @@ struct PrepareOptions {
 /// What prepared.json says.
 struct PreparedFacts {
   std::string tokenizer;  // its kind
+  std::string tokenizer_hash;
   int64_t vocabulary = 0;
   int64_t tokens = 0;
   int64_t bytes = 0;  // of the texts
@@ -38,7 +39,8 @@ struct PreparedFacts {
 /// the text, or written, and where a signal asks it to stop.
 PreparedFacts prepare_text(const PrepareOptions& options);
 
-/// Bytes of a token in tokens.bin.
+inline constexpr const char* tokens_file = "tokens.bin";
+/// Bytes of a token there.
 uint64_t token_bytes(int64_t vocabulary);
 
 bool is_prepared(const std::filesystem::path& directory);
@@ -56,7 +58,7 @@ struct PreparedText {
 /// Throws Error where the directory is damaged; tokens.bin itself is not read.
 PreparedText open_prepared(const std::filesystem::path& directory);
 
-/// Reads all of tokens.bin. Throws Error unless it is as it was written.
+/// Opens it, and reads all of tokens.bin. Throws Error unless it is as it was written.
 void verify_prepared(const std::filesystem::path& directory);
 
 }  // namespace folio

@@ -16,10 +16,9 @@ TextIdentity identify_text(const std::string& text) {
   if (text == synthetic_name) return {text, 0, hash_of(text)};
   const fs::path path = fs::absolute(find_text(text)).lexically_normal();
   if (is_prepared(path)) {
-    const PreparedText prepared = open_prepared(path);
-    return {(path / "").parent_path(), prepared.facts.bytes,  // without a slash at its end
-            hash_of(fmt::format("{:016x} {}", prepared.facts.stamp.checksum,
-                                prepared.tokenizer->hash()))};
+    const PreparedFacts facts = read_prepared_facts(path);
+    return {(path / "").parent_path(), facts.bytes,  // without a slash at its end
+            hash_of(fmt::format("{:016x} {}", facts.stamp.checksum, facts.tokenizer_hash))};
   }
   const std::string content = read_file(path);
   return {path, static_cast<int64_t>(content.size()), hash_of(content)};

@@ -172,6 +172,10 @@ TEST_F(PreparedTextTest, DamageIsFound) {
         << changed;
   }
   EXPECT_THAT(complaint_after("tokenizer.json", "{}"), HasSubstr("tokenizer.json"));
+  auto merges = nlohmann::json::parse(files.at("tokenizer.json"));  // as many tokens, other merges
+  merges["model"]["merges"].erase(0);
+  EXPECT_THAT(complaint_after("tokenizer.json", merges.dump()),
+              HasSubstr("it is not the one that made the tokens"));
 }
 
 TEST_F(PreparedTextTest, ATokenBeyondTheVocabularyEndsTheRun) {
