@@ -282,7 +282,7 @@ class Trouble(RanksTest):
     def test_signals_to_mpirun_stop_and_save(self):
         for name in ("SIGTERM", "SIGUSR1"):
             run = self.folder / name
-            patience = ("--mca", "odls_base_sigkill_timeout", "15")
+            patience = ("--mca", "odls_base_sigkill_timeout", "5")
             with self.endless(self.config, run, *patience) as (process, _):
                 process.send_signal(getattr(signal, name))
                 output, _ = process.communicate(timeout=DEADLINE)

@@ -40,6 +40,25 @@ TEST(StopSignal, IsNotedWhileTheObjectLives) {
   EXPECT_EQ(handler_of(SIGTERM), SIG_DFL);
 }
 
+// A handler on the stack of a product by oneDNN destroys the heap: see stop_signal.cpp.
+TEST(StopSignal, IsHandledOnAStackOfItsOwn) {
+  const Defaults defaults;
+  stack_t before, during, after;
+  ::sigaltstack(nullptr, &before);
+  {
+    const StopSignal stop;
+    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+      struct sigaction action;
+      ::sigaction(signal, nullptr, &action);
+      EXPECT_NE(action.sa_flags & SA_ONSTACK, 0) << signal;
+    }
+    ::sigaltstack(nullptr, &during);
+    EXPECT_EQ(during.ss_flags & SS_DISABLE, 0);
+  }
+  ::sigaltstack(nullptr, &after);
+  EXPECT_EQ(after.ss_flags, before.ss_flags);
+}
+
 TEST(StopSignal, TheSecondInterruptFindsNoHandler) {
   const Defaults defaults;
   const StopSignal stop;
