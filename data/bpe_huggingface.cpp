@@ -44,14 +44,15 @@ std::map<int32_t, std::string> read_special(const Json& file, size_t most, std::
   if (added == file.end() || added->is_null()) return special;
   FOLIO_CHECK(added->is_array(), where, "\"added_tokens\" is no list; {}", advice);
   for (const Json& token : *added) {
-    const Json& name = member(token, "content", Json::value_t::string, where);
+    const auto& name =
+        member(token, "content", Json::value_t::string, where).get_ref<const std::string&>();
     require(token, "special", true, where);  // others would be looked for in texts
     FOLIO_CHECK(token.contains("id"), where, "an added token has no \"id\"; {}", advice);
     const int32_t number = number_of(token["id"], most + added->size(), where);
     const auto same_name = [&](const auto& entry) { return entry.second == name; };
     FOLIO_CHECK(!special.contains(number) && std::ranges::none_of(special, same_name), where,
                 "the added token {} is there twice; {}", number, advice);
-    special[number] = name.get<std::string>();
+    special[number] = name;
   }
   return special;
 }
