@@ -33,7 +33,8 @@ std::set<int64_t> elements_to_check(const std::vector<double>& analytic, int64_t
   const auto count = static_cast<int64_t>(analytic.size());
   std::set<int64_t> elements;
   if (limit <= 0 || limit >= count) limit = count;
-  for (int64_t i = 0; i < limit; ++i) elements.insert(limit == 1 ? 0 : i * (count - 1) / (limit - 1));
+  for (int64_t i = 0; i < limit; ++i)
+    elements.insert(limit == 1 ? 0 : i * (count - 1) / (limit - 1));
   const auto largest = std::max_element(analytic.begin(), analytic.end(), [](double a, double b) {
     return std::abs(a) < std::abs(b);
   });

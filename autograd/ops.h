@@ -12,9 +12,10 @@
 
 namespace folio {
 
-// --- elementwise (ops/elementwise.cpp) ------------------------------------------------------------
-// a and b have one shape, or one of them is a vector as long as the other's last dimension, or has
-// one element. The gradient of what was broadcast is summed.
+// --- elementwise (ops/elementwise.cpp)
+// ------------------------------------------------------------ a and b have one shape, or one of
+// them is a vector as long as the other's last dimension, or has one element. The gradient of what
+// was broadcast is summed.
 Variable add(Tape& tape, const Variable& a, const Variable& b);
 Variable subtract(Tape& tape, const Variable& a, const Variable& b);
 Variable multiply(Tape& tape, const Variable& a, const Variable& b);
@@ -40,7 +41,8 @@ Variable gelu_tanh(Tape& tape, const Variable& x);
 /// with one site in one step, as over the time of a recurrent network, draw the same mask.
 Variable dropout(Tape& tape, const Variable& x, double probability, uint32_t site);
 
-// --- reductions (ops/reduce.cpp) ------------------------------------------------------------------
+// --- reductions (ops/reduce.cpp)
+// ------------------------------------------------------------------
 /// Over all elements; the result is a scalar ().
 Variable sum(Tape& tape, const Variable& x);
 Variable mean(Tape& tape, const Variable& x);
@@ -51,7 +53,8 @@ Variable mean_last(Tape& tape, const Variable& x);
 Variable softmax(Tape& tape, const Variable& x);
 Variable log_softmax(Tape& tape, const Variable& x);
 
-// --- movement (ops/movement.cpp) ------------------------------------------------------------------
+// --- movement (ops/movement.cpp)
+// ------------------------------------------------------------------
 /// Axis i of the result is axis axes[i] of x, by copy.
 Variable permute(Tape& tape, const Variable& x, std::initializer_list<int> axes);
 /// Two axes exchanged, by copy; negative axes count from the end.
@@ -66,7 +69,8 @@ Variable concat(Tape& tape, const std::vector<Variable>& parts, int axis);
 /// index outside [0, V).
 Variable gather_rows(Tape& tape, const Variable& table, const Tensor& indices);
 
-// --- matrix products (ops/matmul.cpp) -------------------------------------------------------------
+// --- matrix products (ops/matmul.cpp)
+// -------------------------------------------------------------
 /// a (..., M, K) times b (..., K, N), either with its last two axes exchanged first. The leading
 /// dimensions agree, or b has none and serves every a (which then is not transposed).
 Variable matmul(Tape& tape, const Variable& a, const Variable& b, bool transpose_a = false,
@@ -78,9 +82,10 @@ enum class Activation : uint8_t { none, relu, gelu, gelu_tanh };
 Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Variable* bias,
                 Activation activation = Activation::none);
 
-// --- fused (ops/embedding.cpp, ops/layer_norm.cpp, ops/attention.cpp, ops/cross_entropy.cpp) ------
-/// Indices, tokens and targets of all ops may lie on the CPU, whatever the tape's device: there they
-/// are checked, and then copied. Those on a GPU are taken on trust.
+// --- fused (ops/embedding.cpp, ops/layer_norm.cpp, ops/attention.cpp, ops/cross_entropy.cpp)
+// ------
+/// Indices, tokens and targets of all ops may lie on the CPU, whatever the tape's device: there
+/// they are checked, and then copied. Those on a GPU are taken on trust.
 ///
 /// table[tokens] + positions[0..T): tokens i32 (B, T), table (V, C), positions (at least T, C);
 /// result (B, T, C). Throws Error for a token outside [0, V).
@@ -102,10 +107,10 @@ NormalizedSum residual_dropout_layer_norm(Tape& tape, const Variable& residual, 
 
 struct AttentionOptions {
   int64_t heads = 1;
-  bool causal = false;              // query i sees keys 0 .. i + Tk - Tq
-  double dropout = 0.0;             // of the probabilities, while training
-  uint32_t site = 0;                // names the place of the dropout
-  const Tensor* key_mask = nullptr; // i32 (B, Tk), 0 where a key is padding and not to be seen
+  bool causal = false;               // query i sees keys 0 .. i + Tk - Tq
+  double dropout = 0.0;              // of the probabilities, while training
+  uint32_t site = 0;                 // names the place of the dropout
+  const Tensor* key_mask = nullptr;  // i32 (B, Tk), 0 where a key is padding and not to be seen
 };
 /// softmax(q k^T / sqrt(d)) v, head by head (Vaswani et al. 2017, equation 1): q (B, Tq, C),
 /// k and v (B, Tk, C), head h having columns [h d, (h + 1) d), d = C / heads. A query that sees no
@@ -131,8 +136,8 @@ struct LossOptions {
 /// epsilon / V.
 Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& targets,
                        const LossOptions& options = {});
-/// The same for logits that nobody else needs: their memory becomes that of their gradient, where no
-/// other tensor shares it.
+/// The same for logits that nobody else needs: their memory becomes that of their gradient, where
+/// no other tensor shares it.
 Variable cross_entropy(Tape& tape, Variable&& logits, const Tensor& targets,
                        const LossOptions& options = {});
 

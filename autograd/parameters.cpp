@@ -20,7 +20,9 @@ void draw(const Parameter& parameter, const Tensor& masters, uint64_t seed) {
   const int64_t n = parameter.shape.numel();
   const double value = parameter.init.value;
   switch (parameter.init.kind) {
-    case Init::Kind::constant: std::fill(values, values + n, T(value)); break;
+    case Init::Kind::constant:
+      std::fill(values, values + n, T(value));
+      break;
     case Init::Kind::normal:
       for (int64_t i = 0; i < n; i += 2) {  // a pair costs as much as one
         const auto [first, second] = stream.normals(i / 2);

@@ -49,7 +49,8 @@ Variable Tape::leaf(Tensor value) {
 
 const Tensor& Tape::gradient(const Variable& leaf) const {
   FOLIO_CHECK(leaf.slot != nullptr, "gradient", "the variable is a constant; it has no gradient");
-  FOLIO_CHECK(leaf.slot->written, "gradient", "no gradient has reached the variable; run backward()");
+  FOLIO_CHECK(leaf.slot->written, "gradient",
+              "no gradient has reached the variable; run backward()");
   return leaf.slot->grad;
 }
 

@@ -48,8 +48,8 @@ class Windows {
   /// `tokens` must outlive this; context >= 1, else Error.
   Windows(TokenSpan tokens, int64_t context);
 
-  int64_t count() const;            // windows
-  int64_t predicted_tokens() const; // tokens.size() - 1, or 0
+  int64_t count() const;             // windows
+  int64_t predicted_tokens() const;  // tokens.size() - 1, or 0
   /// Windows first .. first + n - 1 as a batch, n = min(batch, count() - first).
   Batch batch(int64_t first, int64_t batch) const;
 

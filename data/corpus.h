@@ -44,7 +44,8 @@ struct Corpus {
 Corpus make_corpus(const std::filesystem::path& path, std::string_view text,
                    const Tokenizer& tokenizer, double validation_fraction, int64_t context);
 
-/// The same split of tokens that came from elsewhere. `path` and `bytes`: what the corpus shall say.
+/// The same split of tokens that came from elsewhere. `path` and `bytes`: what the corpus shall
+/// say.
 Corpus split_corpus(const std::filesystem::path& path, int64_t bytes, std::vector<int32_t> tokens,
                     double validation_fraction, int64_t context);
 /// Of tokens that `storage` holds.

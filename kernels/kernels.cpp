@@ -28,16 +28,20 @@ std::atomic<bool> tf32_on = false;
 const Kernels& kernels_for(Device device) {
   instruction_set();  // chosen before any kernel runs
   switch (device) {
-    case Device::cpu: return cpu::table();
-    case Device::cuda: return gpu_table();
+    case Device::cpu:
+      return cpu::table();
+    case Device::cuda:
+      return gpu_table();
   }
   return cpu::table();
 }
 
 bool multiplies_bf16(Device device) {
   switch (device) {
-    case Device::cpu: return cpu::multiplies_bf16();
-    case Device::cuda: return cuda::Context::get().facts().capability >= 80;
+    case Device::cpu:
+      return cpu::multiplies_bf16();
+    case Device::cuda:
+      return cuda::Context::get().facts().capability >= 80;
   }
   return false;
 }

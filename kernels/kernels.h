@@ -65,8 +65,8 @@ struct SgdOptions {
 /// Elements whose squares gradient_norm sums up first.
 inline constexpr int64_t norm_piece = 16 * 1024;
 
-/// The factor that brings gradients of Euclidean norm `norm` to at most max_norm (0: leaves all be).
-/// A norm that is not a number does not pass as a small one.
+/// The factor that brings gradients of Euclidean norm `norm` to at most max_norm (0: leaves all
+/// be). A norm that is not a number does not pass as a small one.
 inline double clip_scale(double norm, double max_norm) {
   return max_norm == 0.0 || norm <= max_norm ? 1.0 : max_norm / norm;
 }
@@ -118,10 +118,11 @@ struct Kernels {
                      int64_t length, int axis);
   /// y row i = table row indices[i]; table (V, C), indices i32 of any shape, checked by the caller.
   void (*gather_rows)(const Tensor& y, const Tensor& table, const Tensor& indices);
-  /// dtable row indices[i] += dy row i, in the order of i (dtable is zeroed first if overwritten). In
-  /// a bf16 dtable each addition rounds.
+  /// dtable row indices[i] += dy row i, in the order of i (dtable is zeroed first if overwritten).
+  /// In a bf16 dtable each addition rounds.
   void (*scatter_add_rows)(GradTarget dtable, const Tensor& indices, const Tensor& dy);
-  /// y (B, T, C) = table row tokens[b, t] + positions row t; tokens i32 (B, T), positions (>= T, C).
+  /// y (B, T, C) = table row tokens[b, t] + positions row t; tokens i32 (B, T), positions (>= T,
+  /// C).
   void (*embedding_forward)(const Tensor& y, const Tensor& tokens, const Tensor& table,
                             const Tensor& positions);
 
@@ -134,8 +135,8 @@ struct Kernels {
                  bool transpose_b);
   /// z = x weight^T + bias; y = activation(z). x (..., I), weight (O, I), bias (O) or empty.
   /// Without activation (null) z is y. With one, z (the same shape) is kept for the backward pass
-  /// unless it is empty. In bf16 the product is rounded before bias and activation, and again after;
-  /// where the GPU's library adds and activates, only after.
+  /// unless it is empty. In bf16 the product is rounded before bias and activation, and again
+  /// after; where the GPU's library adds and activates, only after.
   void (*linear_forward)(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
                          const Tensor& bias, const UnaryOp* activation);
 
@@ -169,8 +170,8 @@ struct Kernels {
                         const Tensor& targets, const CrossEntropyOptions& options);
 
   // --- optimizer, over slabs, all f32 or all f64 ----------------------------------------------
-  /// sums[i] (f64) = the sum of squares of elements [i, i + 1) norm_piece of gradients; one for each
-  /// piece, the last may be short. Their sum, in order, is the square of gradient_norm's norm.
+  /// sums[i] (f64) = the sum of squares of elements [i, i + 1) norm_piece of gradients; one for
+  /// each piece, the last may be short. Their sum, in order, is the square of gradient_norm's norm.
   void (*sum_squares)(const Tensor& sums, const Tensor& gradients);
   /// norm_and_scale (2): the Euclidean norm of gradients, and the factor min(1, max_norm / norm)
   /// (1 if max_norm is 0) that brings it to max_norm.
@@ -186,8 +187,8 @@ struct Kernels {
               const Tensor& gradients, const Tensor& norm_and_scale, const SgdOptions& options);
 };
 
-/// The device's table. Throws Error for a bad FOLIO_ISA, see instruction_set(), and where there is no
-/// such device.
+/// The device's table. Throws Error for a bad FOLIO_ISA, see instruction_set(), and where there is
+/// no such device.
 const Kernels& kernels_for(Device device);
 
 /// Whether the device itself multiplies bf16 (a CPU: with avx512_bf16 or amx_bf16, and oneDNN;
@@ -195,8 +196,8 @@ const Kernels& kernels_for(Device device);
 /// Elsewhere bf16 products go through f32: as right, and slower than f32 alone.
 bool multiplies_bf16(Device device);
 
-/// Whether a GPU's products of f32 matrices may round what they multiply to TF32, 10 bits behind the
-/// leading one: far quicker from compute capability 8.0 on, and no longer f32. Off until set.
+/// Whether a GPU's products of f32 matrices may round what they multiply to TF32, 10 bits behind
+/// the leading one: far quicker from compute capability 8.0 on, and no longer f32. Off until set.
 void set_tf32(bool on);
 bool tf32();
 

@@ -20,10 +20,10 @@ struct MatrixProduct {
   double flops() const { return 2.0 * static_cast<double>(m * n * k) * static_cast<double>(count); }
 };
 
-/// Computes it with dnnl_sgemm, or in bf16 with oneDNN's matmul. A single product is one call, which
-/// shares its work among threads as oneDNN sees fit; several are shared among the threads whole. a,
-/// b and c hold count dense matrices each. Without oneDNN there is no library to compare with, and
-/// it is our own gemm.
+/// Computes it with dnnl_sgemm, or in bf16 with oneDNN's matmul. A single product is one call,
+/// which shares its work among threads as oneDNN sees fit; several are shared among the threads
+/// whole. a, b and c hold count dense matrices each. Without oneDNN there is no library to compare
+/// with, and it is our own gemm.
 void library_product(const MatrixProduct& product, const Tensor& a, const Tensor& b,
                      const Tensor& c);
 

@@ -27,10 +27,8 @@ Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x, bool caus
 
 Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x, const Variable& memory,
                                         const Tensor* key_mask) const {
-  const AttentionOptions options{.heads = heads,
-                                 .dropout = dropout.probability,
-                                 .site = dropout.site,
-                                 .key_mask = key_mask};
+  const AttentionOptions options{
+      .heads = heads, .dropout = dropout.probability, .site = dropout.site, .key_mask = key_mask};
   // The rows of the packed weight: those of the queries first, then keys and values.
   const auto project = [&](const Variable& input, int64_t part) {
     const Variable weight = slice(tape, qkv.weight->variable(), 0, part * width, width);
@@ -47,8 +45,8 @@ Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x, const Var
 
 Variable MultiHeadAttention::operator()(Tape& tape, const Variable& x,
                                         const KeyValueCache::Layer& cache) const {
-  return projection(
-      tape, cached_attention(tape, qkv(tape, x), cache.keys_values, cache.length, heads));
+  return projection(tape,
+                    cached_attention(tape, qkv(tape, x), cache.keys_values, cache.length, heads));
 }
 
 }  // namespace folio

@@ -8,7 +8,8 @@ namespace {
 const GptConfig& checked(const GptConfig& config) {
   FOLIO_CHECK(config.vocabulary > 0 && config.layers > 0 && config.heads > 0 && config.width > 0 &&
                   config.context > 0,
-              "model", "vocabulary {}, layers {}, heads {}, width {}, context {}: all must be positive",
+              "model",
+              "vocabulary {}, layers {}, heads {}, width {}, context {}: all must be positive",
               config.vocabulary, config.layers, config.heads, config.width, config.context);
   return config;
 }
@@ -18,9 +19,8 @@ const GptConfig& checked(const GptConfig& config) {
 Gpt::Gpt(Scope scope, const GptConfig& config)
     : config_(checked(config)),
       token_embedding_(scope / "token_embedding", config.vocabulary, config.width),
-      positions_(std::make_unique<PositionalEncoding>(scope / "position_embedding",
-                                                      config.positions, config.context,
-                                                      config.width)),
+      positions_(std::make_unique<PositionalEncoding>(
+          scope / "position_embedding", config.positions, config.context, config.width)),
       embedding_dropout_(scope / "embedding", config.dropout) {
   blocks_.reserve(config.layers);
   for (int64_t i = 0; i < config.layers; ++i) {
@@ -80,10 +80,9 @@ Variable Gpt::next_logits(Tape& tape, const Tensor& tokens, KeyValueCache& cache
 
 Variable Gpt::loss(Tape& tape, const Tensor& tokens, const Tensor& targets, double label_smoothing,
                    int64_t valid_targets) const {
-  return cross_entropy(tape, logits(tape, tokens), targets,
-                       {.label_smoothing = label_smoothing,
-                        .ignored_index = -1,
-                        .valid_targets = valid_targets});
+  return cross_entropy(
+      tape, logits(tape, tokens), targets,
+      {.label_smoothing = label_smoothing, .ignored_index = -1, .valid_targets = valid_targets});
 }
 
 }  // namespace folio

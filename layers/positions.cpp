@@ -24,9 +24,15 @@ void fill_sinusoidal(T* table, int64_t context, int64_t width) {
 Tensor sinusoidal_positions(int64_t context, int64_t width, DType dtype, Device device) {
   const Tensor table({context, width}, dtype);
   switch (dtype) {
-    case DType::f64: fill_sinusoidal(table.data<double>(), context, width); break;
-    case DType::bf16: fill_sinusoidal(table.data<bf16>(), context, width); break;
-    default: fill_sinusoidal(table.data<float>(), context, width); break;
+    case DType::f64:
+      fill_sinusoidal(table.data<double>(), context, width);
+      break;
+    case DType::bf16:
+      fill_sinusoidal(table.data<bf16>(), context, width);
+      break;
+    default:
+      fill_sinusoidal(table.data<float>(), context, width);
+      break;
   }
   return on_device(table, device);
 }

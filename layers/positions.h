@@ -22,7 +22,7 @@ class PositionalEncoding {
  private:
   Parameter* weight_ = nullptr;  // learned
   int64_t context_, width_;
-  mutable Tensor table_;         // sinusoidal; made at first use, when the type is known
+  mutable Tensor table_;  // sinusoidal; made at first use, when the type is known
 };
 
 }  // namespace folio

@@ -15,10 +15,10 @@ void check_options(const OptimizerConfig& config) {
                 "a beta is {}; betas must be at least 0 and below 1", beta);
   }
   FOLIO_CHECK(config.eps > 0.0, "optimizer", "eps is {}; it must be above 0", config.eps);
-  FOLIO_CHECK(config.weight_decay >= 0.0, "optimizer",
-              "weight_decay is {}; it must be at least 0", config.weight_decay);
-  FOLIO_CHECK(config.clip >= 0.0, "optimizer",
-              "clip is {}; it must be at least 0 (0: no clipping)", config.clip);
+  FOLIO_CHECK(config.weight_decay >= 0.0, "optimizer", "weight_decay is {}; it must be at least 0",
+              config.weight_decay);
+  FOLIO_CHECK(config.clip >= 0.0, "optimizer", "clip is {}; it must be at least 0 (0: no clipping)",
+              config.clip);
 }
 
 }  // namespace
@@ -144,9 +144,7 @@ void Optimizer::update(const SlabRange& range, int64_t moments_begin, double lr,
   const auto part = [&](const Tensor& slab) {
     return slab ? slab.view(range.begin, {range.size()}) : Tensor();
   };
-  const auto moments = [&](size_t i) {
-    return state_[i].slab.view(moments_begin, {range.size()});
-  };
+  const auto moments = [&](size_t i) { return state_[i].slab.view(moments_begin, {range.size()}); };
   if (config_.kind == OptimizerKind::sgd) {
     kernels_->sgd(
         part(store_.values()), part(store_.rounded_values()), moments(0), part(store_.gradients()),

@@ -9,10 +9,12 @@ namespace folio {
 double Schedule::operator()(int64_t step) const {
   if (step < warmup) return lr * static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
   switch (kind) {
-    case ScheduleKind::constant: return lr;
+    case ScheduleKind::constant:
+      return lr;
     case ScheduleKind::cosine: {
       if (step >= steps) return final_lr;
-      const double progress = static_cast<double>(step - warmup) / static_cast<double>(steps - warmup);
+      const double progress =
+          static_cast<double>(step - warmup) / static_cast<double>(steps - warmup);
       return final_lr + 0.5 * (1.0 + std::cos(std::numbers::pi * progress)) * (lr - final_lr);
     }
     case ScheduleKind::inverse_square_root: {

@@ -8,7 +8,8 @@ namespace folio {
 enum class ScheduleKind : uint8_t {
   constant,             // lr after the warm-up
   cosine,               // from lr at step `warmup` to final_lr at `steps` (Loshchilov, Hutter 2017)
-  inverse_square_root,  // lr sqrt((warmup + 1) / (step + 1)) (Vaswani et al. 2017, section 5.3, scaled)
+  inverse_square_root,  // lr sqrt((warmup + 1) / (step + 1)) (Vaswani et al. 2017, section 5.3,
+                        // scaled)
 };
 
 /// The first `warmup` steps climb linearly to lr: step s (from 0) has lr (s + 1) / (warmup + 1).

@@ -25,11 +25,11 @@ struct MemoryBlock {
 
 /// Where an allocator's memory comes from.
 struct MemorySource {
-  const char* name;                            // "the system", "the GPU": for messages
-  void* (*allocate)(size_t bytes);             // null where there is no more
+  const char* name;                 // "the system", "the GPU": for messages
+  void* (*allocate)(size_t bytes);  // null where there is no more
   void (*free)(void* memory);
-  /// Called with every block that is handed out, to overwrite what earlier tensors left in it; null:
-  /// nothing is done.
+  /// Called with every block that is handed out, to overwrite what earlier tensors left in it;
+  /// null: nothing is done.
   void (*poison)(void* memory, size_t bytes) = nullptr;
 };
 
@@ -38,11 +38,11 @@ const MemorySource& system_memory();
 
 /// What an allocator has done so far; all sizes in bytes.
 struct AllocatorStatistics {
-  size_t live_bytes = 0;           // in tensors now
+  size_t live_bytes = 0;  // in tensors now
   size_t live_blocks = 0;
-  size_t peak_bytes = 0;           // the most live_bytes has been
-  size_t reserved_bytes = 0;       // taken from the system: live and waiting in the pool
-  uint64_t system_allocations = 0; // how often the system was asked
+  size_t peak_bytes = 0;            // the most live_bytes has been
+  size_t reserved_bytes = 0;        // taken from the system: live and waiting in the pool
+  uint64_t system_allocations = 0;  // how often the system was asked
 };
 
 /// Thread-safe. Blocks are 64-byte aligned and filed by exact size (rounded to 64 bytes, from

@@ -2,7 +2,8 @@
 //
 // All work goes to one compute stream, in order, so a tensor's memory may be given back to the pool
 // while a kernel still reads it: who gets it next comes later on the same stream. What runs on the
-// copy stream, or on that of comm/nccl.cpp, is ordered by events. Nothing is ever put on the legacy default stream.
+// copy stream, or on that of comm/nccl.cpp, is ordered by events. Nothing is ever put on the legacy
+// default stream.
 //
 // Without CUDA in the build everything here says so: cuda_absent.cpp.
 #pragma once

@@ -11,8 +11,10 @@ enum class Device : uint8_t { cpu, cuda };
 
 constexpr std::string_view name_of(Device device) {
   switch (device) {
-    case Device::cpu: return "cpu";
-    case Device::cuda: return "cuda";
+    case Device::cpu:
+      return "cpu";
+    case Device::cuda:
+      return "cuda";
   }
   return "?";
 }

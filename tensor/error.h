@@ -24,9 +24,9 @@ class Error : public std::runtime_error {
 
 /// Throws folio::Error unless `condition` holds. `where` is the op, key or file; the rest is a
 /// format string and its arguments: the values seen and the values wanted.
-#define FOLIO_CHECK(condition, where, ...)                                  \
-  do {                                                                      \
-    if (!(condition)) [[unlikely]] {                                        \
-      ::folio::fail((where), ::fmt::format(__VA_ARGS__));                   \
-    }                                                                       \
+#define FOLIO_CHECK(condition, where, ...)                \
+  do {                                                    \
+    if (!(condition)) [[unlikely]] {                      \
+      ::folio::fail((where), ::fmt::format(__VA_ARGS__)); \
+    }                                                     \
   } while (false)

@@ -51,8 +51,9 @@ struct RandomStream {
 
   /// The four numbers 4 * block .. 4 * block + 3.
   constexpr std::array<uint32_t, 4> block(uint64_t block) const {
-    return philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), step, purpose},
-                      {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+    return philox4x32(
+        {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), step, purpose},
+        {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
   }
   /// Number `index`: 32 random bits.
   constexpr uint32_t bits(uint64_t index) const { return block(index / 4)[index % 4]; }
@@ -86,13 +87,11 @@ struct RandomStream {
 /// What dropout needs: element i (counted globally) is dropped where bits(i) < probability * 2^32,
 /// and kept elements are scaled by 1 / (1 - probability).
 struct DropoutMask {
-  double probability = 0.0;   // 0 <= probability < 1; 0 keeps everything
+  double probability = 0.0;  // 0 <= probability < 1; 0 keeps everything
   RandomStream stream;
-  uint64_t first_index = 0;   // global index of the tensor's first element
+  uint64_t first_index = 0;  // global index of the tensor's first element
 
-  constexpr uint32_t threshold() const {
-    return static_cast<uint32_t>(probability * 4294967296.0);
-  }
+  constexpr uint32_t threshold() const { return static_cast<uint32_t>(probability * 4294967296.0); }
   constexpr double scale() const { return 1.0 / (1.0 - probability); }
 };
 

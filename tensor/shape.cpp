@@ -58,8 +58,8 @@ Shape Shape::without_last() const {
 
 int Shape::normalize_axis(int axis) const {
   const int normalized = axis < 0 ? axis + rank_ : axis;
-  FOLIO_CHECK(normalized >= 0 && normalized < rank_, "shape", "axis {} is out of range for shape {}",
-              axis, to_string());
+  FOLIO_CHECK(normalized >= 0 && normalized < rank_, "shape",
+              "axis {} is out of range for shape {}", axis, to_string());
   return normalized;
 }
 

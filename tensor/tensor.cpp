@@ -66,10 +66,14 @@ double Tensor::item() const {
               describe());
   if (device_ != Device::cpu) return on_device(*this, Device::cpu).item();
   switch (dtype_) {
-    case DType::f32: return *data<float>();
-    case DType::f64: return *data<double>();
-    case DType::i32: return *data<int32_t>();
-    case DType::bf16: return *data<bf16>();
+    case DType::f32:
+      return *data<float>();
+    case DType::f64:
+      return *data<double>();
+    case DType::i32:
+      return *data<int32_t>();
+    case DType::bf16:
+      return *data<bf16>();
   }
   return 0.0;
 }

@@ -165,7 +165,8 @@ std::optional<std::pair<int64_t, fs::path>> latest_bundle(const fs::path& run) {
     int64_t step = -1;
     const char* end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data() + prefix.size(), end, step);
-    if (parsed.ec != std::errc() || parsed.ptr != end || (latest && step <= latest->first)) continue;
+    if (parsed.ec != std::errc() || parsed.ptr != end || (latest && step <= latest->first))
+      continue;
     latest = {step, entry->path()};
   }
   return latest;

@@ -304,7 +304,8 @@ fs::path find_checkpoint(const fs::path& run, const std::string& which) {
     choice += fmt::format("{}{}", choice.empty() ? "" : ", ", number);
   }
   FOLIO_CHECK(!choice.empty() || !fs::exists(run / state_file), run.string(),
-              "this is a checkpoint; name its run and, with --checkpoint, which of it: last, best or a step");
+              "this is a checkpoint; name its run and, with --checkpoint, which of it: last, best "
+              "or a step");
   FOLIO_CHECK(!choice.empty(), run.string(),
               "the run has no checkpoints; train it first, with train.checkpoint_every above 0");
   fail(run.string(), fmt::format("there is no checkpoint \"{}\"; choose one of: {}{}", which,

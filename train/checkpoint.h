@@ -40,8 +40,8 @@ struct Progress {
       std::numeric_limits<double>::quiet_NaN();  // of this checkpoint, if known
   double best_validation_loss = std::numeric_limits<double>::infinity();
   int64_t best_step = -1;
-  int64_t skips = 0;                         // steps whose update was refused
-  std::vector<double> accepted_norms = {};   // see SpikeGuard::norms()
+  int64_t skips = 0;                        // steps whose update was refused
+  std::vector<double> accepted_norms = {};  // see SpikeGuard::norms()
 };
 
 /// Writes `directory` as described above, making its parents; a checkpoint that it holds already is

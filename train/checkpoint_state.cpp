@@ -55,8 +55,8 @@ class Members {
   }
   std::vector<double> numbers(const std::string& key) const {
     const Json& value = get(key);
-    const bool fits = value.is_array() &&
-                      std::ranges::all_of(value, [](const Json& x) { return x.is_number(); });
+    const bool fits =
+        value.is_array() && std::ranges::all_of(value, [](const Json& x) { return x.is_number(); });
     FOLIO_CHECK(fits, where_, "\"{}\" is not a list of numbers; {}", key, advice);
     return value.get<std::vector<double>>();
   }
@@ -128,7 +128,8 @@ CheckpointState state_from_json(std::string_view json, std::string_view where) {
   FOLIO_CHECK(progress.step >= 0, where, "\"step\" is {}; {}", progress.step, advice);
   // Absent from checkpoints of before there were skips.
   if (object.contains("skips")) progress.skips = members.integer("skips");
-  if (object.contains("accepted_norms")) progress.accepted_norms = members.numbers("accepted_norms");
+  if (object.contains("accepted_norms"))
+    progress.accepted_norms = members.numbers("accepted_norms");
   FOLIO_CHECK(progress.skips >= 0, where, "\"skips\" is {}; {}", progress.skips, advice);
   FOLIO_CHECK(progress.samples >= 0, where, "\"samples_drawn\" is {}; {}", progress.samples,
               advice);

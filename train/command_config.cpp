@@ -18,13 +18,13 @@ Verb add_config(CLI::App& program) {
       ->type_name("CONFIG");
   add_overrides(*verb, options->overrides);
   verb->footer("Example: folio config --set model.width=256 > my.yaml");
-  return {verb, [options] {
-            take_config(options->config, options->overrides);
-            print(to_yaml(options->config.empty()
-                              ? parse_config("", "defaults", options->overrides)
-                              : load_config(options->config, options->overrides)));
-            return 0;
-          }};
+  return {
+      verb, [options] {
+        take_config(options->config, options->overrides);
+        print(to_yaml(options->config.empty() ? parse_config("", "defaults", options->overrides)
+                                              : load_config(options->config, options->overrides)));
+        return 0;
+      }};
 }
 
 }  // namespace folio

@@ -27,8 +27,9 @@ void evaluate_run(const Options& options) {
   config.data.text = find_run_text(options.run, config).path.string();
   const auto [tokenizer, corpus] = tokenize_text(config, std::move(loaded->tokenizer));
   const bool validation = options.split == "val";
-  FOLIO_CHECK(!validation || !corpus.validation().empty(), "eval",
-              "this run has no validation split (data.validation_fraction is 0); use --split train");
+  FOLIO_CHECK(
+      !validation || !corpus.validation().empty(), "eval",
+      "this run has no validation split (data.validation_fraction is 0); use --split train");
   Tape tape(loaded->parameters.device());
   const TokenSpan split = validation ? corpus.validation() : corpus.train();
   const Evaluation result =
@@ -56,7 +57,8 @@ Verb add_eval(CLI::App& program) {
       ->type_name("WHICH")
       ->capture_default_str();
   verb->footer("Example: folio eval runs/first --split train");
-  return {verb, [options] {
+  return {verb,
+          [options] {
             evaluate_run(*options);
             return 0;
           },

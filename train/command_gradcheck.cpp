@@ -54,7 +54,8 @@ Verb add_gradcheck(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "gradcheck", "Compares every parameter's gradient with finite differences, in f64");
   auto options = std::make_shared<Options>();
-  verb->add_option("config", options->config, "The config, a YAML file (required)")->type_name("CONFIG");
+  verb->add_option("config", options->config, "The config, a YAML file (required)")
+      ->type_name("CONFIG");
   add_overrides(*verb, options->overrides);
   verb->add_option("--elements", options->elements,
                    "Elements checked in each parameter, and that of the largest gradient; 0: all")

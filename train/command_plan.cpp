@@ -65,7 +65,8 @@ Verb add_plan(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "plan", "Parameters, memory and arithmetic of a config, before anything runs");
   auto options = std::make_shared<Options>();
-  verb->add_option("config", options->config, "The config, a YAML file (required)")->type_name("CONFIG");
+  verb->add_option("config", options->config, "The config, a YAML file (required)")
+      ->type_name("CONFIG");
   add_overrides(*verb, options->overrides);
   verb->footer("Example: folio plan configs/baby_gpt.yaml --set train.accumulate=4");
   return {verb, [options] {

@@ -87,7 +87,8 @@ Verb add_sample(CLI::App& program) {
   verb->add_option("--max-tokens", sampling.max_tokens, "How many tokens to write")
       ->type_name("N")
       ->capture_default_str();
-  verb->add_option("--temperature", sampling.temperature, "Lower is safer, 0 is always the likeliest")
+  verb->add_option("--temperature", sampling.temperature,
+                   "Lower is safer, 0 is always the likeliest")
       ->type_name("X")
       ->capture_default_str();
   verb->add_option("--top-k", sampling.top_k, "Choose among the K likeliest tokens; 0: all")
@@ -112,7 +113,8 @@ Verb add_sample(CLI::App& program) {
       ->type_name("WHICH")
       ->capture_default_str();
   verb->footer("Example: folio sample runs/first --prompt ROMEO: --temperature 0.7 --top-k 20");
-  return {verb, [options] {
+  return {verb,
+          [options] {
             sample(*options);
             return 0;
           },

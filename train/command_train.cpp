@@ -31,10 +31,12 @@ Verb add_train(CLI::App& program) {
   verb->add_option("--stop-at", options->stop_at,
                    "Stops after this step, saving a checkpoint; continue with --resume")
       ->type_name("STEP");
-  verb->footer("Examples: folio train configs/shakespeare.yaml --run runs/first --set train.seed=7\n"
-               "          folio train --resume --run runs/first\n"
-               "          mpirun -np 4 folio train configs/shakespeare.yaml    (docs/clusters.md)");
-  return {verb, [options] {
+  verb->footer(
+      "Examples: folio train configs/shakespeare.yaml --run runs/first --set train.seed=7\n"
+      "          folio train --resume --run runs/first\n"
+      "          mpirun -np 4 folio train configs/shakespeare.yaml    (docs/clusters.md)");
+  return {verb,
+          [options] {
             take_config(options->config, options->overrides);
             FOLIO_CHECK(options->stop_at.value_or(1) >= 1, "--stop-at",
                         "{} is no step to stop after; it must be at least 1", *options->stop_at);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-
 #include <functional>
 #include <string>
 
@@ -10,8 +9,8 @@ namespace folio {
 
 struct Verb {
   CLI::App* options = nullptr;
-  std::function<int()> run;  // returns the exit code; throws Error
-  bool on_all_ranks = false; // else rank 0 alone runs it
+  std::function<int()> run;   // returns the exit code; throws Error
+  bool on_all_ranks = false;  // else rank 0 alone runs it
 };
 
 Verb add_train(CLI::App& program);

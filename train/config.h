@@ -16,9 +16,10 @@
 namespace folio {
 
 struct DataConfig {
-  std::string text = "shakespeare";   // a path, a name in the data cache (see find_text()), or synthetic
-  std::string tokenizer = "char";     // char | bpe | synthetic
-  int64_t vocabulary = 1024;          // of synthetic tokens; of bpe at most
+  std::string text =
+      "shakespeare";  // a path, a name in the data cache (see find_text()), or synthetic
+  std::string tokenizer = "char";  // char | bpe | synthetic
+  int64_t vocabulary = 1024;       // of synthetic tokens; of bpe at most
   UnknownCharacter unknown = UnknownCharacter::error;
   double validation_fraction = 0.1;
   Sampling sampling = Sampling::random;
@@ -29,8 +30,8 @@ enum class OnNonFinite : uint8_t { stop, skip };
 
 struct TrainConfig {
   int64_t steps = 2000;
-  int64_t batch = 12;       // B, over all ranks and micro-batches
-  int64_t accumulate = 1;   // micro-batches a step; must divide batch
+  int64_t batch = 12;      // B, over all ranks and micro-batches
+  int64_t accumulate = 1;  // micro-batches a step; must divide batch
   uint64_t seed = 1337;
   std::string init_from;           // weights to begin with, see train/initial_weights.h; "": random
   std::string device = "auto";     // auto | cpu | cuda
@@ -41,21 +42,21 @@ struct TrainConfig {
   bool overlap = true;             // reduction with the backward pass
   double rank_timeout = 300.0;     // seconds that ranks wait for a silent one; 0: without end
   OnNonFinite on_non_finite = OnNonFinite::stop;
-  int64_t max_skips = 10;          // steps whose update may be refused, over the whole run
-  double spike_guard = 0.0;        // z-score above which a gradient norm is a spike; 0: none is
-  int64_t spike_window = 100;      // steps that the z-score looks back on
-  int64_t steps_in_flight = 4;     // that a GPU is given before the host waits for the oldest
+  int64_t max_skips = 10;       // steps whose update may be refused, over the whole run
+  double spike_guard = 0.0;     // z-score above which a gradient norm is a spike; 0: none is
+  int64_t spike_window = 100;   // steps that the z-score looks back on
+  int64_t steps_in_flight = 4;  // that a GPU is given before the host waits for the oldest
   double label_smoothing = 0.0;
-  int64_t log_every = 1;           // lines in metrics.jsonl
-  int64_t eval_every = 250;        // an interval of 0 means never
-  int64_t eval_batches = 20;       // validation batches an evaluation reads; 0: the whole split
+  int64_t log_every = 1;      // lines in metrics.jsonl
+  int64_t eval_every = 250;   // an interval of 0 means never
+  int64_t eval_batches = 20;  // validation batches an evaluation reads; 0: the whole split
   int64_t checkpoint_every = 500;
-  int64_t keep_last = 3;           // step checkpoints; 0: all
+  int64_t keep_last = 3;  // step checkpoints; 0: all
   std::vector<int64_t> sample_at = {0, 250, 2000};
   std::string sample_prompt = "\n";
   int64_t sample_tokens = 200;
   double sample_temperature = 0.8;
-  bool tensorboard = false;        // metrics as event files too, see tensorboard.h
+  bool tensorboard = false;  // metrics as event files too, see tensorboard.h
 };
 
 struct Config {
@@ -70,7 +71,8 @@ struct Config {
 /// Throws Error for: a file that cannot be read; YAML that cannot be parsed; an unknown section or
 /// key (naming the nearest known one); a wrong type; an impossible value. The message begins with
 /// file:line:column, or with "--set section.key".
-Config load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+Config load_config(const std::filesystem::path& path,
+                   const std::vector<std::string>& overrides = {});
 
 /// The same from text; `where` stands for the file's name in messages.
 Config parse_config(const std::string& yaml, const std::string& where,

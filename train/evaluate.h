@@ -13,8 +13,8 @@
 namespace folio {
 
 struct Evaluation {
-  double loss = 0.0;    // mean over all predicted tokens, nats, without label smoothing
-  int64_t tokens = 0;   // predicted
+  double loss = 0.0;   // mean over all predicted tokens, nats, without label smoothing
+  int64_t tokens = 0;  // predicted
 
   double perplexity() const;
   /// Bits for a byte of the text, by which models of different tokenizers can be compared, where

@@ -10,7 +10,7 @@ namespace folio {
 struct FinalEvaluation {
   int64_t step = 0;  // the last
   double loss = 0.0;
-  int64_t tokens = 0;  // predicted ones
+  int64_t tokens = 0;                   // predicted ones
   std::optional<double> bits_per_byte;  // as in Evaluation
   // Of the best checkpoint, where it is of another step.
   std::optional<int64_t> best_step;

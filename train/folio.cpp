@@ -85,9 +85,10 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", std::string("folio " FOLIO_VERSION));
   program.require_subcommand(1);
   program.get_formatter()->column_width(34);
-  program.footer("Example: folio train configs/shakespeare.yaml --run runs/first\n"
-                 "         folio sample runs/first --prompt ROMEO:\n"
-                 "FOLIO_ISA=sse2|avx2|avx512 in the environment forces that instruction set.");
+  program.footer(
+      "Example: folio train configs/shakespeare.yaml --run runs/first\n"
+      "         folio sample runs/first --prompt ROMEO:\n"
+      "FOLIO_ISA=sse2|avx2|avx512 in the environment forces that instruction set.");
   const std::vector<Verb> verbs = {
       add_train(program),     add_sample(program),  add_eval(program),    add_prepare(program),
       add_gradcheck(program), add_config(program),  add_plan(program),    add_profile(program),

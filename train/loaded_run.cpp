@@ -17,8 +17,8 @@ std::unique_ptr<LoadedRun> load_run(const fs::path& run, const std::string& whic
                     gpu ? Device::cuda : Device::cpu, false);
 }
 
-std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& checkpoint,
-                                      DType dtype, Device device, bool with_gradients) {
+std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& checkpoint, DType dtype,
+                                      Device device, bool with_gradients) {
   auto loaded = std::make_unique<LoadedRun>(dtype, device);
   loaded->config = config;
   loaded->checkpoint = checkpoint;

@@ -78,8 +78,9 @@ void MetricsWriter::train(int64_t step, double loss, double lr, double gradient_
 
 void MetricsWriter::skipped(int64_t step, double lr, double gradient_norm,
                             std::string_view reason) {
-  line(fmt::format("{{\"step\":{},\"train_loss\":null,\"lr\":{},\"grad_norm\":{},\"skipped\":{}}}\n",
-                   step, number(lr), number(gradient_norm), Json(reason).dump()));
+  line(
+      fmt::format("{{\"step\":{},\"train_loss\":null,\"lr\":{},\"grad_norm\":{},\"skipped\":{}}}\n",
+                  step, number(lr), number(gradient_norm), Json(reason).dump()));
 }
 
 void MetricsWriter::validation(int64_t step, double loss) {

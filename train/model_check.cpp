@@ -49,10 +49,10 @@ std::string gradient_table(const std::vector<GradientCheckRow>& rows, ParameterS
     worst = std::max(worst, row.max_relative_error);
   }
   const int64_t off = count_off(rows);
-  return table + fmt::format(
-                     "{} parameters: {} ok, {} off; largest relative error {:.1e} (allowed {:.0e})\n",
-                     rows.size(), std::ssize(rows) - off, off, worst,
-                     GradientCheckOptions{}.tolerance);
+  return table +
+         fmt::format(
+             "{} parameters: {} ok, {} off; largest relative error {:.1e} (allowed {:.0e})\n",
+             rows.size(), std::ssize(rows) - off, off, worst, GradientCheckOptions{}.tolerance);
 }
 
 void require_right_gradients(const std::vector<GradientCheckRow>& rows) {

@@ -24,12 +24,13 @@ void leave_output_to_rank_0() { output = Output::lost; }
 void print(std::string_view text) {
   if (output == Output::lost) return;
   errno = 0;
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-                       std::fflush(stdout) == 0;
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (!written && output == Output::welcome) {
     output = Output::lost;
-    const std::string note = fmt::format(
-        "folio: standard output cannot be written: {}; going on without it\n", std::strerror(errno));
+    const std::string note =
+        fmt::format("folio: standard output cannot be written: {}; going on without it\n",
+                    std::strerror(errno));
     std::fputs(note.c_str(), stderr);
     return;
   }

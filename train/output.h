@@ -10,8 +10,8 @@ namespace folio {
 /// What print() throws where nobody reads any more (folio ... | head): nothing is to be said.
 struct ReaderIsGone {};
 
-/// Writes text to standard output and flushes it. Throws Error with the system's reason (the disk is
-/// full, ...), so that no command succeeds whose result was lost, or ReaderIsGone.
+/// Writes text to standard output and flushes it. Throws Error with the system's reason (the disk
+/// is full, ...), so that no command succeeds whose result was lost, or ReaderIsGone.
 void print(std::string_view text);
 
 /// For a command whose result lies in files: the first print() that fails is told on stderr, and

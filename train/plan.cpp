@@ -49,9 +49,9 @@ double flops_per_token(const GptConfig& model) {
 /// Before the output layer pre-norm keeps one more sum and its normalised form, post-norm the
 /// stream that its first block began with. The dropout masks are drawn again, not kept.
 struct Activations {
-  int64_t kept = 0;      // in blocks and the final norm, and the tokens
-  int64_t logits = 0;    // and their gradient, made in one pass
-  int64_t gradients = 0; // of activations, beyond the room that the logits leave
+  int64_t kept = 0;       // in blocks and the final norm, and the tokens
+  int64_t logits = 0;     // and their gradient, made in one pass
+  int64_t gradients = 0;  // of activations, beyond the room that the logits leave
 };
 
 Activations activations(const Config& config, DType type) {
@@ -63,7 +63,7 @@ Activations activations(const Config& config, DType type) {
   // Of the 16 C, what each half of a block keeps.
   const int64_t attention = 6 * width + (2 + model.heads) * statistic;
   const int64_t feed_forward = 10 * width + 2 * statistic;
-  int64_t block = attention + feed_forward, again = 0;    // again: while a block goes back
+  int64_t block = attention + feed_forward, again = 0;  // again: while a block goes back
   if (model.recompute == Recompute::mlp) {
     block = attention + width;  // the half's other input is kept already
     again = feed_forward - width;
@@ -135,7 +135,8 @@ Plan make_plan(const Config& config) {
     plan.memory.push_back({"gradients of activations", live.gradients});
   } else {
     std::ranges::copy(gpu_memory(config, type), std::back_inserter(plan.memory));
-    plan.memory_note = "besides what CUDA and its libraries take for themselves: not known before\n";
+    plan.memory_note =
+        "besides what CUDA and its libraries take for themselves: not known before\n";
   }
   return plan;
 }

@@ -103,8 +103,8 @@ void add_times(Profile& profile, const CallOwners& owners, std::vector<TimedStep
     profile.rows[optimizer].seconds += weight * step.result.optimizer_seconds;  // a GPU's: 0
     for (size_t call = 0; call < step.seconds.size(); ++call) {
       const size_t owner = owners.owners()[call];
-      const bool counts = owner < optimizer ||
-                          (owner == optimizer && profile.device == Device::cuda);
+      const bool counts =
+          owner < optimizer || (owner == optimizer && profile.device == Device::cuda);
       if (counts) profile.rows[owner].seconds += weight * step.seconds[call];
     }
   }

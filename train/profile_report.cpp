@@ -51,11 +51,13 @@ std::string products_table(const Profile& profile) {
                   name_width, "times", "ms", "", "GFLOP", "GFLOP/s");
   for (const ProductTime& time : profile.products) {
     const MatrixProduct& p = time.product;
-    const std::string name = fmt::format(
-        "{}({}, {}, {}) {}{}{}{}", p.count == 1 ? "" : fmt::format("{} x ", p.count), p.m, p.n, p.k,
-        p.transpose_a ? "T" : "N", p.transpose_b ? "T" : "N",
-        p.values == DType::f32 ? "" : p.result == DType::f32 ? " bf16 to f32" : " bf16",
-        p.accumulate ? " added" : "");
+    const std::string name =
+        fmt::format("{}({}, {}, {}) {}{}{}{}", p.count == 1 ? "" : fmt::format("{} x ", p.count),
+                    p.m, p.n, p.k, p.transpose_a ? "T" : "N", p.transpose_b ? "T" : "N",
+                    p.values == DType::f32   ? ""
+                    : p.result == DType::f32 ? " bf16 to f32"
+                                             : " bf16",
+                    p.accumulate ? " added" : "");
     text += fmt::format("{:<{}} {:>5.3g} {:>10.3f} {:>6} {:>10.3f} {:>10.1f}\n", name, name_width,
                         time.times, time.times * time.seconds * 1e3, "",
                         time.times * p.flops() * 1e-9, p.flops() / time.seconds * 1e-9);
@@ -82,13 +84,12 @@ std::string to_table(const Profile& profile) {
       "\nEach product by itself, by {}{}, the best of several;\n"
       "attention's, one a head and sequence, {}, of which that part\n"
       "counts that the mask shows.{}\n\n",
-      profile.products_by,
-      profile.device == Device::cpu ? ", with threads as it chooses" : "",
+      profile.products_by, profile.device == Device::cpu ? ", with threads as it chooses" : "",
       profile.device == Device::cpu ? "shared among threads whole" : "in one call",
-      profile.device == Device::cpu
-          ? ""
-          : "\nKernels by the GPU's own clock, call by call: where the host is slower than the GPU,\n"
-            "that is in them. Steps unwatched are replayed from graphs.");
+      profile.device == Device::cpu ? ""
+                                    : "\nKernels by the GPU's own clock, call by call: where the "
+                                      "host is slower than the GPU,\n"
+                                      "that is in them. Steps unwatched are replayed from graphs.");
   text += fmt::format("a token           {:.3f} MFLOP (planned: {:.3f})\n",
                       profile.flops() / tokens * 1e-6, profile.planned_flops / tokens * 1e-6);
   text += fmt::format("a step unwatched  {:.3f} ms (median of {}), {} tokens/s\n",

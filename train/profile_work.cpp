@@ -136,7 +136,8 @@ KernelWork work_of(Entry<&Kernels::attention_backward>, const HeadColumnsGrad& d
                            rows_bytes(shape, q, y) + 2.0 * rows_bytes(shape, k, y) +
                            grad_bytes(dq, shape, q) + grad_bytes(dk, shape, k) +
                            grad_bytes(dv, shape, k)};
-  if (dq.target || dk.target) work.products.push_back(of_heads(shape, y, false, true, q, k, d));  // dP
+  if (dq.target || dk.target)
+    work.products.push_back(of_heads(shape, y, false, true, q, k, d));                // dP
   if (dv.target) work.products.push_back(of_heads(shape, y, true, false, k, d, q));   // P^T dY
   if (dq.target) work.products.push_back(of_heads(shape, y, false, false, q, d, k));  // dS K
   if (dk.target) work.products.push_back(of_heads(shape, y, true, false, k, d, q));   // dS^T Q
@@ -144,8 +145,8 @@ KernelWork work_of(Entry<&Kernels::attention_backward>, const HeadColumnsGrad& d
 }
 
 KernelWork work_of(Entry<&Kernels::adam>, const Tensor& values, const Tensor& copy,
-                   const Tensor& first_moment, const Tensor& second_moment,
-                   const Tensor& gradients, const Tensor&, const AdamOptions&) {
+                   const Tensor& first_moment, const Tensor& second_moment, const Tensor& gradients,
+                   const Tensor&, const AdamOptions&) {
   return {.bytes = bytes_of(gradients) + bytes_of(copy) +
                    2.0 * (bytes_of(values) + bytes_of(first_moment) + bytes_of(second_moment))};
 }
@@ -153,8 +154,8 @@ KernelWork work_of(Entry<&Kernels::adam>, const Tensor& values, const Tensor& co
 KernelWork work_of(Entry<&Kernels::sgd>, const Tensor& values, const Tensor& copy,
                    const Tensor& velocity, const Tensor& gradients, const Tensor&,
                    const SgdOptions&) {
-  return {.bytes = bytes_of(gradients) + bytes_of(copy) +
-                   2.0 * (bytes_of(values) + bytes_of(velocity))};
+  return {.bytes =
+              bytes_of(gradients) + bytes_of(copy) + 2.0 * (bytes_of(values) + bytes_of(velocity))};
 }
 
 }  // namespace folio

@@ -74,9 +74,8 @@ KernelWork work_of(Entry<&Kernels::attention_backward>, const HeadColumnsGrad& d
                    const Tensor& y, const Tensor& log_sum, const Tensor& dy,
                    const AttentionShape& shape);
 KernelWork work_of(Entry<&Kernels::adam>, const Tensor& values, const Tensor& copy,
-                   const Tensor& first_moment, const Tensor& second_moment,
-                   const Tensor& gradients, const Tensor& norm_and_scale,
-                   const AdamOptions& options);
+                   const Tensor& first_moment, const Tensor& second_moment, const Tensor& gradients,
+                   const Tensor& norm_and_scale, const AdamOptions& options);
 KernelWork work_of(Entry<&Kernels::sgd>, const Tensor& values, const Tensor& copy,
                    const Tensor& velocity, const Tensor& gradients, const Tensor& norm_and_scale,
                    const SgdOptions& options);

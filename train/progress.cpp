@@ -54,8 +54,8 @@ void ProgressBar::step(const StepResult& result) {
   all_tokens_ += result.tokens;
 
   const Clock::time_point now = Clock::now();
-  const bool due = terminal_ ? now - last_drawn_ >= std::chrono::milliseconds(100)
-                             : result.step % every_ == 0;
+  const bool due =
+      terminal_ ? now - last_drawn_ >= std::chrono::milliseconds(100) : result.step % every_ == 0;
   if (!due && result.step != last_) return;
   last_drawn_ = now;
   const double elapsed = std::chrono::duration<double>(now - start_).count();

@@ -90,13 +90,13 @@ void require_same_weights(const ParameterStore& parameters, Communicator& ranks)
   if (told[rank] == *most) return;  // it waits for those that differ to end the run
   const auto first = static_cast<size_t>(most - told.begin());
   const bool majority = 2 * alike(*most) > ranks.size();
-  fail("ranks", fmt::format("the weights of this rank (on {}) differ from those of {}; the memory or "
-                            "processor of {} is at fault. The last checkpoint is not; continue it "
-                            "without that machine",
-                            machines[rank],
-                            majority ? "most ranks"
-                                     : fmt::format("rank {} (on {})", first, machines[first]),
-                            majority ? machines[rank] : "one of them"));
+  fail("ranks",
+       fmt::format("the weights of this rank (on {}) differ from those of {}; the memory or "
+                   "processor of {} is at fault. The last checkpoint is not; continue it "
+                   "without that machine",
+                   machines[rank],
+                   majority ? "most ranks" : fmt::format("rank {} (on {})", first, machines[first]),
+                   majority ? machines[rank] : "one of them"));
 }
 
 void apply_config(const Config& config, Communicator& ranks) {

@@ -18,8 +18,8 @@ void share_progress(Progress& progress, Communicator& ranks);
 /// version, or another kind of GPU; and where two ranks would share a GPU.
 void require_same_arithmetic(const Config& config, Communicator& ranks);
 
-/// Throws Error on a rank whose weights differ by a bit from those that most ranks have; from those of
-/// the first of these, where they are no majority.
+/// Throws Error on a rank whose weights differ by a bit from those that most ranks have; from those
+/// of the first of these, where they are no majority.
 void require_same_weights(const ParameterStore& parameters, Communicator& ranks);
 
 /// A rank's patience and its threads: train.rank_timeout, and, without train.threads and

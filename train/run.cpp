@@ -74,10 +74,10 @@ class Training {
   std::unique_ptr<MetricsWriter> metrics_;          // null: another rank writes
   std::unique_ptr<TensorboardWriter> tensorboard_;  // null: not asked for
   std::unique_ptr<ProgressBar> bar_;
-  Evaluation evaluation_;  // the latest
+  Evaluation evaluation_;         // the latest
   int64_t unwritten_tokens_ = 0;  // since the last line of metrics
   double unwritten_seconds_ = 0.0;
-  double step_seconds_ = 0.0;     // of all steps
+  double step_seconds_ = 0.0;  // of all steps
 };
 
 Training::Training(RunPlan plan, Communicator& ranks)
@@ -91,11 +91,12 @@ Training::Training(RunPlan plan, Communicator& ranks)
     load_parameters(from, trainer_.parameters());
     progress_ = load_progress(from, trainer_.parameters(), trainer_.optimizer());
     trainer_.set_steps_done(progress_.step);
-    FOLIO_CHECK(progress_.samples == trainer_.samples_drawn(), (from / "state.json").string(),
-                "{} samples were drawn in {} steps, but {} steps of train.batch {} draw {}: this is "
-                "another run's checkpoint",
-                progress_.samples, progress_.step, progress_.step, run_.config.train.batch,
-                trainer_.samples_drawn());
+    FOLIO_CHECK(
+        progress_.samples == trainer_.samples_drawn(), (from / "state.json").string(),
+        "{} samples were drawn in {} steps, but {} steps of train.batch {} draw {}: this is "
+        "another run's checkpoint",
+        progress_.samples, progress_.step, progress_.step, run_.config.train.batch,
+        trainer_.samples_drawn());
   }
   const std::string& init_from = run_.config.train.init_from;
   if (run_.from.checkpoint.empty() && !init_from.empty() && ranks_.leads()) {
@@ -219,9 +220,9 @@ void Training::record(const StepResult& result) {
     metrics_->train(result.step, result.loss, result.lr, result.gradient_norm, tokens_per_second);
     if (tensorboard_) {
       tensorboard_->scalars(result.step, {{"train/loss", result.loss},
-                                           {"train/lr", result.lr},
-                                           {"train/grad_norm", result.gradient_norm},
-                                           {"train/tokens_per_second", tokens_per_second}});
+                                          {"train/lr", result.lr},
+                                          {"train/grad_norm", result.gradient_norm},
+                                          {"train/tokens_per_second", tokens_per_second}});
     }
     unwritten_tokens_ = 0;
     unwritten_seconds_ = 0.0;
@@ -344,23 +345,25 @@ void Training::conclude() {
     if (ranks_.leads()) write_final_evaluation(run_.directory, final);
   }
   if (trainer_.parameters().device() == Device::cuda) {
-    print(fmt::format("model FLOP utilisation  {}\n",
-                      utilisation(bar_->tokens_per_second(),
-                                  make_plan(trainer_.config()).flops_per_token,
-                                  trainer_.parameters().dtype())));
+    print(fmt::format(
+        "model FLOP utilisation  {}\n",
+        utilisation(bar_->tokens_per_second(), make_plan(trainer_.config()).flops_per_token,
+                    trainer_.parameters().dtype())));
   }
   print(fmt::format("{} tokens/s; {} in all\nrun  {}\n",
                     grouped(static_cast<int64_t>(bar_->tokens_per_second())),
                     human_seconds(seconds), run));
   if (ranks_.size() > 1 && step_seconds_ > 0.0) {
     const double each = bar_->tokens_per_second() / ranks_.size();
-    print(fmt::format("ranks   {}, {} tokens/s each; {:.1f}% of the steps' time waiting for "
-                      "gradients\n",
-                      ranks_.size(), grouped(static_cast<int64_t>(each)),
-                      100.0 * trainer_.reducer()->waited_seconds() / step_seconds_));
+    print(
+        fmt::format("ranks   {}, {} tokens/s each; {:.1f}% of the steps' time waiting for "
+                    "gradients\n",
+                    ranks_.size(), grouped(static_cast<int64_t>(each)),
+                    100.0 * trainer_.reducer()->waited_seconds() / step_seconds_));
   }
   if (keeps_checkpoints()) {
-    print(fmt::format("next folio sample {}{}\n", run, final.best_step ? " --checkpoint best" : ""));
+    print(
+        fmt::format("next folio sample {}{}\n", run, final.best_step ? " --checkpoint best" : ""));
   }
 }
 

@@ -24,11 +24,11 @@
 namespace folio {
 
 struct TrainOptions {
-  std::filesystem::path config = {};   // may be empty when resuming: the run's own is used
+  std::filesystem::path config = {};  // may be empty when resuming: the run's own is used
   std::vector<std::string> overrides = {};
-  std::filesystem::path run = {};      // empty: runs/NAME-OF-CONFIG, made unique with -2, -3, ...
+  std::filesystem::path run = {};  // empty: runs/NAME-OF-CONFIG, made unique with -2, -3, ...
   bool resume = false;
-  int64_t stop_at = 0;                 // stop after this step, with a checkpoint; 0: at the end
+  int64_t stop_at = 0;  // stop after this step, with a checkpoint; 0: at the end
 };
 
 /// The `train` verb: everything from reading the config to the last checkpoint, reporting to the

@@ -16,13 +16,29 @@ namespace fs = std::filesystem;
 
 /// What a continued run may change: how long it goes on, what it reports and keeps, where it
 /// computes, and which steps it refuses. The text may lie elsewhere, but must be the same.
-constexpr auto changeable = std::to_array<std::string_view>({
-    "data.text",           "train.steps",         "train.threads",     "train.device",
-    "train.log_every",     "train.eval_every",    "train.sample_at",   "train.checkpoint_every",
-    "train.sample_prompt", "train.sample_tokens", "train.sample_temperature",
-    "train.on_non_finite", "train.max_skips",     "train.spike_guard", "train.spike_window",
-    "train.keep_last",     "train.recompute",   "train.tensorboard", "train.bucket_mb",
-    "train.overlap",       "train.rank_timeout", "optimizer.shard", "train.steps_in_flight"});
+constexpr auto changeable = std::to_array<std::string_view>({"data.text",
+                                                             "train.steps",
+                                                             "train.threads",
+                                                             "train.device",
+                                                             "train.log_every",
+                                                             "train.eval_every",
+                                                             "train.sample_at",
+                                                             "train.checkpoint_every",
+                                                             "train.sample_prompt",
+                                                             "train.sample_tokens",
+                                                             "train.sample_temperature",
+                                                             "train.on_non_finite",
+                                                             "train.max_skips",
+                                                             "train.spike_guard",
+                                                             "train.spike_window",
+                                                             "train.keep_last",
+                                                             "train.recompute",
+                                                             "train.tensorboard",
+                                                             "train.bucket_mb",
+                                                             "train.overlap",
+                                                             "train.rank_timeout",
+                                                             "optimizer.shard",
+                                                             "train.steps_in_flight"});
 
 std::string joined(const auto& names) {
   std::string all;
@@ -54,20 +70,22 @@ void check_free(const fs::path& directory) {
   std::error_code error;
   const fs::file_status status = fs::status(directory, error);
   if (status.type() == fs::file_type::not_found) return;
-  FOLIO_CHECK(fs::exists(status), directory.string(), "cannot be looked at: {}; choose another --run",
-              error.message());
+  FOLIO_CHECK(fs::exists(status), directory.string(),
+              "cannot be looked at: {}; choose another --run", error.message());
   FOLIO_CHECK(fs::is_directory(status), directory.string(),
               "is a file, not a run directory; choose another --run");
-  FOLIO_CHECK(!holds_run(directory), directory.string(),
-              "the run directory exists and is not empty; choose another --run, or continue it with "
-              "--resume");
+  FOLIO_CHECK(
+      !holds_run(directory), directory.string(),
+      "the run directory exists and is not empty; choose another --run, or continue it with "
+      "--resume");
   const fs::path file = file_in_the_way(directory, error);
   FOLIO_CHECK(!error, directory.string(), "cannot be read: {}; choose another --run",
               error.message());
-  FOLIO_CHECK(file.empty(), directory.string(),
-              "the directory exists and holds no run, but other files, {} among them; choose another "
-              "--run",
-              file.lexically_relative(directory).string());
+  FOLIO_CHECK(
+      file.empty(), directory.string(),
+      "the directory exists and holds no run, but other files, {} among them; choose another "
+      "--run",
+      file.lexically_relative(directory).string());
 }
 
 /// Without a checkpoint a run starts over. Up to its first checkpoint that loses nothing, since it
@@ -180,7 +198,8 @@ void require_run(const fs::path& directory) {
   if (holds_run(directory)) return;
   const std::string where = directory.string();
   FOLIO_CHECK(fs::exists(directory), where, "there is no such run directory; {}", remedy);
-  FOLIO_CHECK(fs::is_directory(directory), where, "this is a file, not a run directory; {}", remedy);
+  FOLIO_CHECK(fs::is_directory(directory), where, "this is a file, not a run directory; {}",
+              remedy);
   fail(where, fmt::format("this is not a run directory: it has no config.yaml; {}", remedy));
 }
 

@@ -16,11 +16,11 @@ namespace folio {
 /// What a call of train() will work on. Finding it out writes nothing but a continued run's lock.
 struct OpenedRun {
   std::filesystem::path directory;
-  RunLock lock;                            // of a new run: taken by write_run_files()
+  RunLock lock;  // of a new run: taken by write_run_files()
   Config config;
   TextIdentity text;
-  ResumePoint from;                        // its checkpoint is empty: from step 0
-  std::vector<std::string> changed_keys;   // in which a continued run's config differs from before
+  ResumePoint from;                       // its checkpoint is empty: from step 0
+  std::vector<std::string> changed_keys;  // in which a continued run's config differs from before
 };
 
 /// Whether a directory is a run's: it has a config.yaml. Throws Error if the system does not say.
@@ -33,8 +33,8 @@ void require_run(const std::filesystem::path& directory);
 /// files; a continued run's keeps its model, data and optimizer. Throws Error.
 OpenedRun open_run(const TrainOptions& options);
 
-/// Makes the directory where needed, and writes text.json, config.yaml and machine.json. Throws Error; of a new
-/// run nothing is left then.
+/// Makes the directory where needed, and writes text.json, config.yaml and machine.json. Throws
+/// Error; of a new run nothing is left then.
 void write_run_files(OpenedRun& run, int ranks = 1);
 
 }  // namespace folio

@@ -19,8 +19,9 @@ RunLock::RunLock(const std::filesystem::path& directory) {
     const int reason = errno;
     const bool no_locks = reason == ENOSYS || reason == ENOTSUP || reason == ENOLCK;
     if (!no_locks) ::close(descriptor);
-    FOLIO_CHECK(reason != EWOULDBLOCK, directory.string(),
-                "the run is being trained by another process; wait for it, or choose another --run");
+    FOLIO_CHECK(
+        reason != EWOULDBLOCK, directory.string(),
+        "the run is being trained by another process; wait for it, or choose another --run");
     if (!no_locks) fail_system(path, "lock", reason);
   }
   descriptor_ = descriptor;

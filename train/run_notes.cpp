@@ -61,7 +61,8 @@ std::vector<std::string> notes_on(const Config& config, std::optional<int64_t> a
     const int64_t needed = make_plan(config).memory_bytes();
     if (needed > *available) {
       notes.push_back(fmt::format(
-          "a step needs {} when it needs most, and the system has {} left: it may be killed without "
+          "a step needs {} when it needs most, and the system has {} left: it may be killed "
+          "without "
           "a word; a smaller train.batch, or train.recompute, needs less (folio plan)",
           human_bytes(static_cast<double>(needed)), human_bytes(static_cast<double>(*available))));
     }

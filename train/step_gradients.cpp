@@ -12,8 +12,7 @@ void compute_gradients(const Gpt& model, ParameterStore& parameters, Tape& tape,
   const int64_t samples = batch.inputs.dim(0), context = batch.inputs.dim(1);
   const int64_t targets = settings.targets > 0 ? settings.targets : batch.targets.numel();
   const auto part = [&](const Tensor& whole, int64_t first) {
-    return whole.view(first * context,
-                      {std::min(settings.micro_batch, samples - first), context});
+    return whole.view(first * context, {std::min(settings.micro_batch, samples - first), context});
   };
   tape.set_recording(true);
   tape.set_training(true);

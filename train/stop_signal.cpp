@@ -14,8 +14,8 @@ std::atomic<bool> stop_requested = false;
 std::atomic<bool> tells_so = true;
 static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may use nothing else");
 
-/// Where the handler runs. What the system writes to the stack for a handler destroys the heap while
-/// oneDNN's f32 product for AVX-512 runs (docs/decisions.md).
+/// Where the handler runs. What the system writes to the stack for a handler destroys the heap
+/// while oneDNN's f32 product for AVX-512 runs (docs/decisions.md).
 alignas(16) std::array<char, 1 << 16> handler_stack;
 
 extern "C" void note_signal(int) {

@@ -25,9 +25,8 @@ TextIdentity identify_text(const std::string& text) {
 }
 
 std::string to_json(const TextIdentity& identity) {
-  const nlohmann::ordered_json json = {{"path", identity.path.string()},
-                                       {"bytes", identity.bytes},
-                                       {"fnv1a64", identity.hash}};
+  const nlohmann::ordered_json json = {
+      {"path", identity.path.string()}, {"bytes", identity.bytes}, {"fnv1a64", identity.hash}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -56,8 +56,8 @@ TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tok
   if (is_prepared(path)) return take_prepared(config, path, std::move(tokenizer));
   const std::string text = read_file(path);
   if (!tokenizer) tokenizer = build_tokenizer(config.data, text, path);
-  Corpus corpus = make_corpus(path, text, *tokenizer, config.data.validation_fraction,
-                              config.model.context);
+  Corpus corpus =
+      make_corpus(path, text, *tokenizer, config.data.validation_fraction, config.model.context);
   return {std::move(tokenizer), std::move(corpus)};
 }
 

@@ -93,9 +93,8 @@ void Trainer::compute_shared_gradients() {
         if (first + settings.micro_batch >= own.size()) reducer_->watch(tape_);
         return true;
       };
-      folio::compute_gradients(*model_, store_, tape_,
-                               sampler_->draw(step_, own.begin, own.size()), settings, loss_,
-                               watch_the_last);
+      folio::compute_gradients(*model_, store_, tape_, sampler_->draw(step_, own.begin, own.size()),
+                               settings, loss_, watch_the_last);
       losses[round] = loss_.item();
     }
     reducer_->finish(tape_);
@@ -234,8 +233,8 @@ void Trainer::judge(StepResult& result) const {
                                 short_number(result.loss), short_number(norm));
   } else if (spike_guard_.is_spike(norm)) {
     result.refusal = Refusal::spike;
-    result.reason = fmt::format("the gradient norm is {}, a spike of z-score {}", short_number(norm),
-                                short_number(spike_guard_.z_score(norm)));
+    result.reason = fmt::format("the gradient norm is {}, a spike of z-score {}",
+                                short_number(norm), short_number(spike_guard_.z_score(norm)));
   }
 }
 
@@ -252,8 +251,8 @@ void Trainer::take_weights_of_rank_0() {
 void Trainer::take_state_of_rank_0() {
   take_weights_of_rank_0();
   for (const OptimizerState& state : optimizer_->state()) ranks_.broadcast(state.slab);
-  const Tensor steps = Tensor::from<double>({2}, {static_cast<double>(step_),
-                                                  static_cast<double>(optimizer_->steps())});
+  const Tensor steps = Tensor::from<double>(
+      {2}, {static_cast<double>(step_), static_cast<double>(optimizer_->steps())});
   ranks_.broadcast(steps);
   step_ = static_cast<int64_t>(steps.data<double>()[0]);
   optimizer_->set_steps(static_cast<int64_t>(steps.data<double>()[1]));

@@ -67,9 +67,10 @@ class Trainer {
   /// weights and moments keep their bits, and the step counts all the same. All ranks together.
   /// None may be in flight.
   StepResult step();
-  /// Begins a step; its result is finish_step()'s, the oldest first. On a GPU up to most_in_flight()
-  /// of them are on their way at once, elsewhere the step is made here. Where one is refused, those
-  /// begun after it are forgotten, as if they had not been: whoever counts looks at steps_done().
+  /// Begins a step; its result is finish_step()'s, the oldest first. On a GPU up to
+  /// most_in_flight() of them are on their way at once, elsewhere the step is made here. Where one
+  /// is refused, those begun after it are forgotten, as if they had not been: whoever counts looks
+  /// at steps_done().
   void begin_step();
   StepResult finish_step();
   int64_t in_flight() const { return std::ssize(pending_); }
@@ -137,9 +138,9 @@ class Trainer {
   Tensor losses_;  // f64, of each rank's rounds
   std::unique_ptr<GpuStep> gpu_step_;
   bool replays_ = true;
-  Batch next_batch_;                 // drawn while the GPU was at work
+  Batch next_batch_;  // drawn while the GPU was at work
   int64_t next_batch_step_ = -1;
-  std::deque<StepResult> pending_;   // begun, the oldest first
+  std::deque<StepResult> pending_;  // begun, the oldest first
   std::chrono::steady_clock::time_point timed_until_;
   int64_t step_ = 0;
 };

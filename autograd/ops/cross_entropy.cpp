@@ -9,8 +9,8 @@
 namespace folio {
 namespace {
 
-/// The number of targets that count, if the caller did not give it. Throws Error for one outside the
-/// classes; where they lie on a GPU and their number is known, they are taken on trust.
+/// The number of targets that count, if the caller did not give it. Throws Error for one outside
+/// the classes; where they lie on a GPU and their number is known, they are taken on trust.
 int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& options) {
   const int32_t ignored = options.ignored_index;
   const bool known = options.valid_targets > 0;
@@ -29,8 +29,8 @@ int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& opt
 }
 
 /// dlogits: where the gradient is computed, or empty for memory of its own.
-Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits, const Tensor& targets,
-                       const LossOptions& options) {
+Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits,
+                            const Tensor& targets, const LossOptions& options) {
   check_floating("cross_entropy", "logits", logits.value);
   FOLIO_CHECK(logits.shape().rank() >= 1 && targets && targets.dtype() == DType::i32 &&
                   targets.shape() == logits.shape().without_last(),

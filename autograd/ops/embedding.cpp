@@ -19,8 +19,8 @@ Variable embedding(Tape& tape, const Tensor& given, const Variable& table,
   check_indices("embedding", "tokens", given, table.dim(0));
   const Tensor tokens = on_device(given, tape.device());
   const int64_t length = tokens.dim(1), columns = table.dim(1);
-  const Variable y = tape.output({tokens.dim(0), length, columns}, table.value.dtype(),
-                                 {&table, &positions});
+  const Variable y =
+      tape.output({tokens.dim(0), length, columns}, table.value.dtype(), {&table, &positions});
   tape.kernels().embedding_forward(y.value, tokens, table.value, positions.value);
   tape.record("embedding", y,
               [length, columns, tokens, dtable = table.slot, dpositions = positions.slot,

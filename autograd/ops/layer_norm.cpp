@@ -28,8 +28,8 @@ Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain, const V
   const Tensor rstd = tape.scratch({x.shape().rows()}, accumulator_of(dtype));
   tape.kernels().layer_norm_forward(y.value, mean, rstd, x.value, gain.value, b.value, eps);
   tape.record("layer_norm", y,
-              [mean, rstd, dx = x.slot, dgain = gain.slot, dbias = b.slot, dy = y.slot,
-               x = x.value, gain = gain.value](Tape& tape) {
+              [mean, rstd, dx = x.slot, dgain = gain.slot, dbias = b.slot, dy = y.slot, x = x.value,
+               gain = gain.value](Tape& tape) {
                 const GradTarget x_target = tape.grad_of(dx);
                 const GradTarget gain_target = tape.grad_of(dgain);
                 const GradTarget bias_target = tape.grad_of(dbias);
@@ -56,25 +56,25 @@ NormalizedSum residual_dropout_layer_norm(Tape& tape, const Variable& residual, 
   const Tensor rstd = tape.scratch({x.shape().rows()}, accumulator_of(dtype));
   tape.kernels().add_dropout_layer_norm_forward(sum.value, y.value, mean, rstd, residual.value,
                                                 x.value, gain.value, b.value, eps, mask);
-  tape.record(name, sum, y,
-              [mask, mean, rstd, dresidual = residual.slot, dx = x.slot, dgain = gain.slot,
-               dbias = b.slot, dsum = sum.slot, dy = y.slot, sum = sum.value,
-               gain = gain.value](Tape& tape) {
-                if (tape.grad(dy)) {
-                  const GradTarget sum_target = tape.grad_of(dsum);
-                  const GradTarget gain_target = tape.grad_of(dgain);
-                  const GradTarget bias_target = tape.grad_of(dbias);
-                  tape.kernels().layer_norm_backward(sum_target, gain_target, bias_target, sum,
-                                                     mean, rstd, gain, tape.grad(dy));
-                }
-                const Tensor& total = tape.grad(dsum);
-                if (mask.probability == 0.0) {
-                  tape.pass_grad(dx, total);
-                } else if (dx != nullptr) {
-                  tape.kernels().dropout(tape.grad_of(dx), total, mask);
-                }
-                tape.pass_grad(dresidual, total);
-              });
+  tape.record(
+      name, sum, y,
+      [mask, mean, rstd, dresidual = residual.slot, dx = x.slot, dgain = gain.slot, dbias = b.slot,
+       dsum = sum.slot, dy = y.slot, sum = sum.value, gain = gain.value](Tape& tape) {
+        if (tape.grad(dy)) {
+          const GradTarget sum_target = tape.grad_of(dsum);
+          const GradTarget gain_target = tape.grad_of(dgain);
+          const GradTarget bias_target = tape.grad_of(dbias);
+          tape.kernels().layer_norm_backward(sum_target, gain_target, bias_target, sum, mean, rstd,
+                                             gain, tape.grad(dy));
+        }
+        const Tensor& total = tape.grad(dsum);
+        if (mask.probability == 0.0) {
+          tape.pass_grad(dx, total);
+        } else if (dx != nullptr) {
+          tape.kernels().dropout(tape.grad_of(dx), total, mask);
+        }
+        tape.pass_grad(dresidual, total);
+      });
   return {sum, y};
 }
 

@@ -10,10 +10,14 @@ const UnaryOp* unary_of(Activation activation) {
   static constexpr UnaryOp relu = UnaryOp::relu, gelu = UnaryOp::gelu,
                            gelu_tanh = UnaryOp::gelu_tanh;
   switch (activation) {
-    case Activation::none: return nullptr;
-    case Activation::relu: return &relu;
-    case Activation::gelu: return &gelu;
-    case Activation::gelu_tanh: return &gelu_tanh;
+    case Activation::none:
+      return nullptr;
+    case Activation::relu:
+      return &relu;
+    case Activation::gelu:
+      return &gelu;
+    case Activation::gelu_tanh:
+      return &gelu_tanh;
   }
   return nullptr;
 }
@@ -71,16 +75,15 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Var
                 Activation activation) {
   check_floating("linear", "x", x.value);
   check_same_type("linear", "weight", weight.value, x.value);
-  FOLIO_CHECK(weight.shape().rank() == 2 && x.shape().rank() >= 1 &&
-                  weight.dim(1) == x.shape().columns(),
-              "linear", "x is {} and weight is {}; wanted (..., I) and (O, I)",
-              x.shape().to_string(), weight.shape().to_string());
+  FOLIO_CHECK(
+      weight.shape().rank() == 2 && x.shape().rank() >= 1 && weight.dim(1) == x.shape().columns(),
+      "linear", "x is {} and weight is {}; wanted (..., I) and (O, I)", x.shape().to_string(),
+      weight.shape().to_string());
   const int64_t outputs = weight.dim(0);
   if (bias != nullptr) check_shape("linear", "bias", bias->value, {outputs}, weight.value);
   const Variable none;
   const Variable& b = bias != nullptr ? *bias : none;
-  const Variable y =
-      tape.output(x.shape().with(-1, outputs), x.value.dtype(), {&x, &weight, &b});
+  const Variable y = tape.output(x.shape().with(-1, outputs), x.value.dtype(), {&x, &weight, &b});
   const UnaryOp* function = unary_of(activation);
   Tensor z;  // before the activation; the backward pass needs it
   if (function != nullptr && y.needs_grad()) z = tape.scratch(y.shape(), y.value.dtype());
@@ -89,8 +92,7 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Var
   const Shape x_rows{x.shape().rows(), x.shape().columns()}, y_rows{x_rows[0], outputs};
   tape.record("linear", y,
               [function, y_rows, dx = x.slot, dweight = weight.slot, dbias = b.slot, dy = y.slot,
-               x = x.value.reshape(x_rows), weight = weight.value,
-               z = std::move(z)](Tape& tape) {
+               x = x.value.reshape(x_rows), weight = weight.value, z = std::move(z)](Tape& tape) {
                 Tensor dz = tape.grad(dy);
                 if (function != nullptr) {  // z is needed no more: its gradient takes its place
                   tape.kernels().unary_backward(*function, {&z, false}, z, Tensor(), dz);

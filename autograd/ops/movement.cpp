@@ -30,8 +30,8 @@ Variable permute_axes(Tape& tape, const char* name, const Variable& x,
 Variable permute(Tape& tape, const Variable& x, std::initializer_list<int> axes) {
   check_floating("permute", "x", x.value);
   const int rank = x.shape().rank();
-  FOLIO_CHECK(static_cast<int>(axes.size()) == rank, "permute", "{} axes given for {}",
-              axes.size(), x.value.describe());
+  FOLIO_CHECK(static_cast<int>(axes.size()) == rank, "permute", "{} axes given for {}", axes.size(),
+              x.value.describe());
   std::array<int, 4> order{};
   unsigned seen = 0;
   int i = 0;
@@ -56,9 +56,8 @@ Variable transpose(Tape& tape, const Variable& x, int first, int second) {
 Variable reshape(Tape& tape, const Variable& x, const Shape& shape) {
   check_floating("reshape", "x", x.value);
   const Variable y = tape.output_sharing(x.value.reshape(shape), x);
-  tape.record("reshape", y, [dx = x.slot, dy = y.slot](Tape& tape) {
-    tape.pass_grad(dx, tape.grad(dy));
-  });
+  tape.record("reshape", y,
+              [dx = x.slot, dy = y.slot](Tape& tape) { tape.pass_grad(dx, tape.grad(dy)); });
   return y;
 }
 
@@ -122,10 +121,18 @@ Variable gather_rows(Tape& tape, const Variable& table, const Tensor& given) {
   const int64_t columns = table.dim(1);
   Shape shape;
   switch (s.rank()) {
-    case 0: shape = {columns}; break;
-    case 1: shape = {s[0], columns}; break;
-    case 2: shape = {s[0], s[1], columns}; break;
-    default: shape = {s[0], s[1], s[2], columns}; break;
+    case 0:
+      shape = {columns};
+      break;
+    case 1:
+      shape = {s[0], columns};
+      break;
+    case 2:
+      shape = {s[0], s[1], columns};
+      break;
+    default:
+      shape = {s[0], s[1], s[2], columns};
+      break;
   }
   const Variable y = tape.output(shape, table.value.dtype(), {&table});
   tape.kernels().gather_rows(y.value, table.value, indices);

@@ -16,7 +16,9 @@ namespace folio::cpu::HWY_NAMESPACE {
 struct Relu {
   static constexpr bool from_output = false;
   template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x); }
+  static HWY_INLINE V forward(D d, V x) {
+    return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x);
+  }
   template <class D, class V>
   static HWY_INLINE V backward(D d, V x, V dy) {
     return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), dy);

@@ -66,7 +66,9 @@ struct BackwardHead {
     clear(dk, shape().keys);
     clear(dv, shape().keys);
   }
-  static bool same(const HeadGrad<T>& a, const HeadGrad<T>& b) { return a.rows.data == b.rows.data; }
+  static bool same(const HeadGrad<T>& a, const HeadGrad<T>& b) {
+    return a.rows.data == b.rows.data;
+  }
   void clear(HeadGrad<T>& grad, int64_t rows) const {
     for (int64_t i = 0; grad && !grad.accumulate && i < rows; ++i) {
       std::fill(grad.rows[i], grad.rows[i] + shape().head_dim, T{0});

@@ -1,5 +1,6 @@
 // Attention without its (Tq, Tk) matrix in memory: strip by strip of queries, as FlashAttention
-// (Dao et al. 2022, arXiv:2205.14135) goes, but with whole rows of scores, which a CPU's caches hold.
+// (Dao et al. 2022, arXiv:2205.14135) goes, but with whole rows of scores, which a CPU's caches
+// hold.
 #include "folio/kernels/cpu/attention_head.h"
 #include "folio/kernels/cpu/block_gemm.h"
 #include "folio/kernels/cpu/few_rows.h"

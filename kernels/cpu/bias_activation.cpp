@@ -13,7 +13,9 @@ namespace {
 
 struct Add {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x, V bias) const { return hn::Add(x, bias); }
+  HWY_INLINE V operator()(D, V x, V bias) const {
+    return hn::Add(x, bias);
+  }
 };
 
 /// One row: z += bias, y = Op(z), with one read and one or two writes.
@@ -56,19 +58,23 @@ HWY_INLINE void finish_rows(T* y, T* z, const T* bias, int64_t rows, int64_t col
     return;
   }
   switch (*activation) {
-    case UnaryOp::relu: return activate_rows<Relu>(y, z, bias, rows, columns, stride);
-    case UnaryOp::gelu: return activate_rows<Gelu>(y, z, bias, rows, columns, stride);
-    case UnaryOp::gelu_tanh: return activate_rows<GeluTanh>(y, z, bias, rows, columns, stride);
-    default: return;  // see is_activation
+    case UnaryOp::relu:
+      return activate_rows<Relu>(y, z, bias, rows, columns, stride);
+    case UnaryOp::gelu:
+      return activate_rows<Gelu>(y, z, bias, rows, columns, stride);
+    case UnaryOp::gelu_tanh:
+      return activate_rows<GeluTanh>(y, z, bias, rows, columns, stride);
+    default:
+      return;  // see is_activation
   }
 }
 
-void finish_f32(float* y, float* z, const float* bias, int64_t rows, int64_t columns, int64_t stride,
-                const UnaryOp* activation) {
+void finish_f32(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
+                int64_t stride, const UnaryOp* activation) {
   finish_rows(y, z, bias, rows, columns, stride, activation);
 }
-void finish_f64(double* y, double* z, const double* bias, int64_t rows, int64_t columns, int64_t stride,
-                const UnaryOp* activation) {
+void finish_f64(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
+                int64_t stride, const UnaryOp* activation) {
   finish_rows(y, z, bias, rows, columns, stride, activation);
 }
 void finish_bf16(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns, int64_t stride,

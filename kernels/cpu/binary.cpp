@@ -14,19 +14,27 @@ namespace {
 
 struct Add {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Add(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Add(a, b);
+  }
 };
 struct Subtract {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Sub(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Sub(a, b);
+  }
 };
 struct Divide {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Div(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Div(a, b);
+  }
 };
 struct Minus {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V dy) const { return hn::Neg(dy); }
+  HWY_INLINE V operator()(D, V dy) const {
+    return hn::Neg(dy);
+  }
 };
 struct Quotient {
   template <class D, class V>
@@ -124,10 +132,14 @@ void forward_rows(BinaryOp op, const Tensor& y, const Operand& a, const Operand&
                   const Part& part) {
   const MapRows<T> action{elements<T>(y) + part.first, part.columns, part.stride, false};
   switch (op) {
-    case BinaryOp::add: return each_row_with<T>(action, Add(), part, a, b);
-    case BinaryOp::subtract: return each_row_with<T>(action, Subtract(), part, a, b);
-    case BinaryOp::multiply: return each_row_with<T>(action, Product(), part, a, b);
-    case BinaryOp::divide: return each_row_with<T>(action, Divide(), part, a, b);
+    case BinaryOp::add:
+      return each_row_with<T>(action, Add(), part, a, b);
+    case BinaryOp::subtract:
+      return each_row_with<T>(action, Subtract(), part, a, b);
+    case BinaryOp::multiply:
+      return each_row_with<T>(action, Product(), part, a, b);
+    case BinaryOp::divide:
+      return each_row_with<T>(action, Divide(), part, a, b);
   }
 }
 
@@ -136,11 +148,16 @@ void slope_rows(Slope slope, const Action& action, const Operand& dy, const Oper
                 const Operand& b, const Part& part) {
   const Rows<T> dy_rows = rows_of<T>(dy, part);
   switch (slope) {
-    case Slope::plus: return each_row(action, Identity(), part.rows, dy_rows);
-    case Slope::minus: return each_row(action, Minus(), part.rows, dy_rows);
-    case Slope::times: return each_row_with<T>(action, Product(), part, b, dy_rows);
-    case Slope::over: return each_row_with<T>(action, Divide(), part, b, dy_rows);
-    case Slope::quotient: return each_row_with<T>(action, Quotient(), part, a, b, dy_rows);
+    case Slope::plus:
+      return each_row(action, Identity(), part.rows, dy_rows);
+    case Slope::minus:
+      return each_row(action, Minus(), part.rows, dy_rows);
+    case Slope::times:
+      return each_row_with<T>(action, Product(), part, b, dy_rows);
+    case Slope::over:
+      return each_row_with<T>(action, Divide(), part, b, dy_rows);
+    case Slope::quotient:
+      return each_row_with<T>(action, Quotient(), part, a, b, dy_rows);
   }
 }
 
@@ -170,8 +187,8 @@ void sum_rows_part(Slope slope, DType dtype, const Tensor& out, int64_t offset, 
 }
 
 /// Their sum over the whole part.
-double sum_all_part(Slope slope, DType dtype, const Operand& dy, const Operand& a,
-                    const Operand& b, const Part& part) {
+double sum_all_part(Slope slope, DType dtype, const Operand& dy, const Operand& a, const Operand& b,
+                    const Part& part) {
   double sum = 0.0;
   with_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
     slope_rows<T>(slope, SumAll<T>{part.columns, &sum}, dy, a, b, part);
@@ -271,15 +288,15 @@ void binary_backward(BinaryOp op, GradTarget da, GradTarget db, const Tensor& a_
   const Operand none;
   const bool sum = op == BinaryOp::add || op == BinaryOp::subtract;
   if (da) {
-    const Slope slope = sum                         ? Slope::plus
-                        : op == BinaryOp::multiply ? Slope::times
-                                                   : Slope::over;
+    const Slope slope = sum ? Slope::plus : op == BinaryOp::multiply ? Slope::times : Slope::over;
     gradient(slope, da, dy, none, sum ? none : Operand(b_tensor, dy));
   }
   if (db) {
     switch (op) {
-      case BinaryOp::add: return gradient(Slope::plus, db, dy, none, none);
-      case BinaryOp::subtract: return gradient(Slope::minus, db, dy, none, none);
+      case BinaryOp::add:
+        return gradient(Slope::plus, db, dy, none, none);
+      case BinaryOp::subtract:
+        return gradient(Slope::minus, db, dy, none, none);
       case BinaryOp::multiply:
         return gradient(Slope::times, db, dy, none, Operand(a_tensor, dy));
       case BinaryOp::divide:

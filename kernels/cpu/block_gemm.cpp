@@ -210,13 +210,15 @@ HWY_EXPORT(transpose_f64);
 void block_gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_stride,
                 int64_t inner_stride, const float* b, int64_t ldb, bool accumulate, float* c,
                 int64_t ldc) {
-  HWY_DYNAMIC_DISPATCH(multiply_f32)(m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
+  HWY_DYNAMIC_DISPATCH(multiply_f32)
+  (m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
 }
 
 void block_gemm(int64_t m, int64_t n, int64_t k, const double* a, int64_t row_stride,
                 int64_t inner_stride, const double* b, int64_t ldb, bool accumulate, double* c,
                 int64_t ldc) {
-  HWY_DYNAMIC_DISPATCH(multiply_f64)(m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
+  HWY_DYNAMIC_DISPATCH(multiply_f64)
+  (m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
 }
 
 void block_transpose(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y,

@@ -91,8 +91,8 @@ void cross_entropy(const Tensor& loss, const Tensor& dlogits, const Tensor& logi
                    const Tensor& targets, const CrossEntropyOptions& options) {
   check_floating("cross_entropy", logits);
   const int64_t columns = logits.shape().columns();
-  const double sum = sum_over_pieces(
-      logits.shape().rows(), grain_rows(columns), [&](int64_t begin, int64_t end) {
+  const double sum =
+      sum_over_pieces(logits.shape().rows(), grain_rows(columns), [&](int64_t begin, int64_t end) {
         return HWY_DYNAMIC_DISPATCH(loss_piece)(dlogits, logits, targets, options, begin, end);
       });
   fill(loss, options.scale * sum);

@@ -180,15 +180,14 @@ void multiply_tiles(const Product<T>& p, const PartDone& done) {
     return;
   }
   const bool few_rows = has_few_rows(p);
-  const Tiles tiles =
-      few_rows ? choose_column_tiles(p.m, p.n, p.k) : choose_tiles(p.m, p.n, p.k);
+  const Tiles tiles = few_rows ? choose_column_tiles(p.m, p.n, p.k) : choose_tiles(p.m, p.n, p.k);
   const int64_t count = tiles.count_rows * tiles.count_columns;
   FirstError error;
   const auto multiply_tile = [&](int64_t tile) {
     const int64_t row = tile / tiles.count_columns * tiles.rows;
     const int64_t column = tile % tiles.count_columns * tiles.columns;
-    const Product<T> part = p.part(row, std::min(tiles.rows, p.m - row), column,
-                                   std::min(tiles.columns, p.n - column));
+    const Product<T> part =
+        p.part(row, std::min(tiles.rows, p.m - row), column, std::min(tiles.columns, p.n - column));
     if (few_rows) {
       few_rows_gemm(part.m, part.n, part.k, part.alpha, part.a, part.lda, part.b, part.ldb,
                     part.beta, part.c, part.ldc);
@@ -213,13 +212,15 @@ void multiply_tiles(const Product<T>& p, const PartDone& done) {
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha,
           const float* a, int64_t lda, const float* b, int64_t ldb, float beta, float* c,
           int64_t ldc, const PartDone& done) {
-  multiply_tiles<float>({transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc}, done);
+  multiply_tiles<float>({transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc},
+                        done);
 }
 
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, double alpha,
           const double* a, int64_t lda, const double* b, int64_t ldb, double beta, double* c,
           int64_t ldc, const PartDone& done) {
-  multiply_tiles<double>({transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc}, done);
+  multiply_tiles<double>({transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc},
+                         done);
 }
 
 }  // namespace folio::cpu

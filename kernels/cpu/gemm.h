@@ -10,8 +10,7 @@ namespace folio::cpu {
 
 /// What is done to a part of C when it is finished, on the thread that made it and while it is in
 /// its cache: `rows` rows from `row` on, `columns` columns from `column` on.
-using PartDone =
-    std::function<void(int64_t row, int64_t rows, int64_t column, int64_t columns)>;
+using PartDone = std::function<void(int64_t row, int64_t rows, int64_t column, int64_t columns)>;
 
 /// Row-major C (m, n) = alpha op(A) op(B) + beta C; op transposes where asked. A is (m, k) or,
 /// transposed, (k, m) in memory; lda, ldb, ldc are the lengths of a row in memory. With beta 0, C

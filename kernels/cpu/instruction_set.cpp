@@ -46,8 +46,8 @@ std::string name_of_vectors() {
   const int64_t target = vector_target();
 #if HWY_ARCH_X86
   if (target < HWY_AVX2) return "AVX-512";
-  // What lies below SSSE3 is Highway's portable code, compiled for what every x86-64 has; Highway 1.0
-  // has no vectors there.
+  // What lies below SSSE3 is Highway's portable code, compiled for what every x86-64 has;
+  // Highway 1.0 has no vectors there.
   if (target > HWY_SSSE3) return target == HWY_SCALAR ? "SSE2 (no vectors)" : "SSE2";
 #endif
   return hwy::TargetName(target);

@@ -36,7 +36,9 @@ struct Normalize {
 
 struct Sum {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Add(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Add(a, b);
+  }
 };
 
 template <class T, class A = Arithmetic<T>>
@@ -55,14 +57,13 @@ HWY_INLINE void normalize_row(T* y, A* mean, A* rstd, const T* x, const T* gain,
 
 template <class T>
 void forward_rows(const Tensor& y, const Tensor& mean, const Tensor& rstd, const Tensor& x,
-                  const Tensor& gain, const Tensor& bias, double eps, int64_t begin,
-                  int64_t end) {
+                  const Tensor& gain, const Tensor& bias, double eps, int64_t begin, int64_t end) {
   using A = Arithmetic<T>;
   const int64_t n = x.shape().columns();
   for (int64_t r = begin; r < end; ++r) {
     normalize_row(elements<T>(y) + r * n, elements<A>(mean) + r, elements<A>(rstd) + r,
-                  elements<const T>(x) + r * n, elements<const T>(gain), elements<const T>(bias),
-                  n, eps);
+                  elements<const T>(x) + r * n, elements<const T>(gain), elements<const T>(bias), n,
+                  eps);
   }
 }
 
@@ -193,8 +194,7 @@ HWY_INLINE void backward_rows(GradTarget dx, A* dgain, A* dbias, const Tensor& x
 }
 
 void forward_piece(const Tensor& y, const Tensor& mean, const Tensor& rstd, const Tensor& x,
-                   const Tensor& gain, const Tensor& bias, double eps, int64_t begin,
-                   int64_t end) {
+                   const Tensor& gain, const Tensor& bias, double eps, int64_t begin, int64_t end) {
   with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
     forward_rows<T>(y, mean, rstd, x, gain, bias, eps, begin, end);
   });

@@ -140,11 +140,9 @@ HWY_INLINE NormalTail<V> normal_tail(D d, V x) {
   if constexpr (sizeof(T) == 4) {
     // Phi(-|x|) exp(x^2 / 2) = t P(t), t = 1 / (1 + 0.26 |x|): P interpolates at the Chebyshev
     // nodes of |x| <= 13 with a relative error of 5e-8.
-    static constexpr float c[] = {0.1037736810976566f,  0.10277030503128046f,
-                                  0.10477746589183842f, 0.0442173733601942f,
-                                  0.1769333077456098f,  -0.17413105599314463f,
-                                  0.2718196971915721f,  -0.16270662871002933f,
-                                  0.03254585700636496f};
+    static constexpr float c[] = {0.1037736810976566f, 0.10277030503128046f,  0.10477746589183842f,
+                                  0.0442173733601942f, 0.1769333077456098f,   -0.17413105599314463f,
+                                  0.2718196971915721f, -0.16270662871002933f, 0.03254585700636496f};
     const V one = hn::Set(d, 1.0f);
     const V t = hn::Div(one, hn::MulAdd(hn::Abs(x), hn::Set(d, 0.26f), one));
     return {hn::Mul(hn::Mul(t, e), polynomial(d, t, c)), e};

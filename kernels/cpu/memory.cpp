@@ -48,19 +48,22 @@ int64_t grain_of(int64_t count) {
 template <class T>
 void fill_elements(const Tensor& y, T value) {
   T* out = static_cast<T*>(y.raw());
-  parallel_for(y.numel(), grain_of(y.numel()), [&](int64_t begin, int64_t end) {
-    std::fill(out + begin, out + end, value);
-  });
+  parallel_for(y.numel(), grain_of(y.numel()),
+               [&](int64_t begin, int64_t end) { std::fill(out + begin, out + end, value); });
 }
 
 }  // namespace
 
 void fill(const Tensor& y, double value) {
   switch (y.dtype()) {
-    case DType::f32: return fill_elements(y, static_cast<float>(value));
-    case DType::f64: return fill_elements(y, value);
-    case DType::i32: return fill_elements(y, static_cast<int32_t>(value));
-    case DType::bf16: return fill_elements(y, bf16(static_cast<float>(value)));
+    case DType::f32:
+      return fill_elements(y, static_cast<float>(value));
+    case DType::f64:
+      return fill_elements(y, value);
+    case DType::i32:
+      return fill_elements(y, static_cast<int32_t>(value));
+    case DType::bf16:
+      return fill_elements(y, bf16(static_cast<float>(value)));
   }
 }
 

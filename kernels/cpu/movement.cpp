@@ -29,8 +29,8 @@ int64_t first_of(const Permutation& p, int64_t row) {
          row % p.dim[2] * p.stride[2];
 }
 
-/// Rows [begin, end) of y where x has another last axis: in squares, so that the cache lines of x are
-/// used whole.
+/// Rows [begin, end) of y where x has another last axis: in squares, so that the cache lines of x
+/// are used whole.
 template <class Y, class T>
 void transpose_rows(Y* y, const T* x, const Permutation& p, int64_t begin, int64_t end,
                     bool accumulate) {
@@ -79,8 +79,9 @@ void copy_range_elements(GradTarget y, int64_t y_start, const Tensor& x, int64_t
   parallel_for(from.outer * pieces, grain_rows(piece), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t outer = i / pieces, first = i % pieces * piece;
-      move_row(out + outer * to.size * to.inner + first, in + outer * from.size * from.inner + first,
-               std::min(piece, run - first), y.accumulate);
+      move_row(out + outer * to.size * to.inner + first,
+               in + outer * from.size * from.inner + first, std::min(piece, run - first),
+               y.accumulate);
     }
   });
 }
@@ -112,7 +113,7 @@ void scatter_add(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
       std::fill(out + begin * columns, out + end * columns, Y(0));
     });
   }
-  constexpr int64_t line = 64 / sizeof(T);      // a cache line is one thread's
+  constexpr int64_t line = 64 / sizeof(T);       // a cache line is one thread's
   constexpr int64_t worth_sharing = 256 * 1024;  // of fewer elements, parts of rows cost more
   const int64_t part = (grain_rows(std::max<int64_t>(count, 1)) + line - 1) / line * line;
   const int64_t grain = count * columns < worth_sharing ? columns : part;
@@ -142,9 +143,8 @@ void embed(const Tensor& y, const Tensor& tokens, const Tensor& table, const Ten
 void permute(GradTarget y, const Tensor& x, const std::array<int, 4>& axes) {
   if (!y) return;
   if (x.dtype() == DType::i32) return permute_elements<int32_t, int32_t>(y, x, axes);
-  with_types(y.tensor->dtype(), x.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
-    permute_elements<Y, T>(y, x, axes);
-  });
+  with_types(y.tensor->dtype(), x.dtype(),
+             [&]<class Y, class T>(Type<Y>, Type<T>) { permute_elements<Y, T>(y, x, axes); });
 }
 
 void copy_range(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start, int64_t length,
@@ -167,9 +167,8 @@ void gather_rows(const Tensor& y, const Tensor& table, const Tensor& indices) {
 void scatter_add_rows(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
   if (!dtable) return;
   check_floating("scatter_add_rows", dy);
-  with_types(dtable.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
-    scatter_add<Y, T>(dtable, indices, dy);
-  });
+  with_types(dtable.tensor->dtype(), dy.dtype(),
+             [&]<class Y, class T>(Type<Y>, Type<T>) { scatter_add<Y, T>(dtable, indices, dy); });
 }
 
 void embedding_forward(const Tensor& y, const Tensor& tokens, const Tensor& table,

@@ -36,8 +36,7 @@ HWY_INLINE double sum_of_squares(const T* x, int64_t n) {
     sum2 = hn::MulAdd(x2, x2, sum2);
     sum3 = hn::MulAdd(x3, x3, sum3);
   }
-  double sum =
-      hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
+  double sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
   for (; i < n; ++i) sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   return sum;
 }
@@ -125,9 +124,9 @@ HWY_INLINE void adam_elements(const Tensor& values, const Tensor& copy, const Te
   for_each_vector<T>(end - begin, step);
 }
 
-void adam_piece(const Tensor& values, const Tensor& copy, const Tensor& first,
-                const Tensor& second, const Tensor& gradients, const Tensor& norm_and_scale,
-                const AdamOptions& options, int64_t begin, int64_t end) {
+void adam_piece(const Tensor& values, const Tensor& copy, const Tensor& first, const Tensor& second,
+                const Tensor& gradients, const Tensor& norm_and_scale, const AdamOptions& options,
+                int64_t begin, int64_t end) {
   if (values.dtype() == DType::f32) {
     adam_elements<float>(values, copy, first, second, gradients, norm_and_scale, options, begin,
                          end);

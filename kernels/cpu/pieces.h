@@ -31,9 +31,8 @@ double sum_over_pieces(int64_t count, int64_t grain, const Body& body) {
   const int64_t pieces = (count + grain - 1) / grain;
   const Tensor partial({pieces}, DType::f64);
   double* sums = elements<double>(partial);
-  parallel_for(count, grain, [&](int64_t begin, int64_t end) {
-    sums[begin / grain] = body(begin, end);
-  });
+  parallel_for(count, grain,
+               [&](int64_t begin, int64_t end) { sums[begin / grain] = body(begin, end); });
   double sum = 0.0;
   for (int64_t piece = 0; piece < pieces; ++piece) sum += sums[piece];
   return sum;
@@ -56,8 +55,7 @@ struct RowPieces {
 
 /// y (columns) = or += the sum of `pieces` rows of partial (an accumulator), `stride` apart, the
 /// first at element `first`.
-void add_pieces(GradTarget y, const Tensor& partial, int64_t first, int64_t pieces,
-                int64_t stride);
+void add_pieces(GradTarget y, const Tensor& partial, int64_t first, int64_t pieces, int64_t stride);
 
 /// Columns that a piece of sum_columns sums at a time: few enough to stay in the first cache.
 inline constexpr int64_t column_block = 512;

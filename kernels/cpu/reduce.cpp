@@ -87,8 +87,8 @@ void write(const Tensor& y, int64_t index, double value) {
 void add_all_rows(GradTarget y, const Tensor& x, int64_t rows, int64_t columns) {
   check_floating("sum", x);
   sum_columns(y, rows, columns,
-              [&](const Tensor& out, int64_t offset, bool accumulate, int64_t row,
-                  int64_t row_end, int64_t column, int64_t column_end) {
+              [&](const Tensor& out, int64_t offset, bool accumulate, int64_t row, int64_t row_end,
+                  int64_t column, int64_t column_end) {
                 HWY_DYNAMIC_DISPATCH(add_rows_piece)
                 (out, offset, accumulate, x, row * columns + column, row_end - row,
                  column_end - column, columns);
@@ -100,10 +100,10 @@ void add_all_rows(GradTarget y, const Tensor& x, int64_t rows, int64_t columns) 
 void sum_forward(const Tensor& y, const Tensor& x, double factor) {
   check_floating("sum", x);
   if (y.numel() == 1) {
-    write(y, 0, factor * sum_over_pieces(x.numel(), grain_elements,
-                                         [&](int64_t begin, int64_t end) {
-                                           return HWY_DYNAMIC_DISPATCH(sum_piece)(x, begin, end);
-                                         }));
+    write(y, 0,
+          factor * sum_over_pieces(x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
+            return HWY_DYNAMIC_DISPATCH(sum_piece)(x, begin, end);
+          }));
     return;
   }
   const int64_t columns = x.shape().columns();

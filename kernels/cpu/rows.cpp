@@ -16,7 +16,9 @@ namespace {
 
 struct AddLog {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V max, V sum) const { return hn::Add(max, log_any(d, sum)); }
+  HWY_INLINE V operator()(D d, V max, V sum) const {
+    return hn::Add(max, log_any(d, sum));
+  }
 };
 
 /// Of `n` scores, ready for exp_row: the factor that is left. fma(scale, score, -shift) rounds once
@@ -181,8 +183,8 @@ void exp_rows(float* scores, int64_t rows, int64_t columns, int64_t stride, cons
               float scale, float* log_sum) {
   HWY_DYNAMIC_DISPATCH(exp_f32)(scores, rows, columns, stride, visible, scale, log_sum);
 }
-void exp_rows(double* scores, int64_t rows, int64_t columns, int64_t stride,
-              const int64_t* visible, double scale, double* log_sum) {
+void exp_rows(double* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
+              double scale, double* log_sum) {
   HWY_DYNAMIC_DISPATCH(exp_f64)(scores, rows, columns, stride, visible, scale, log_sum);
 }
 
@@ -195,8 +197,8 @@ void recompute_rows(double* scores, int64_t rows, int64_t columns, int64_t strid
   HWY_DYNAMIC_DISPATCH(recompute_f64)(scores, rows, columns, stride, visible, scale, log_sum);
 }
 
-void softmax_backward_rows(float* dp, const float* p, int64_t rows, int64_t columns,
-                           int64_t stride, const float* delta, float scale) {
+void softmax_backward_rows(float* dp, const float* p, int64_t rows, int64_t columns, int64_t stride,
+                           const float* delta, float scale) {
   HWY_DYNAMIC_DISPATCH(backward_f32)(dp, p, rows, columns, stride, delta, scale);
 }
 void softmax_backward_rows(double* dp, const double* p, int64_t rows, int64_t columns,

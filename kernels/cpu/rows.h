@@ -15,8 +15,8 @@ namespace folio::cpu {
 /// nothing is seen, the row and log_sum[r] become 0.
 void exp_rows(float* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
               float scale, float* log_sum);
-void exp_rows(double* scores, int64_t rows, int64_t columns, int64_t stride,
-              const int64_t* visible, double scale, double* log_sum);
+void exp_rows(double* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
+              double scale, double* log_sum);
 
 /// The same probabilities again, from the log_sum that exp_rows gave.
 void recompute_rows(float* scores, int64_t rows, int64_t columns, int64_t stride,
@@ -25,8 +25,8 @@ void recompute_rows(double* scores, int64_t rows, int64_t columns, int64_t strid
                     const int64_t* visible, double scale, const double* log_sum);
 
 /// dp = p (dp - delta[r]) scale, in place; p has dp's stride.
-void softmax_backward_rows(float* dp, const float* p, int64_t rows, int64_t columns,
-                           int64_t stride, const float* delta, float scale);
+void softmax_backward_rows(float* dp, const float* p, int64_t rows, int64_t columns, int64_t stride,
+                           const float* delta, float scale);
 void softmax_backward_rows(double* dp, const double* p, int64_t rows, int64_t columns,
                            int64_t stride, const double* delta, double scale);
 

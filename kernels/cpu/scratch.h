@@ -16,7 +16,7 @@ inline constexpr size_t scratch_alignment = 64;  // a cache line, and the widest
 
 struct ScratchDeleter {
   void operator()(std::byte* memory) const {
-    ::operator delete(memory, std::align_val_t{scratch_alignment});
+    ::operator delete (memory, std::align_val_t{scratch_alignment});
   }
 };
 
@@ -28,8 +28,8 @@ inline std::byte* scratch_bytes(size_t bytes) {
     bytes = std::bit_ceil(bytes);  // so that what grows a little each time grows seldom
     memory.reset();
     capacity = 0;
-    memory.reset(static_cast<std::byte*>(
-        ::operator new(bytes, std::align_val_t{scratch_alignment})));
+    memory.reset(
+        static_cast<std::byte*>(::operator new (bytes, std::align_val_t{scratch_alignment})));
     capacity = bytes;
   }
   return memory.get();
@@ -45,8 +45,8 @@ std::array<T*, sizeof...(Count)> thread_scratch(Count... counts) {
   std::array<int64_t, sizeof...(Count) + 1> offsets{};
   size_t i = 0;
   ((offsets[i + 1] = offsets[i] + (counts + unit - 1) / unit * unit, ++i), ...);
-  T* memory = reinterpret_cast<T*>(
-      detail::scratch_bytes(static_cast<size_t>(offsets.back()) * sizeof(T)));
+  T* memory =
+      reinterpret_cast<T*>(detail::scratch_bytes(static_cast<size_t>(offsets.back()) * sizeof(T)));
   std::array<T*, sizeof...(Count)> arrays;
   for (i = 0; i < arrays.size(); ++i) arrays[i] = memory + offsets[i];
   return arrays;

@@ -70,8 +70,7 @@ HWY_INLINE double exp_row(T* y, const X* x, int64_t n, int64_t columns, T factor
   double sum = 0.0;
   for (int64_t i = 0; i < n; i += sum_block) {
     const int64_t count = std::min(sum_block, n - i);
-    sum += static_cast<double>(
-        exp_block<true>(y + i, x + i, count, columns - i, factor, shift));
+    sum += static_cast<double>(exp_block<true>(y + i, x + i, count, columns - i, factor, shift));
   }
   int64_t i = (n + lanes - 1) / lanes * lanes;
   for (; i + lanes <= columns; i += lanes) hn::StoreU(hn::Zero(d), d, y + i);

@@ -79,13 +79,12 @@ HWY_INLINE void backward_rows(GradTarget dx, const Tensor& y, const Tensor& dy, 
 
 void forward_piece(const Tensor& y, const Tensor& x, bool logarithm, int64_t begin, int64_t end) {
   const int64_t n = x.shape().columns();
-  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
-    forward_rows<T>(y, x, logarithm, begin, end, n);
-  });
+  with_type(x.dtype(),
+            [&]<class T>(Type<T>) HWY_ATTR { forward_rows<T>(y, x, logarithm, begin, end, n); });
 }
 
-void backward_piece(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm,
-                    int64_t begin, int64_t end) {
+void backward_piece(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm, int64_t begin,
+                    int64_t end) {
   const int64_t n = y.shape().columns();
   with_types(dx.tensor->dtype(), y.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
     backward_rows<Y, T>(dx, y, dy, logarithm, begin, end, n);

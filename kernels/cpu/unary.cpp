@@ -19,52 +19,76 @@ namespace {
 struct Exp {
   static constexpr bool from_output = true;
   template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return exp_any(d, x); }
+  static HWY_INLINE V forward(D d, V x) {
+    return exp_any(d, x);
+  }
   template <class D, class V>
-  static HWY_INLINE V backward(D, V y, V dy) { return hn::Mul(dy, y); }
+  static HWY_INLINE V backward(D, V y, V dy) {
+    return hn::Mul(dy, y);
+  }
 };
 
 struct Log {
   static constexpr bool from_output = false;
   template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return log_any(d, x); }
+  static HWY_INLINE V forward(D d, V x) {
+    return log_any(d, x);
+  }
   template <class D, class V>
-  static HWY_INLINE V backward(D, V x, V dy) { return hn::Div(dy, x); }
+  static HWY_INLINE V backward(D, V x, V dy) {
+    return hn::Div(dy, x);
+  }
 };
 
 struct Sqrt {
   static constexpr bool from_output = true;
   template <class D, class V>
-  static HWY_INLINE V forward(D, V x) { return hn::Sqrt(x); }
+  static HWY_INLINE V forward(D, V x) {
+    return hn::Sqrt(x);
+  }
   template <class D, class V>
-  static HWY_INLINE V backward(D, V y, V dy) { return hn::Div(dy, hn::Add(y, y)); }
+  static HWY_INLINE V backward(D, V y, V dy) {
+    return hn::Div(dy, hn::Add(y, y));
+  }
 };
 
 struct Tanh {
   static constexpr bool from_output = true;
   template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return hn::Tanh(d, x); }
+  static HWY_INLINE V forward(D d, V x) {
+    return hn::Tanh(d, x);
+  }
   template <class D, class V>
-  static HWY_INLINE V backward(D, V y, V dy) { return hn::NegMulAdd(hn::Mul(y, y), dy, dy); }
+  static HWY_INLINE V backward(D, V y, V dy) {
+    return hn::NegMulAdd(hn::Mul(y, y), dy, dy);
+  }
 };
 
 struct Logistic {
   static constexpr bool from_output = true;
   template <class D, class V>
-  static HWY_INLINE V forward(D d, V x) { return sigmoid_of(d, x).value; }
+  static HWY_INLINE V forward(D d, V x) {
+    return sigmoid_of(d, x).value;
+  }
   template <class D, class V>
-  static HWY_INLINE V backward(D, V y, V dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, y)); }
+  static HWY_INLINE V backward(D, V y, V dy) {
+    return hn::Mul(dy, hn::NegMulAdd(y, y, y));
+  }
 };
 
 template <class Op>
 struct Forward {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return Op::forward(d, x); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return Op::forward(d, x);
+  }
 };
 template <class Op>
 struct Backward {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V source, V dy) const { return Op::backward(d, source, dy); }
+  HWY_INLINE V operator()(D d, V source, V dy) const {
+    return Op::backward(d, source, dy);
+  }
 };
 
 template <class Op>
@@ -80,35 +104,51 @@ HWY_INLINE void backward_op(GradTarget dx, const Tensor& x, const Tensor& y, con
                             int64_t begin, int64_t end) {
   with_types(dx.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
     const T* source = elements<const T>(Op::from_output ? y : x) + begin;
-    map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + begin, end - begin, Backward<Op>(),
-                source, elements<const T>(dy) + begin);
+    map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + begin, end - begin, Backward<Op>(), source,
+                elements<const T>(dy) + begin);
   });
 }
 
 void forward_piece(UnaryOp op, const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
   switch (op) {
-    case UnaryOp::exp: return forward_op<Exp>(y, x, begin, end);
-    case UnaryOp::log: return forward_op<Log>(y, x, begin, end);
-    case UnaryOp::sqrt: return forward_op<Sqrt>(y, x, begin, end);
-    case UnaryOp::tanh: return forward_op<Tanh>(y, x, begin, end);
-    case UnaryOp::sigmoid: return forward_op<Logistic>(y, x, begin, end);
-    case UnaryOp::relu: return forward_op<Relu>(y, x, begin, end);
-    case UnaryOp::gelu: return forward_op<Gelu>(y, x, begin, end);
-    case UnaryOp::gelu_tanh: return forward_op<GeluTanh>(y, x, begin, end);
+    case UnaryOp::exp:
+      return forward_op<Exp>(y, x, begin, end);
+    case UnaryOp::log:
+      return forward_op<Log>(y, x, begin, end);
+    case UnaryOp::sqrt:
+      return forward_op<Sqrt>(y, x, begin, end);
+    case UnaryOp::tanh:
+      return forward_op<Tanh>(y, x, begin, end);
+    case UnaryOp::sigmoid:
+      return forward_op<Logistic>(y, x, begin, end);
+    case UnaryOp::relu:
+      return forward_op<Relu>(y, x, begin, end);
+    case UnaryOp::gelu:
+      return forward_op<Gelu>(y, x, begin, end);
+    case UnaryOp::gelu_tanh:
+      return forward_op<GeluTanh>(y, x, begin, end);
   }
 }
 
 void backward_piece(UnaryOp op, GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy,
                     int64_t begin, int64_t end) {
   switch (op) {
-    case UnaryOp::exp: return backward_op<Exp>(dx, x, y, dy, begin, end);
-    case UnaryOp::log: return backward_op<Log>(dx, x, y, dy, begin, end);
-    case UnaryOp::sqrt: return backward_op<Sqrt>(dx, x, y, dy, begin, end);
-    case UnaryOp::tanh: return backward_op<Tanh>(dx, x, y, dy, begin, end);
-    case UnaryOp::sigmoid: return backward_op<Logistic>(dx, x, y, dy, begin, end);
-    case UnaryOp::relu: return backward_op<Relu>(dx, x, y, dy, begin, end);
-    case UnaryOp::gelu: return backward_op<Gelu>(dx, x, y, dy, begin, end);
-    case UnaryOp::gelu_tanh: return backward_op<GeluTanh>(dx, x, y, dy, begin, end);
+    case UnaryOp::exp:
+      return backward_op<Exp>(dx, x, y, dy, begin, end);
+    case UnaryOp::log:
+      return backward_op<Log>(dx, x, y, dy, begin, end);
+    case UnaryOp::sqrt:
+      return backward_op<Sqrt>(dx, x, y, dy, begin, end);
+    case UnaryOp::tanh:
+      return backward_op<Tanh>(dx, x, y, dy, begin, end);
+    case UnaryOp::sigmoid:
+      return backward_op<Logistic>(dx, x, y, dy, begin, end);
+    case UnaryOp::relu:
+      return backward_op<Relu>(dx, x, y, dy, begin, end);
+    case UnaryOp::gelu:
+      return backward_op<Gelu>(dx, x, y, dy, begin, end);
+    case UnaryOp::gelu_tanh:
+      return backward_op<GeluTanh>(dx, x, y, dy, begin, end);
   }
 }
 
@@ -129,8 +169,7 @@ void unary_forward(UnaryOp op, const Tensor& y, const Tensor& x) {
   });
 }
 
-void unary_backward(UnaryOp op, GradTarget dx, const Tensor& x, const Tensor& y,
-                    const Tensor& dy) {
+void unary_backward(UnaryOp op, GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy) {
   if (!dx) return;
   check_floating("unary", dy);
   parallel_for(dy.numel(), grain_elements, [&](int64_t begin, int64_t end) {

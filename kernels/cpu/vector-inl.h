@@ -218,17 +218,23 @@ HWY_INLINE T max_vectors(const X* x, int64_t n, T factor) {
 // Functions of vectors for the loops above.
 struct Identity {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return x; }
+  HWY_INLINE V operator()(D, V x) const {
+    return x;
+  }
 };
 struct Product {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Mul(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Mul(a, b);
+  }
 };
 template <class T>
 struct Scaled {
   T factor;
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return hn::Mul(x, hn::Set(d, factor)); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Mul(x, hn::Set(d, factor));
+  }
 };
 
 }  // namespace folio::cpu::HWY_NAMESPACE

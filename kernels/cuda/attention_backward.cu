@@ -1,6 +1,6 @@
 // The gradients of attention. The probabilities are computed again from the forward pass's log_sum
-// (Dao et al. 2022, arXiv:2205.14135, algorithm 4), once for the queries' gradient and once for those
-// of keys and values: each sum is one thread's, in one order.
+// (Dao et al. 2022, arXiv:2205.14135, algorithm 4), once for the queries' gradient and once for
+// those of keys and values: each sum is one thread's, in one order.
 #include "folio/kernels/cuda/attention_plain.h"
 #include "folio/kernels/cuda/attention_tile.h"
 
@@ -20,8 +20,8 @@ struct Inputs {
   }
 };
 
-/// delta (B, heads, queries): dy times y, which is the sum over keys of p times its gradient. A row a
-/// warp's.
+/// delta (B, heads, queries): dy times y, which is the sum over keys of p times its gradient. A row
+/// a warp's.
 constexpr int delta_warps = 4;
 template <class T>
 __global__ void delta_kernel(float* delta, Heads<const T> y, Heads<const T> dy, int64_t rows,
@@ -86,8 +86,7 @@ __global__ void __launch_bounds__(attention_threads, 1)
     }
     for (int i = 0; i < own_rows; ++i) {
       const int64_t key = first_key + own_rows * place + i;
-      const auto [p, kept] =
-          probability(task, dropper, batch, query, key, score[i], in.log_sum);
+      const auto [p, kept] = probability(task, dropper, batch, query, key, score[i], in.log_sum);
       const float delta = query < task.queries ? in.delta[query] : 0.0f;
       weights.at[row][own_rows * place + i] =
           p == 0.0f ? 0.0f : p * (slope[i] * kept - delta) * task.scale;
@@ -95,8 +94,8 @@ __global__ void __launch_bounds__(attention_threads, 1)
     __syncthreads();
     add_weighted(sums, weights, keys, task.keys - first_key, columns);
   }
-  write_columns(dq.of(batch, head, task.head_dim), query, task.queries, first_column,
-                task.head_dim, accumulate, sums, 1.0f);
+  write_columns(dq.of(batch, head, task.head_dim), query, task.queries, first_column, task.head_dim,
+                accumulate, sums, 1.0f);
 }
 
 /// dk and dv; without data, one that nobody wants. A block's own rows are keys. Where both are one,
@@ -140,8 +139,7 @@ __global__ void __launch_bounds__(attention_threads, 1)
     float of_score[own_rows];
     for (int i = 0; i < own_rows; ++i) {
       const int64_t query = first_query + own_rows * place + i;
-      const auto [p, kept] =
-          probability(task, dropper, batch, query, key, score[i], in.log_sum);
+      const auto [p, kept] = probability(task, dropper, batch, query, key, score[i], in.log_sum);
       const float delta = query < task.queries ? in.delta[query] : 0.0f;
       weights.at[row][own_rows * place + i] = p * kept;
       of_score[i] = p == 0.0f ? 0.0f : p * (slope[i] * kept - delta) * task.scale;
@@ -191,12 +189,10 @@ void plain_attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumn
   const bool add_dk = dk.target.accumulate || same_columns(dk, dq);
   const bool add_dv = dv.target.accumulate || same_columns(dv, dq) || same_columns(dv, dk);
   with_type(y.dtype(), [&]<class T>(Type<T>) {
-    const Inputs<T> inputs{heads_of<const T>(*q.tensor, q.first),
-                           heads_of<const T>(*k.tensor, k.first),
-                           heads_of<const T>(*v.tensor, v.first),
-                           heads_of<const T>(dy, 0),
-                           elements<const float>(log_sum),
-                           elements<const float>(delta)};
+    const Inputs<T> inputs{
+        heads_of<const T>(*q.tensor, q.first), heads_of<const T>(*k.tensor, k.first),
+        heads_of<const T>(*v.tensor, v.first), heads_of<const T>(dy, 0),
+        elements<const float>(log_sum),        elements<const float>(delta)};
     launch("attention_backward: delta", {pieces_of(rows, delta_warps), 32 * delta_warps},
            delta_kernel<T>, elements<float>(delta), heads_of<const T>(y, 0), inputs.dy, rows, task);
     if (dq.target) {
@@ -211,9 +207,8 @@ void plain_attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumn
     with_types(target_type(dk, y.dtype()), y.dtype(), [&]<class K, class X>(Type<K>, Type<X>) {
       with_types(target_type(dv, y.dtype()), y.dtype(), [&]<class V, class Z>(Type<V>, Type<Z>) {
         if constexpr (std::is_same_v<X, T> && std::is_same_v<Z, T>) {
-          launch("attention_backward: keys", attention_grid(shape, shape.keys),
-                 key_kernel<K, V, T>, target_heads<K>(dk), add_dk, target_heads<V>(dv), add_dv,
-                 inputs, task);
+          launch("attention_backward: keys", attention_grid(shape, shape.keys), key_kernel<K, V, T>,
+                 target_heads<K>(dk), add_dk, target_heads<V>(dv), add_dv, inputs, task);
         }
       });
     });

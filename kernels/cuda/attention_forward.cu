@@ -1,5 +1,5 @@
-// Attention without its (Tq, Tk) matrix in memory: tile by tile of keys, the softmax's maximum and sum
-// brought up to date with each (Dao et al. 2022, arXiv:2205.14135, algorithm 1).
+// Attention without its (Tq, Tk) matrix in memory: tile by tile of keys, the softmax's maximum and
+// sum brought up to date with each (Dao et al. 2022, arXiv:2205.14135, algorithm 1).
 #include "folio/kernels/cuda/attention_plain.h"
 #include "folio/kernels/cuda/attention_tile.h"
 

@@ -71,11 +71,13 @@ using MakePlan = std::optional<CudnnPlan> (*)(const AttentionPlanKey&, const Pla
 bool is_recent(std::string& why) {
   const size_t version = cudnnGetVersion();
   if (version >= oldest_cudnn) return true;
-  why = fmt::format("cuDNN {} was loaded, and {} is the oldest that is used", version, oldest_cudnn);
+  why =
+      fmt::format("cuDNN {} was loaded, and {} is the oldest that is used", version, oldest_cudnn);
   return false;
 }
 
-/// The plan of a key, made when it is first asked for; null where there is none, which is said once.
+/// The plan of a key, made when it is first asked for; null where there is none, which is said
+/// once.
 template <MakePlan make>
 const CudnnPlan* plan_of(const AttentionPlanKey& key) {
   static std::mutex mutex;
@@ -87,10 +89,11 @@ const CudnnPlan* plan_of(const AttentionPlanKey& key) {
     std::optional<CudnnPlan> plan;
     if (is_recent(why)) plan = make(key, {cudnn_handle(), ""}, &why);
     if (!plan) {
-      fmt::print(stderr,
-                 "note: cuDNN computes no attention of {} x {} heads, {} tokens, {} columns here, and "
-                 "Folio's own slower kernels do: {}\n",
-                 key.batch, key.heads, key.length, key.head_dim, why);
+      fmt::print(
+          stderr,
+          "note: cuDNN computes no attention of {} x {} heads, {} tokens, {} columns here, and "
+          "Folio's own slower kernels do: {}\n",
+          key.batch, key.heads, key.length, key.head_dim, why);
     }
     found = plans->emplace(key, std::move(plan)).first;
   }

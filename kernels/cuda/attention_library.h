@@ -7,8 +7,9 @@
 
 namespace folio::cuda {
 
-/// As cudnnGetVersion() counts: 9.15.1. Before it the backward pass of lengths that are not multiples
-/// of 128 is wrong (cudnn-frontend works around it), and cmake/CudnnVersion.cmake asks for the same.
+/// As cudnnGetVersion() counts: 9.15.1. Before it the backward pass of lengths that are not
+/// multiples of 128 is wrong (cudnn-frontend works around it), and cmake/CudnnVersion.cmake asks
+/// for the same.
 inline constexpr size_t oldest_cudnn = 91501;
 
 /// See kernels.h. They return false, and have done nothing, where cuDNN does not compute such a

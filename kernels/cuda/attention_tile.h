@@ -7,10 +7,10 @@
 
 namespace folio::cuda {
 
-inline constexpr int tile_side = 32, tile_depth = 64;           // rows; columns of heads at a time
+inline constexpr int tile_side = 32, tile_depth = 64;  // rows; columns of heads at a time
 inline constexpr int row_threads = 8, attention_threads = tile_side * row_threads;
-inline constexpr int own_columns = tile_depth / row_threads;    // of a row's, that a thread sums
-inline constexpr int own_rows = tile_side / row_threads;        // of the other side, that it pairs
+inline constexpr int own_columns = tile_depth / row_threads;  // of a row's, that a thread sums
+inline constexpr int own_rows = tile_side / row_threads;      // of the other side, that it pairs
 
 /// Columns of heads in memory, all in one sequence after another.
 template <class T>
@@ -82,8 +82,8 @@ __device__ inline int tile_columns_of(int64_t first_column, int64_t head_dim) {
   return left >= tile_depth ? tile_depth : static_cast<int>(left + 3) / 4 * 4;
 }
 
-/// Rows [first_row, ...) below `rows` and columns [first_column, ...) below head_dim, 0 beyond. Row r
-/// goes to place r, or, `paired`, where pair_rows() looks for it.
+/// Rows [first_row, ...) below `rows` and columns [first_column, ...) below head_dim, 0 beyond. Row
+/// r goes to place r, or, `paired`, where pair_rows() looks for it.
 template <bool paired, class T>
 __device__ void load_tile(Tile& tile, const Heads<const T>& head, int64_t first_row, int64_t rows,
                           int64_t first_column, int64_t head_dim) {
@@ -112,8 +112,8 @@ __device__ inline void pair_rows(float (&products)[own_rows], const Tile& own, c
   }
 }
 
-/// sums += this thread's row of weights times the first `rows` rows of `tile`, in its columns, if they
-/// are among so many.
+/// sums += this thread's row of weights times the first `rows` rows of `tile`, in its columns, if
+/// they are among so many.
 __device__ inline void add_weighted(float (&sums)[own_columns], const Weights& weights,
                                     const Tile& tile, int64_t rows, int columns) {
   const int row = threadIdx.x / row_threads, place = threadIdx.x % row_threads;
@@ -137,8 +137,8 @@ __device__ float row_reduce(float value) {
 /// Writes a thread's columns of its row, those that there are.
 template <class Y>
 __device__ void write_columns(const Heads<Y>& head, int64_t row, int64_t rows, int64_t first_column,
-                              int64_t head_dim, bool accumulate,
-                              const float (&values)[own_columns], float factor) {
+                              int64_t head_dim, bool accumulate, const float (&values)[own_columns],
+                              float factor) {
   if (row >= rows) return;
   const int64_t first = first_column + threadIdx.x % row_threads * own_columns;
   for (int c = 0; c < own_columns && first + c < head_dim; ++c) {

@@ -163,12 +163,10 @@ TEST(Attention, TwoOfThreeTheSameVariable) {
         return attention(tape, x[0], x[1], x[1], options);  // keys and values: a memory
       });
       if (size.queries != size.keys) return;
-      expect_gradients(x, [&](Tape& tape, const auto& x) {
-        return attention(tape, x[0], x[0], x[1], options);
-      });
-      expect_gradients(x, [&](Tape& tape, const auto& x) {
-        return attention(tape, x[0], x[1], x[0], options);
-      });
+      expect_gradients(
+          x, [&](Tape& tape, const auto& x) { return attention(tape, x[0], x[0], x[1], options); });
+      expect_gradients(
+          x, [&](Tape& tape, const auto& x) { return attention(tape, x[0], x[1], x[0], options); });
     });
   }
 }
@@ -179,9 +177,7 @@ TEST(Attention, AcrossTheKernelsBlocksOfQueries) {
     expect_same_function(
         inputs_of(size),
         [&](Tape& tape, const auto& x) { return attention(tape, x[0], x[1], x[2], options); },
-        [&](Tape& tape, const auto& x) {
-          return composed(tape, size, x[0], x[1], x[2], options);
-        });
+        [&](Tape& tape, const auto& x) { return composed(tape, size, x[0], x[1], x[2], options); });
   });
 }
 

@@ -80,8 +80,7 @@ TEST_F(Recompute, NestsAndMayReturnAnInput) {
 TEST_F(Recompute, WithoutRecordingOnlyComputes) {
   Tape tape;
   const NoRecording no_recording(tape);
-  const Two in = {Variable{random_tensor({4, 6}, 1)},
-                  Variable{random_tensor({4, 6}, 2)}};
+  const Two in = {Variable{random_tensor({4, 6}, 1)}, Variable{random_tensor({4, 6}, 2)}};
   const auto run = [this](Tape& tape, const Two& inputs) { return piece(tape, inputs); };
   EXPECT_EQ(values_of(recompute(tape, in, run)[1].value), values_of(run(tape, in)[1].value));
   EXPECT_EQ(tape.size(), 0u);

@@ -175,9 +175,11 @@ TEST_F(GpuTraining, AStepThatIsNotFiniteIsRefused) {
 }
 
 TEST_F(GpuTraining, AGuardedRunGoesOnAfterARefusedStep) {
-  for (const int steps : {1, 2, 3, 5}) {  // the third is captured: without an update if it is refused
+  for (const int steps :
+       {1, 2, 3, 5}) {  // the third is captured: without an update if it is refused
     SCOPED_TRACE(steps);
-    Trainer gpu(config("cuda", {"train.spike_guard=6"})), cpu(config("cpu", {"train.spike_guard=6"}));
+    Trainer gpu(config("cuda", {"train.spike_guard=6"})),
+        cpu(config("cpu", {"train.spike_guard=6"}));
     for (Trainer* trainer : {&gpu, &cpu}) {
       train(*trainer, steps);
       const Tensor& values = trainer->parameters().values();

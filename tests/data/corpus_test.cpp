@@ -101,7 +101,8 @@ TEST_F(FindText, ShakespeareIsNeverAFileOfThatName) {
 // scripts/get_data chooses before the program does: both must choose alike.
 TEST_F(FindText, TheScriptKnowsTheSameSizes) {
   const std::string script = read_text(fs::path(FOLIO_SOURCE_DIR) / "scripts/get_data");
-  EXPECT_THAT(script, AllOf(HasSubstr("\ntiny_bytes=1115394\n"), HasSubstr("\nplays_bytes=4792726\n")));
+  EXPECT_THAT(script,
+              AllOf(HasSubstr("\ntiny_bytes=1115394\n"), HasSubstr("\nplays_bytes=4792726\n")));
 }
 
 TEST_F(FindText, APathIsTakenAsItIs) {

@@ -37,35 +37,33 @@ struct Invalid {
 };
 
 TEST(Utf8, InvalidTextIsRefusedWithPositionAndByte) {
-  const std::vector<Invalid>
-      cases =
-          {
-              {"ab\x80", "byte 2 (counted from 0) is 0x80"},  // continuation without a lead
-              {"\xff", "byte 0 (counted from 0) is 0xff"},
-              {"a\xc0\x80", "byte 1 (counted from 0) is 0xc0"},  // overlong
-              {"a\xc1\xbf", "byte 1 (counted from 0) is 0xc1"},
-              {"\xe0\x9f\xbf",
-               "byte 0 (counted from 0) is 0xe0, which begins a UTF-8 character that byte 1, "
-               "0x9f,"},  // overlong
-              {"\xf0\x8f\xbf\xbf",
-               "byte 0 (counted from 0) is 0xf0, which begins a UTF-8 character that byte 1, "
-               "0x8f,"},  // overlong
-              {"\xed\xa0\x80",
-               "byte 0 (counted from 0) is 0xed, which begins a UTF-8 character that byte 1, "
-               "0xa0,"},  // surrogate
-              {"\xf4\x90\x80\x80",
-               "byte 0 (counted from 0) is 0xf4, which begins a UTF-8 character that byte 1, "
-               "0x90,"},  // above U+10FFFF
-              {"\xff\xfeT\0",
-               "byte 0 (counted from 0) is 0xff, which is not valid UTF-8 there (it looks like "
-               "UTF-16)"},
-              {"\xf5\x80\x80\x80", "byte 0 (counted from 0) is 0xf5"},
-              {"\xe2\x82"
-               "a",
-               "byte 0 (counted from 0) is 0xe2, which begins a UTF-8 character that byte 2, "
-               "0x61,"},  // cut short
-              {"xy\xe2\x82", "the text ends at byte 4 inside a UTF-8 character"},
-          };
+  const std::vector<Invalid> cases = {
+      {"ab\x80", "byte 2 (counted from 0) is 0x80"},  // continuation without a lead
+      {"\xff", "byte 0 (counted from 0) is 0xff"},
+      {"a\xc0\x80", "byte 1 (counted from 0) is 0xc0"},  // overlong
+      {"a\xc1\xbf", "byte 1 (counted from 0) is 0xc1"},
+      {"\xe0\x9f\xbf",
+       "byte 0 (counted from 0) is 0xe0, which begins a UTF-8 character that byte 1, "
+       "0x9f,"},  // overlong
+      {"\xf0\x8f\xbf\xbf",
+       "byte 0 (counted from 0) is 0xf0, which begins a UTF-8 character that byte 1, "
+       "0x8f,"},  // overlong
+      {"\xed\xa0\x80",
+       "byte 0 (counted from 0) is 0xed, which begins a UTF-8 character that byte 1, "
+       "0xa0,"},  // surrogate
+      {"\xf4\x90\x80\x80",
+       "byte 0 (counted from 0) is 0xf4, which begins a UTF-8 character that byte 1, "
+       "0x90,"},  // above U+10FFFF
+      {"\xff\xfeT\0",
+       "byte 0 (counted from 0) is 0xff, which is not valid UTF-8 there (it looks like "
+       "UTF-16)"},
+      {"\xf5\x80\x80\x80", "byte 0 (counted from 0) is 0xf5"},
+      {"\xe2\x82"
+       "a",
+       "byte 0 (counted from 0) is 0xe2, which begins a UTF-8 character that byte 2, "
+       "0x61,"},  // cut short
+      {"xy\xe2\x82", "the text ends at byte 4 inside a UTF-8 character"},
+  };
   for (const Invalid& invalid : cases) {
     const std::string error = error_of([&] { decode_utf8(invalid.text, "text.txt"); });
     EXPECT_THAT(error, StartsWith("text.txt: "));

@@ -108,10 +108,10 @@ struct Problem {
   }
 
   std::string describe() const {
-    return fmt::format(
-        "B {} H {} Tq {} Tk {} d {} causal {} packed {} masked {} dropout {}", shape.batch,
-        shape.heads, shape.queries, shape.keys, shape.head_dim, shape.causal, packed,
-        mask.empty() ? 0 : 1 + (mask[0] == 0), shape.dropout.probability);
+    return fmt::format("B {} H {} Tq {} Tk {} d {} causal {} packed {} masked {} dropout {}",
+                       shape.batch, shape.heads, shape.queries, shape.keys, shape.head_dim,
+                       shape.causal, packed, mask.empty() ? 0 : 1 + (mask[0] == 0),
+                       shape.dropout.probability);
   }
 };
 
@@ -132,12 +132,12 @@ struct Tensors {
 
   void forward(const Problem& p) const {
     tested_kernels().attention_forward(y, log_sum, {&q, p.first(0)}, {&k, p.first(1)},
-                                    {&v, p.first(2)}, mask, p.shape);
+                                       {&v, p.first(2)}, mask, p.shape);
   }
   void backward(const Problem& p, GradTarget dq, GradTarget dk, GradTarget dv) const {
     tested_kernels().attention_backward({dq, p.first(0)}, {dk, p.first(1)}, {dv, p.first(2)},
-                                     {&q, p.first(0)}, {&k, p.first(1)}, {&v, p.first(2)}, mask, y,
-                                     log_sum, dy, p.shape);
+                                        {&q, p.first(0)}, {&k, p.first(1)}, {&v, p.first(2)}, mask,
+                                        y, log_sum, dy, p.shape);
   }
 };
 
@@ -161,9 +161,9 @@ struct Target {
   }
 };
 
-/// The doubles of a GPU take long: there one case in eleven of several tiles (of 32 by 32), and three
-/// in five of a single one are computed. Neither divides the six pairs of dropout and mask, so that
-/// in turn every kind meets every length and width of heads.
+/// The doubles of a GPU take long: there one case in eleven of several tiles (of 32 by 32), and
+/// three in five of a single one are computed. Neither divides the six pairs of dropout and mask,
+/// so that in turn every kind meets every length and width of heads.
 bool leaves_out(const AttentionShape& shape) {
   static int several = 0, single = 0;
   if (!tests_gpu()) return false;
@@ -231,8 +231,8 @@ TEST(Attention, AgreesWithTheFormulaForOtherKeys) {
     int64_t queries, keys;
   };
   for (const bool causal : {false, true}) {
-    for (const auto [queries, keys] : {Lengths{1, 17}, {5, 3}, {17, 1}, {65, 130}, {130, 33},
-                                       {13, 12}, {3, 65}}) {
+    for (const auto [queries, keys] :
+         {Lengths{1, 17}, {5, 3}, {17, 1}, {65, 130}, {130, 33}, {13, 12}, {3, 65}}) {
       for (const int64_t head_dim : {3, 17, 64, 65}) {
         for (const double dropout : {0.0, 0.3}) {
           for (const Masking masking : {Masking::none, Masking::some, Masking::whole_rows}) {
@@ -308,9 +308,9 @@ TEST(Attention, BackwardIsTheDerivativeOfForward) {
       const std::vector<double> gradient = values_of(target.tensor);
       constexpr double step = 1e-5;
       for (size_t i = 0; i < p.q.size(); i += 7) {
-        const double difference = (objective(p, DType::f64, p.q, i, step) -
-                                   objective(p, DType::f64, p.q, i, -step)) /
-                                  (2.0 * step);
+        const double difference =
+            (objective(p, DType::f64, p.q, i, step) - objective(p, DType::f64, p.q, i, -step)) /
+            (2.0 * step);
         ASSERT_NEAR(gradient[i], difference, 1e-8) << "element " << i;
       }
     }

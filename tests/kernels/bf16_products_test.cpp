@@ -30,11 +30,11 @@ TEST(Bf16Products, MatmulOfStacks) {
   for (const int64_t count : {2, 20}) {  // few and many are shared out differently
     expect_bf16_target({count, 33, 20}, [&](DType dtype, GradTarget c) {
       tested_kernels().matmul(c, coarse_tensor({count, 33, 17}, 1, dtype), false,
-                           coarse_tensor({count, 17, 20}, 2, dtype), false);
+                              coarse_tensor({count, 17, 20}, 2, dtype), false);
     });
     expect_bf16_target({33, 20}, [&](DType dtype, GradTarget c) {  // summed over the stack
       tested_kernels().matmul(c, coarse_tensor({count, 17, 33}, 1, dtype), true,
-                           coarse_tensor({count, 17, 20}, 2, dtype), false);
+                              coarse_tensor({count, 17, 20}, 2, dtype), false);
     });
   }
 }
@@ -60,9 +60,9 @@ TEST(Bf16Products, Linear) {
             [&](DType dtype) {
               const Tensor y({150, 65}, dtype), z = keep ? Tensor({150, 65}, dtype) : Tensor();
               tested_kernels().linear_forward(y, z, coarse_tensor({150, 40}, 1, dtype),
-                                           coarse_tensor({65, 40}, 2, dtype, -0.3, 0.3),
-                                           with_bias ? coarse_tensor({65}, 3, dtype) : Tensor(),
-                                           op);
+                                              coarse_tensor({65, 40}, 2, dtype, -0.3, 0.3),
+                                              with_bias ? coarse_tensor({65}, 3, dtype) : Tensor(),
+                                              op);
               return keep ? std::vector<Tensor>{y, z} : std::vector<Tensor>{y};
             },
             3 * one_rounding);
@@ -156,18 +156,21 @@ TEST(Bf16Products, AttentionBackward) {
     for (int part = 0; part < (attention.packed ? 1 : 3); ++part) {
       SCOPED_TRACE(part);
       const Tensor& input = part == 0 ? exact.q : part == 1 ? exact.k : exact.v;
-      expect_bf16_target(input.shape(), [&](DType dtype, GradTarget target) {
-        Heads heads(attention, dtype);
-        heads.take_results_of(exact);
-        const Tensor dy = coarse_tensor(exact.y.shape(), 6, dtype);
-        const auto place = [&](int i) -> HeadColumnsGrad {
-          if (attention.packed) return {target, i * heads.columns};
-          return {i == part ? target : GradTarget{}, 0};
-        };
-        tested_kernels().attention_backward(place(0), place(1), place(2), heads.part(0), heads.part(1),
-                                         heads.part(2), heads.mask, heads.y, heads.log_sum, dy,
-                                         attention.shape);
-      }, attention_tolerance());
+      expect_bf16_target(
+          input.shape(),
+          [&](DType dtype, GradTarget target) {
+            Heads heads(attention, dtype);
+            heads.take_results_of(exact);
+            const Tensor dy = coarse_tensor(exact.y.shape(), 6, dtype);
+            const auto place = [&](int i) -> HeadColumnsGrad {
+              if (attention.packed) return {target, i * heads.columns};
+              return {i == part ? target : GradTarget{}, 0};
+            };
+            tested_kernels().attention_backward(place(0), place(1), place(2), heads.part(0),
+                                                heads.part(1), heads.part(2), heads.mask, heads.y,
+                                                heads.log_sum, dy, attention.shape);
+          },
+          attention_tolerance());
     }
   }
 }
@@ -177,7 +180,7 @@ TEST(Bf16Products, AttentionOfOneTensorThriceAddsItsGradients) {
   Heads exact(attention, DType::f64);
   exact.k = exact.v = exact.q;
   tested_kernels().attention_forward(exact.y, exact.log_sum, exact.part(0), exact.part(1),
-                                  exact.part(2), Tensor(), attention.shape);
+                                     exact.part(2), Tensor(), attention.shape);
   expect_bf16_target(
       {1, 9, 16},
       [&](DType dtype, GradTarget target) {
@@ -185,9 +188,9 @@ TEST(Bf16Products, AttentionOfOneTensorThriceAddsItsGradients) {
         heads.k = heads.v = heads.q;
         heads.take_results_of(exact);
         const Tensor dy = coarse_tensor(heads.y.shape(), 6, dtype);
-        tested_kernels().attention_backward({target}, {target}, {target}, heads.part(0), heads.part(1),
-                                         heads.part(2), Tensor(), heads.y, heads.log_sum, dy,
-                                         attention.shape);
+        tested_kernels().attention_backward({target}, {target}, {target}, heads.part(0),
+                                            heads.part(1), heads.part(2), Tensor(), heads.y,
+                                            heads.log_sum, dy, attention.shape);
       },
       4 * one_rounding);  // each of the three is rounded as it is added
 }
@@ -200,8 +203,8 @@ TEST(Bf16Products, AttentionIsTheSameWithAnyThreads) {
         dy = coarse_tensor(heads.y.shape(), 6, DType::bf16);
     const auto place = [&](int i) { return HeadColumnsGrad{{&d, false}, i * heads.columns}; };
     tested_kernels().attention_backward(place(0), place(1), place(2), heads.part(0), heads.part(1),
-                                     heads.part(2), heads.mask, heads.y, heads.log_sum, dy,
-                                     attention.shape);
+                                        heads.part(2), heads.mask, heads.y, heads.log_sum, dy,
+                                        attention.shape);
     return std::vector<Tensor>{heads.y, heads.log_sum, d};
   });
 }

@@ -110,11 +110,11 @@ TEST(Bf16, Binary) {
       });
       expect_bf16_target(full, [&](DType dtype, GradTarget da) {
         tested_kernels().binary_backward(op, da, {}, a(dtype), b(dtype),
-                                      coarse_tensor(full, 3, dtype));
+                                         coarse_tensor(full, 3, dtype));
       });
       expect_bf16_target(b_shape, [&](DType dtype, GradTarget db) {
         tested_kernels().binary_backward(op, {}, db, a(dtype), b(dtype),
-                                      coarse_tensor(full, 3, dtype));
+                                         coarse_tensor(full, 3, dtype));
       });
     }
   }
@@ -166,7 +166,7 @@ TEST(Bf16, Softmax) {
       expect_bf16_target(shape, [&](DType dtype, GradTarget dx) {
         const double low = logarithm ? -9.0 : 0.0, high = logarithm ? -7.0 : 0.01;
         tested_kernels().softmax_backward(dx, coarse_tensor(shape, 2, dtype, low, high),
-                                       coarse_tensor(shape, 3, dtype), logarithm);
+                                          coarse_tensor(shape, 3, dtype), logarithm);
       });
     }
   }
@@ -190,7 +190,7 @@ TEST(Bf16, Movement) {
     const Tensor table = coarse_tensor({11, 33}, 1, dtype);
     tested_kernels().gather_rows(y, table, indices);
     tested_kernels().embedding_forward(sum, indices.reshape({6, 50}), table,
-                                    coarse_tensor({60, 33}, 2, dtype));
+                                       coarse_tensor({60, 33}, 2, dtype));
     return std::vector<Tensor>{y, sum};
   });
   // In bf16 every addition rounds, of some thirty here.
@@ -216,7 +216,8 @@ TEST(Bf16, LayerNorm) {
       expect_bf16_outputs([&](DType dtype) {
         const Tensor y(shape, dtype);
         const Tensor mean(rows, accumulator_of(dtype)), rstd(rows, accumulator_of(dtype));
-        tested_kernels().layer_norm_forward(y, mean, rstd, x(dtype), gain(dtype), bias(dtype), 1e-5);
+        tested_kernels().layer_norm_forward(y, mean, rstd, x(dtype), gain(dtype), bias(dtype),
+                                            1e-5);
         return std::vector<Tensor>{y, mean, rstd};
       });
       // The normalised sum is that of the sum as it is stored: rounded. The statistics show it.
@@ -225,8 +226,8 @@ TEST(Bf16, LayerNorm) {
         const Tensor sum(shape, dtype), y(shape, dtype), mean(rows, DType::f32),
             rstd = Tensor(rows, DType::f32);
         tested_kernels().add_dropout_layer_norm_forward(sum, y, mean, rstd,
-                                                     coarse_tensor(shape, 5, dtype), x(dtype),
-                                                     gain(dtype), bias(dtype), 1e-5, mask);
+                                                        coarse_tensor(shape, 5, dtype), x(dtype),
+                                                        gain(dtype), bias(dtype), 1e-5, mask);
         return std::vector<Tensor>{sum, y, mean, rstd};
       }();
       const Tensor exact_sum(shape, DType::f64);
@@ -235,8 +236,8 @@ TEST(Bf16, LayerNorm) {
       expect_each_near(all[0], values_of(exact_sum), one_rounding);
       const Tensor y(shape, DType::f64), mean(rows, DType::f64), rstd(rows, DType::f64);
       tested_kernels().layer_norm_forward(y, mean, rstd,
-                                       tensor_of(shape, values_of(all[0]), DType::f64),
-                                       gain(DType::f64), bias(DType::f64), 1e-5);
+                                          tensor_of(shape, values_of(all[0]), DType::f64),
+                                          gain(DType::f64), bias(DType::f64), 1e-5);
       expect_each_near(all[1], values_of(y), one_rounding);
       expect_each_near(all[2], values_of(mean), 5e-5);
       expect_each_near(all[3], values_of(rstd), 5e-5);
@@ -246,7 +247,7 @@ TEST(Bf16, LayerNorm) {
         const Tensor some_rstd =
             tensor_of(rows, coarse(rows[0], 7, 0.5, 1.0), accumulator_of(dtype));
         tested_kernels().layer_norm_backward(dx, dgain, dbias, x(dtype), some_mean, some_rstd,
-                                          gain(dtype), coarse_tensor(shape, 8, dtype));
+                                             gain(dtype), coarse_tensor(shape, 8, dtype));
       };
       expect_bf16_target(shape, [&](DType dtype, GradTarget t) { backward(dtype, t, {}, {}); });
       expect_bf16_target(columns, [&](DType dtype, GradTarget t) { backward(dtype, {}, t, {}); });
@@ -302,7 +303,7 @@ TEST(Bf16, OptimizersWriteTheRoundedCopyInTheSamePass) {
       } else {
         tested_kernels().sgd(with, copy, m, g, scale, {.lr = 0.01, .momentum = 0.9, .step = 3});
         tested_kernels().sgd(without, Tensor(), m2, g, scale,
-                          {.lr = 0.01, .momentum = 0.9, .step = 3});
+                             {.lr = 0.01, .momentum = 0.9, .step = 3});
       }
       EXPECT_EQ(values_of(with), values_of(without));
       const std::vector<float> masters = with.to_vector<float>();

@@ -101,7 +101,7 @@ TEST_P(Binary, BothGradientsMayGoToOneTensor) {
   }
   const Tensor x = tensor_of({50}, a, DType::f64), dx({50}, DType::f64);
   tested_kernels().binary_backward(reference.op, {&dx, false}, {&dx, true}, x, x,
-                                tensor_of({50}, dy, DType::f64));
+                                   tensor_of({50}, dy, DType::f64));
   expect_each_near(dx, expected, 1e-13);
 }
 

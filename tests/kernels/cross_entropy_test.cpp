@@ -26,8 +26,8 @@ Reference reference(const std::vector<double>& x, const std::vector<int32_t>& ta
     }
     const double log_sum = max + std::log(sum);
     const auto target = static_cast<size_t>(targets[row]);
-    r.loss += options.scale *
-              ((1.0 - epsilon) * (log_sum - logits[target]) + epsilon * (log_sum - mean));
+    r.loss +=
+        options.scale * ((1.0 - epsilon) * (log_sum - logits[target]) + epsilon * (log_sum - mean));
     for (size_t i = 0; i < V; ++i) {
       const double wanted = (i == target ? 1.0 - epsilon : 0.0) + epsilon / static_cast<double>(V);
       r.gradient[row * V + i] = options.scale * (std::exp(logits[i] - log_sum) - wanted);

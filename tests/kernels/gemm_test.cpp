@@ -90,7 +90,8 @@ TEST(Gemm, AgreesWithTheSumOverSeveralTiles) {
 }
 
 TEST(Gemm, WithNothingToSumScalesOrClears) {
-  for (const double beta : {0.0, 1.0, 0.5}) expect_product_in_both({false, true, 3, 5, 0, 1.0, beta});
+  for (const double beta : {0.0, 1.0, 0.5})
+    expect_product_in_both({false, true, 3, 5, 0, 1.0, beta});
   expect_product_in_both({false, false, 0, 5, 3});
   expect_product_in_both({false, false, 5, 0, 3});
 }
@@ -99,8 +100,8 @@ TEST(Gemm, IsTheSameBitsForAnyNumberOfThreads) {
   struct Size {
     int64_t m, n, k;
   };
-  for (const auto [m, n, k] : {Size{1, 130, 2048}, {17, 65, 768}, {128, 128, 768}, {768, 65, 128},
-                               {300, 700, 130}}) {
+  for (const auto [m, n, k] :
+       {Size{1, 130, 2048}, {17, 65, 768}, {128, 128, 768}, {768, 65, 128}, {300, 700, 130}}) {
     const Tensor a = tensor_of({m, k}, numbers(m * k, 1), DType::f32);
     const Tensor b = tensor_of({k, n}, numbers(k * n, 2), DType::f32);
     expect_same_with_any_threads([&, m = m, n = n, k = k] {

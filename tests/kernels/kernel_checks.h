@@ -32,8 +32,8 @@ inline double tolerance_for(DType dtype, double f32) { return dtype == DType::f3
 
 /// |actual - expected| <= tolerance * max(1, |expected|) for every element; NaN where NaN is
 /// expected, infinities exactly.
-inline void expect_each_near(const std::vector<double>& actual,
-                             const std::vector<double>& expected, double tolerance) {
+inline void expect_each_near(const std::vector<double>& actual, const std::vector<double>& expected,
+                             double tolerance) {
   ASSERT_EQ(actual.size(), expected.size());
   for (size_t i = 0; i < actual.size(); ++i) {
     if (std::isnan(expected[i])) {
@@ -82,8 +82,7 @@ void expect_same_with_any_threads(const Compute& compute) {
     set_threads(count);
     const std::vector<Tensor> many = compute();
     for (size_t i = 0; i < one.size(); ++i) {
-      EXPECT_EQ(
-          std::memcmp(one[i].raw(), many[i].raw(), static_cast<size_t>(one[i].bytes())), 0)
+      EXPECT_EQ(std::memcmp(one[i].raw(), many[i].raw(), static_cast<size_t>(one[i].bytes())), 0)
           << "output " << i << " with " << count << " threads";
     }
   }

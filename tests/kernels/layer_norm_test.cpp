@@ -6,7 +6,7 @@ namespace {
 constexpr double eps = 1e-5;
 
 const std::vector<Shape>& matrices() {
-  static const std::vector<Shape> all = {{1, 3},   {3, 17},   {2, 3, 65}, {4, 1000},
+  static const std::vector<Shape> all = {{1, 3},    {3, 17},    {2, 3, 65}, {4, 1000},
                                          {700, 32}, {1000, 65}, {300, 128}};
   return all;
 }
@@ -66,9 +66,9 @@ TEST(LayerNormKernels, ForwardAgrees) {
         const Case c(shape, with_bias);
         const Shape one = {shape.columns()}, rows = shape.without_last();
         const Tensor y(shape, dtype), mean(rows, dtype), rstd(rows, dtype);
-        tested_kernels().layer_norm_forward(y, mean, rstd, tensor_of(shape, c.x, dtype),
-                                         tensor_of(one, c.gain, dtype),
-                                         with_bias ? tensor_of(one, c.bias, dtype) : Tensor(), eps);
+        tested_kernels().layer_norm_forward(
+            y, mean, rstd, tensor_of(shape, c.x, dtype), tensor_of(one, c.gain, dtype),
+            with_bias ? tensor_of(one, c.bias, dtype) : Tensor(), eps);
         expect_each_near(y, c.expected.y, tolerance_for(dtype, 2e-6));
         expect_each_near(mean, c.expected.mean, tolerance_for(dtype, 1e-6));
         expect_each_near(rstd, c.expected.rstd, tolerance_for(dtype, 1e-6));
@@ -85,7 +85,7 @@ TEST(LayerNormKernels, ALargeMeanDoesNotSpoilTheVariance) {
   const Reference expected = reference(x, ones, zeros, zeros);
   const Tensor y({1, n}, DType::f32), mean({1}, DType::f32), rstd({1}, DType::f32);
   tested_kernels().layer_norm_forward(y, mean, rstd, tensor_of({1, n}, x, DType::f32),
-                                   tensor_of({n}, ones, DType::f32), Tensor(), eps);
+                                      tensor_of({n}, ones, DType::f32), Tensor(), eps);
   expect_each_near(rstd, expected.rstd, 1e-4);
 }
 
@@ -139,8 +139,8 @@ TEST(LayerNormKernels, BackwardAgrees) {
       });
       expect_target(one, dtype, c.expected.dbias, sum_tolerance, [&](GradTarget dbias) {
         const Tensor dx(shape, dtype), dgain(one, dtype);
-        tested_kernels().layer_norm_backward({&dx, false}, {&dgain, false}, dbias, x, mean, rstd, gain,
-                                          dy);
+        tested_kernels().layer_norm_backward({&dx, false}, {&dgain, false}, dbias, x, mean, rstd,
+                                             gain, dy);
         expect_each_near(dgain, c.expected.dgain, sum_tolerance);
       });
     }
@@ -159,9 +159,9 @@ TEST(LayerNormKernels, SameWithAnyThreads) {
     const Tensor mean({1000}, DType::f32), rstd({1000}, DType::f32);
     const Tensor dgain({128}, DType::f32), dbias({128}, DType::f32);
     tested_kernels().add_dropout_layer_norm_forward(sum, y, mean, rstd, x, dy, gain, Tensor(), eps,
-                                                 mask);
+                                                    mask);
     tested_kernels().layer_norm_backward({&dx, false}, {&dgain, false}, {&dbias, false}, sum, mean,
-                                      rstd, gain, dy);
+                                         rstd, gain, dy);
     return std::vector<Tensor>{sum, y, mean, rstd, dx, dgain, dbias};
   });
 }

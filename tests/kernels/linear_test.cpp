@@ -8,13 +8,20 @@ constexpr UnaryOp all_ops[] = {UnaryOp::exp,     UnaryOp::log,  UnaryOp::sqrt, U
 
 double apply(UnaryOp op, double x) {
   switch (op) {
-    case UnaryOp::exp: return std::exp(x);
-    case UnaryOp::log: return std::log(x);
-    case UnaryOp::sqrt: return std::sqrt(x);
-    case UnaryOp::tanh: return std::tanh(x);
-    case UnaryOp::sigmoid: return 1.0 / (1.0 + std::exp(-x));
-    case UnaryOp::relu: return std::max(x, 0.0);
-    case UnaryOp::gelu: return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case UnaryOp::exp:
+      return std::exp(x);
+    case UnaryOp::log:
+      return std::log(x);
+    case UnaryOp::sqrt:
+      return std::sqrt(x);
+    case UnaryOp::tanh:
+      return std::tanh(x);
+    case UnaryOp::sigmoid:
+      return 1.0 / (1.0 + std::exp(-x));
+    case UnaryOp::relu:
+      return std::max(x, 0.0);
+    case UnaryOp::gelu:
+      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
     case UnaryOp::gelu_tanh:
       return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
   }
@@ -58,8 +65,7 @@ void expect_layer(const Layer& layer, DType dtype, const UnaryOp* op, bool keep)
   const Tensor z = keep ? tensor_of(shape, nan, dtype) : Tensor();
   const Tensor x = tensor_of({layer.rows, layer.in}, layer.x, dtype);
   const Tensor weight = tensor_of({layer.out, layer.in}, layer.weight, dtype);
-  const Tensor bias =
-      layer.bias.empty() ? Tensor() : tensor_of({layer.out}, layer.bias, dtype);
+  const Tensor bias = layer.bias.empty() ? Tensor() : tensor_of({layer.out}, layer.bias, dtype);
   tested_kernels().linear_forward(y, z, x, weight, bias, op);
   const double tolerance = tolerance_for(dtype, 2e-6);
   expect_each_near(y, op != nullptr ? layer.activated(*op) : layer.z, tolerance);

@@ -51,8 +51,9 @@ void expect_matmul(const Shape& c_shape, const Shape& a_shape, const Matrices& a
   const int64_t k = transpose_a ? a.rows : a.columns;
   for (const DType dtype : floating_types) {
     const Tensor ta = tensor_of(a_shape, a.values, dtype), tb = tensor_of(b_shape, b.values, dtype);
-    expect_target(c_shape, dtype, expected.values, tolerance(dtype, sum ? a.count * k : k),
-                  [&](GradTarget c) { tested_kernels().matmul(c, ta, transpose_a, tb, transpose_b); });
+    expect_target(
+        c_shape, dtype, expected.values, tolerance(dtype, sum ? a.count * k : k),
+        [&](GradTarget c) { tested_kernels().matmul(c, ta, transpose_a, tb, transpose_b); });
   }
 }
 

@@ -43,8 +43,14 @@ void expect_permutation(const Shape& shape, const std::array<int, 4>& axes) {
 }
 
 TEST(Permute, MovesEveryAxisOfEveryRank) {
-  for (const Shape& shape : {Shape{5}, {3, 17}, {130, 65}, {3, 17, 5}, {2, 65, 33}, {2, 3, 5, 17},
-                             {3, 33, 4, 32}, {1, 1, 130, 3}}) {
+  for (const Shape& shape : {Shape{5},
+                             {3, 17},
+                             {130, 65},
+                             {3, 17, 5},
+                             {2, 65, 33},
+                             {2, 3, 5, 17},
+                             {3, 33, 4, 32},
+                             {1, 1, 130, 3}}) {
     std::array<int, 4> axes{0, 1, 2, 3};
     do {
       expect_permutation(shape, axes);
@@ -88,7 +94,7 @@ TEST(CopyRange, MovesThatRangeAndLeavesTheRest) {
         for (const bool accumulate : {false, true}) {
           const Tensor to = tensor_of(y_shape, y, dtype);
           tested_kernels().copy_range({&to, accumulate}, y_start, tensor_of(x_shape, x, dtype),
-                                   x_start, length, axis);
+                                      x_start, length, axis);
           expect_each_near(
               to, ranged(y_shape, y, y_start, x_shape, x, x_start, length, axis, accumulate),
               tolerance_for(dtype, 2e-7));
@@ -122,12 +128,13 @@ TEST(GatherRows, TakesThatRowOfTheTable) {
     const Lookup lookup(33, columns);
     std::vector<double> expected;
     for (const int32_t i : lookup.indices) {
-      expected.insert(expected.end(), &lookup.table[i * columns], &lookup.table[i * columns] + columns);
+      expected.insert(expected.end(), &lookup.table[i * columns],
+                      &lookup.table[i * columns] + columns);
     }
     for (const DType dtype : floating_types) {
       const Tensor y({3, 17, columns}, dtype);
       tested_kernels().gather_rows(y, tensor_of({33, columns}, lookup.table, dtype),
-                                lookup.index_tensor());
+                                   lookup.index_tensor());
       EXPECT_EQ(values_of(y), expected);
     }
   }
@@ -178,8 +185,8 @@ TEST(EmbeddingForward, AddsThePositionsRow) {
     for (const DType dtype : floating_types) {
       const Tensor y({3, 17, columns}, dtype);
       tested_kernels().embedding_forward(y, lookup.index_tensor(),
-                                      tensor_of({33, columns}, lookup.table, dtype),
-                                      tensor_of({20, columns}, positions, dtype));
+                                         tensor_of({33, columns}, lookup.table, dtype),
+                                         tensor_of({20, columns}, positions, dtype));
       expect_each_near(y, expected, tolerance_for(dtype, 2e-7));
     }
   }

@@ -90,7 +90,7 @@ TEST(AdamKernel, FollowsTheReferenceForSeveralSteps) {
             reference_adam(value[i], m[i], v[i], 0.25 * g[i], options);
           }
           tested_kernels().adam(values, Tensor(), first, second, tensor_of({n}, g, dtype), scale,
-                             options);
+                                options);
         }
         expect_each_near(first, m, tolerance_for(dtype, 1e-6));
         expect_each_near(second, v, tolerance_for(dtype, 1e-6));
@@ -108,8 +108,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
         std::vector<double> velocity(value.size());
         const Tensor values = tensor_of({n}, value, dtype);
         // What velocity holds before the first step must not matter.
-        const Tensor speed =
-            tensor_of({n}, std::vector<double>(value.size(), std::nan("")), dtype);
+        const Tensor speed = tensor_of({n}, std::vector<double>(value.size(), std::nan("")), dtype);
         const Tensor scale = tensor_of({2}, {3.0, 0.5}, dtype);
         for (int64_t step = 1; step <= 4; ++step) {
           const SgdOptions options{0.1, momentum, 0.01, step};
@@ -131,7 +130,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
 TEST(SgdKernel, NeedsNoVelocityWithoutMomentum) {
   const Tensor values = tensor_of({3}, {1.0, 2.0, 3.0}, DType::f32);
   tested_kernels().sgd(values, Tensor(), Tensor(), tensor_of({3}, {1.0, 1.0, -1.0}, DType::f32),
-                    tensor_of({2}, {1.0, 1.0}, DType::f32), {0.5, 0.0, 0.0, 3});
+                       tensor_of({2}, {1.0, 1.0}, DType::f32), {0.5, 0.0, 0.0, 3});
   expect_each_near(values, {0.5, 1.5, 3.5}, 0.0);
 }
 
@@ -144,8 +143,9 @@ TEST(OptimizerKernels, SameWithAnyThreads) {
     for (const Tensor& tensor : {value, m, v, other}) tested_kernels().fill(tensor, 0.25);
     tested_kernels().gradient_norm(scale, g, 1.0);
     tested_kernels().adam(value, Tensor(), m, v, g, scale,
-                       {.lr = 1e-3, .weight_decay = 0.1, .step = 2});
-    tested_kernels().sgd(value, Tensor(), other, g, scale, {.lr = 1e-3, .momentum = 0.9, .step = 2});
+                          {.lr = 1e-3, .weight_decay = 0.1, .step = 2});
+    tested_kernels().sgd(value, Tensor(), other, g, scale,
+                         {.lr = 1e-3, .momentum = 0.9, .step = 2});
     return std::vector<Tensor>{scale, value, m, v, other};
   });
 }

@@ -4,8 +4,8 @@ namespace folio {
 namespace {
 
 const std::vector<Shape>& matrices() {
-  static const std::vector<Shape> all = {{1, 1},     {3, 1},    {1, 17},    {65, 3},
-                                         {2, 3, 17}, {7, 1000}, {1000, 65}, {5000, 33},
+  static const std::vector<Shape> all = {{1, 1},     {3, 1},     {1, 17},    {65, 3},
+                                         {2, 3, 17}, {7, 1000},  {1000, 65}, {5000, 33},
                                          {2, 50257}, {300, 1100}};
   return all;
 }
@@ -59,14 +59,12 @@ TEST(ReduceKernels, SumBackwardSpreads) {
       std::vector<double> by_row(static_cast<size_t>(shape.numel()));
       for (size_t i = 0; i < by_row.size(); ++i) by_row[i] = 0.25 * dy[i / columns];
       const Tensor rows = tensor_of(shape.without_last(), dy, dtype);
-      expect_target(shape, dtype, by_row, tolerance_for(dtype, 2e-7), [&](GradTarget dx) {
-        tested_kernels().sum_backward(dx, rows, 0.25);
-      });
+      expect_target(shape, dtype, by_row, tolerance_for(dtype, 2e-7),
+                    [&](GradTarget dx) { tested_kernels().sum_backward(dx, rows, 0.25); });
       const std::vector<double> everywhere(by_row.size(), -1.5 * dy[0]);
       const Tensor one = tensor_of({}, {dy[0]}, dtype);
-      expect_target(shape, dtype, everywhere, tolerance_for(dtype, 2e-7), [&](GradTarget dx) {
-        tested_kernels().sum_backward(dx, one, -1.5);
-      });
+      expect_target(shape, dtype, everywhere, tolerance_for(dtype, 2e-7),
+                    [&](GradTarget dx) { tested_kernels().sum_backward(dx, one, -1.5); });
     }
   }
 }

@@ -6,8 +6,8 @@ namespace folio {
 namespace {
 
 const std::vector<Shape>& matrices() {
-  static const std::vector<Shape> all = {{1, 1},     {3, 3},      {5, 17},  {2, 3, 65},
-                                         {7, 1000},  {700, 65},   {2, 50257}};
+  static const std::vector<Shape> all = {{1, 1},    {3, 3},    {5, 17},   {2, 3, 65},
+                                         {7, 1000}, {700, 65}, {2, 50257}};
   return all;
 }
 
@@ -49,9 +49,9 @@ TEST(SoftmaxKernels, ExtremesDoNotOverflow) {
     expect_each_near(y, {1.0 / (1.0 + e), e / (1.0 + e), 0.0, 0.0, 0.5, 0.5}, 1e-7);
     tested_kernels().softmax_forward(y, x, true);
     const double log_sum = std::log1p(e);
-    expect_each_near(y, {-log_sum, -1 - log_sum, -2000.0 - log_sum, -infinity, -std::log(2.0),
-                         -std::log(2.0)},
-                     tolerance_for(dtype, 2e-7));
+    expect_each_near(
+        y, {-log_sum, -1 - log_sum, -2000.0 - log_sum, -infinity, -std::log(2.0), -std::log(2.0)},
+        tolerance_for(dtype, 2e-7));
   }
 }
 

@@ -31,14 +31,14 @@ const std::vector<Reference>& references() {
   static const std::vector<Reference> all = {
       {"exp", UnaryOp::exp, [](double x) { return std::exp(x); },
        [](double x) { return std::exp(x); }, false, true},
-      {"log", UnaryOp::log, [](double x) { return std::log(x); },
-       [](double x) { return 1.0 / x; }, true, false},
+      {"log", UnaryOp::log, [](double x) { return std::log(x); }, [](double x) { return 1.0 / x; },
+       true, false},
       {"sqrt", UnaryOp::sqrt, [](double x) { return std::sqrt(x); },
        [](double x) { return 0.5 / std::sqrt(x); }, true, true},
       {"tanh", UnaryOp::tanh, [](double x) { return std::tanh(x); },
        [](double x) { return 1.0 - std::tanh(x) * std::tanh(x); }, false, true},
-      {"sigmoid", UnaryOp::sigmoid, sigmoid,
-       [](double x) { return sigmoid(x) * sigmoid(-x); }, false, true},
+      {"sigmoid", UnaryOp::sigmoid, sigmoid, [](double x) { return sigmoid(x) * sigmoid(-x); },
+       false, true},
       {"relu", UnaryOp::relu, [](double x) { return x > 0.0 ? x : 0.0; },
        [](double x) { return x > 0.0 ? 1.0 : 0.0; }, false, false},
       {"gelu", UnaryOp::gelu, [](double x) { return x * phi(x); },
@@ -78,9 +78,8 @@ TEST_P(Unary, BackwardAgrees) {
       const auto dy = numbers(n, 3);
       std::vector<double> expected = mapped(x, reference.slope);
       for (size_t i = 0; i < expected.size(); ++i) expected[i] *= dy[i];
-      const Tensor kept = reference.slope_from_y
-                              ? tensor_of({n}, mapped(x, reference.value), dtype)
-                              : tensor_of({n}, x, dtype);
+      const Tensor kept = reference.slope_from_y ? tensor_of({n}, mapped(x, reference.value), dtype)
+                                                 : tensor_of({n}, x, dtype);
       const Tensor kept_x = reference.slope_from_y ? Tensor() : kept;
       const Tensor kept_y = reference.slope_from_y ? kept : Tensor();
       const Tensor slope = tensor_of({n}, dy, dtype);
@@ -99,8 +98,8 @@ TEST_P(Unary, ForwardPassesExtremesAsTheStandardLibraryDoes) {
   const Reference& reference = GetParam();
   for (const DType dtype : floating_types) {
     const double denormal = dtype == DType::f32 ? 1e-40 : 1e-310;
-    std::vector<double> x = {0.0,   1.0,  std::nan(""), infinity, denormal, 100.0, 88.5,
-                             1e-20, 1e20, 0.5,          2.0,      1.0 / 3};
+    std::vector<double> x = {0.0,  1.0,   std::nan(""), infinity, denormal, 100.0,
+                             88.5, 1e-20, 1e20,         0.5,      2.0,      1.0 / 3};
     for (const double v : {-1e-20, -0.5, -20.0, -100.0, -87.5, -103.0, -denormal}) {
       if (!reference.positive) x.push_back(v);
     }
@@ -123,8 +122,8 @@ TEST_P(Unary, ForwardPassesExtremesAsTheStandardLibraryDoes) {
 TEST_P(Unary, LargeInputsHaveFiniteSlopes) {
   const Reference& reference = GetParam();
   for (const DType dtype : floating_types) {
-    const std::vector<double> x = reference.positive ? std::vector<double>{1e-3, 100.0}
-                                                     : std::vector<double>{-100.0, 80.0};
+    const std::vector<double> x =
+        reference.positive ? std::vector<double>{1e-3, 100.0} : std::vector<double>{-100.0, 80.0};
     const Tensor input = tensor_of({2}, x, dtype), y({2}, dtype), dx({2}, dtype);
     tested_kernels().unary_forward(reference.op, y, input);
     const Tensor dy = tensor_of({2}, {1.0, 1.0}, dtype);
@@ -151,7 +150,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Unary, testing::ValuesIn(references()),
 TEST(UnaryKernels, ReluHasSlopeZeroAtZero) {
   const Tensor x = tensor_of({2}, {0.0, -0.0}, DType::f32), dx({2}, DType::f32);
   tested_kernels().unary_backward(UnaryOp::relu, {&dx, false}, x, Tensor(),
-                               tensor_of({2}, {1.0, 1.0}, DType::f32));
+                                  tensor_of({2}, {1.0, 1.0}, DType::f32));
   EXPECT_EQ(values_of(dx), (std::vector<double>{0.0, 0.0}));
 }
 

@@ -210,7 +210,8 @@ TEST_F(BlackBoxTest, ARunStopsWithAReportAndABundle) {
   EXPECT_THAT(said_, EndsWith(report));
   EXPECT_THAT(report, HasSubstr("read blocks.1.feed_forward.up.weight"));
   write_report({{path("run")}, path("report.html"), {}});
-  EXPECT_THAT(read_text(path("report.html")), HasSubstr("a step that was not finite, 3: see blackbox/step_3"));
+  EXPECT_THAT(read_text(path("report.html")),
+              HasSubstr("a step that was not finite, 3: see blackbox/step_3"));
   // The checkpoint is that of the step before.
   EXPECT_EQ(contents_of(bundle / "checkpoint"), contents_of(path("run/checkpoints/step_2")));
 }

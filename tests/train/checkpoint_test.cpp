@@ -43,8 +43,11 @@ pid_t dead_process() {
 
 TEST_F(Checkpoint, RoundTrip) {
   TinyState saved(1), loaded(2);
-  const Progress progress{
-      .step = 500, .samples = 6000, .validation_loss = 1.0 / 3, .best_validation_loss = 0.1, .best_step = 250};
+  const Progress progress{.step = 500,
+                          .samples = 6000,
+                          .validation_loss = 1.0 / 3,
+                          .best_validation_loss = 0.1,
+                          .best_step = 250};
   saved.save(step(500), progress);
   EXPECT_THAT(names_in(checkpoints), ElementsAre("step_500"));
   EXPECT_THAT(names_in(step(500)),
@@ -234,8 +237,9 @@ TEST_F(Checkpoint, ListsByStep) {
 }
 
 TEST_F(Checkpoint, FindSaysWhatThereIs) {
-  EXPECT_EQ(error_of([&] { find_checkpoint(run / "no", "last"); }),
-            (run / "no").string() + ": there is no such run directory; name the --run of a folio train");
+  EXPECT_EQ(
+      error_of([&] { find_checkpoint(run / "no", "last"); }),
+      (run / "no").string() + ": there is no such run directory; name the --run of a folio train");
   EXPECT_THAT(error_of([&] { find_checkpoint(run, "last"); }),
               AllOf(StartsWith(run.string()), HasSubstr("the run has no checkpoints")));
   TinyState(1).save(step(20));

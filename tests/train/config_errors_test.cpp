@@ -250,8 +250,9 @@ TEST(ConfigErrors, FilesAreNamedInErrors) {
 }
 
 TEST(ConfigErrors, SyntheticTokensNeedBothKeys) {
-  EXPECT_THAT(error_of([] { parse_config("data: {text: synthetic}", "a.yaml"); }),
-              AllOf(HasSubstr("a.yaml:1"), HasSubstr("data.tokenizer"), HasSubstr("synthetic in both")));
+  EXPECT_THAT(
+      error_of([] { parse_config("data: {text: synthetic}", "a.yaml"); }),
+      AllOf(HasSubstr("a.yaml:1"), HasSubstr("data.tokenizer"), HasSubstr("synthetic in both")));
   EXPECT_THAT(error_of([] { parse_config("data: {tokenizer: synthetic}", "a.yaml"); }),
               HasSubstr("random tokens need synthetic in both"));
   EXPECT_EQ(parse_config("data: {text: synthetic, tokenizer: synthetic}", "a.yaml").data.vocabulary,

@@ -27,7 +27,8 @@ class Evaluate : public ::testing::Test {
   std::vector<int32_t> tokens(int64_t count) const {
     const RandomStream stream{.seed = 2, .purpose = purpose_of("test"), .step = 0};
     std::vector<int32_t> result;
-    for (int64_t i = 0; i < count; ++i) result.push_back(static_cast<int32_t>(stream.below(classes, i)));
+    for (int64_t i = 0; i < count; ++i)
+      result.push_back(static_cast<int32_t>(stream.below(classes, i)));
     return result;
   }
 
@@ -51,8 +52,13 @@ class Evaluate : public ::testing::Test {
   }
 
   ParameterStore store_;
-  Gpt model_{Scope(store_), {.vocabulary = classes, .layers = 1, .heads = 2, .width = 8,
-                             .context = context, .dropout = 0.5}};
+  Gpt model_{Scope(store_),
+             {.vocabulary = classes,
+              .layers = 1,
+              .heads = 2,
+              .width = 8,
+              .context = context,
+              .dropout = 0.5}};
   Tape tape_;
 };
 

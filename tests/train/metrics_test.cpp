@@ -143,7 +143,8 @@ TEST(MetricsLines, ALineNestedWithoutEndIsRemoved) {
 TEST(MetricsLines, TheLastStepOnRecord) {
   EXPECT_EQ(last_step_in(""), -1);
   EXPECT_EQ(last_step_in("no line of ours\n{\"st"), -1);
-  EXPECT_EQ(last_step_in("{\"step\":3,\"val_loss\":1.0}\n{\"step\":2,\"train_loss\":1.0}\n{\"ste"), 3);
+  EXPECT_EQ(last_step_in("{\"step\":3,\"val_loss\":1.0}\n{\"step\":2,\"train_loss\":1.0}\n{\"ste"),
+            3);
 }
 
 TEST_F(Metrics, ErrorsNameThePathAndTheReason) {

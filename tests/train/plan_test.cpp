@@ -70,7 +70,7 @@ TEST(Plan, MemoryIsWhatAStepTakes) {
     overrides.insert(overrides.end(), variant.begin(), variant.end());
     Config config = tiny_config(text, overrides);
     const auto measured = static_cast<double>(measured_peak(config));
-    config.model.vocabulary = 
+    config.model.vocabulary =
         CharTokenizer::build(tiny_text(8000), config.data.unknown, "text")->vocabulary();
     const auto planned = static_cast<double>(make_plan(config).memory_bytes());
     EXPECT_NEAR(planned / measured, 1.0, 0.1) << (variant.empty() ? "default" : variant.front());

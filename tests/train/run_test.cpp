@@ -22,22 +22,22 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST_F(RunTest, LeavesADirectoryThatHoldsEverything) {
-  const std::string said = train_into(
-      "run", {.overrides = {"train.checkpoint_every=10", "train.sample_at=[0, 20]",
-                            "train.sample_tokens=30"}});
+  const std::string said =
+      train_into("run", {.overrides = {"train.checkpoint_every=10", "train.sample_at=[0, 20]",
+                                       "train.sample_tokens=30"}});
   EXPECT_THAT(said, AllOf(HasSubstr("reading " + text_.string()), HasSubstr("validation loss"),
                           HasSubstr("tokens/s"), HasSubstr("next folio sample")));
-  for (const char* name : {"config.yaml", "text.json", "metrics.jsonl", "samples/step_0.txt",
-                           "samples/step_20.txt", "checkpoints/step_10/model.safetensors",
-                           "checkpoints/step_20/optimizer.safetensors",
-                           "checkpoints/best/model.safetensors"}) {
+  for (const char* name :
+       {"config.yaml", "text.json", "metrics.jsonl", "samples/step_0.txt", "samples/step_20.txt",
+        "checkpoints/step_10/model.safetensors", "checkpoints/step_20/optimizer.safetensors",
+        "checkpoints/best/model.safetensors"}) {
     EXPECT_TRUE(fs::exists(path("run") / name)) << name;
   }
-  EXPECT_TRUE(differing_keys(load_config(path("run") / "config.yaml"),
-                             tiny_config(text_, {"train.checkpoint_every=10",
-                                                 "train.sample_at=[0, 20]",
-                                                 "train.sample_tokens=30"}))
-                  .empty());
+  EXPECT_TRUE(
+      differing_keys(load_config(path("run") / "config.yaml"),
+                     tiny_config(text_, {"train.checkpoint_every=10", "train.sample_at=[0, 20]",
+                                         "train.sample_tokens=30"}))
+          .empty());
   int trained = 0, evaluated = 0;
   for (const nlohmann::json& line : metrics_of(path("run"))) {
     trained += line.contains("train_loss");
@@ -71,7 +71,8 @@ TEST_F(RunTest, TwentyStepsAreTenAStopAndTenMore) {
 }
 
 TEST_F(RunTest, ContinuesFromTheNewestCheckpointAfterACrash) {
-  // As if the machine had stopped at step 17: the metrics are younger than the checkpoint of step 7.
+  // As if the machine had stopped at step 17: the metrics are younger than the checkpoint of
+  // step 7.
   train_into("whole", {.overrides = {"train.checkpoint_every=7"}});
   fs::copy(path("whole"), path("crashed"), fs::copy_options::recursive);
   fs::remove_all(path("crashed/checkpoints/step_20"));
@@ -107,9 +108,9 @@ TEST_F(RunTest, OneProcessTrainsAtATime) {
   const auto before = files_in(path("run"));
   {
     const RunLock lock(path("run"));
-    EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
-                AllOf(HasSubstr(path("run").string()),
-                      HasSubstr("is being trained by another process")));
+    EXPECT_THAT(
+        error_of([&] { train_into("run", {.resume = true}); }),
+        AllOf(HasSubstr(path("run").string()), HasSubstr("is being trained by another process")));
   }
   EXPECT_EQ(files_in(path("run")), before);
   train_into("run", {.resume = true});  // the lock is gone with its holder
@@ -221,9 +222,9 @@ TEST_F(RunTest, ListsTheKeysThatAContinuedRunCannotChange) {
   train_into("run", {.overrides = keep_, .stop_at = 10});
   const auto before = files_in(path("run"));
   EXPECT_THAT(error_of([&] {
-                train_into("run", {.overrides = {"model.width=32", "optimizer.lr=0.1",
-                                                 "train.steps=30"},
-                                   .resume = true});
+                train_into("run",
+                           {.overrides = {"model.width=32", "optimizer.lr=0.1", "train.steps=30"},
+                            .resume = true});
               }),
               AllOf(HasSubstr("cannot change model.width, optimizer.lr;"),
                     Not(HasSubstr("cannot change train.steps"))));
@@ -249,7 +250,8 @@ TEST_F(RunTest, AnIntervalOfZeroMeansNever) {
   const std::string said = train_into("run", {.overrides = {"train.eval_every=0"}});
   EXPECT_THAT(said, Not(HasSubstr("validation loss")));
   EXPECT_TRUE(fs::is_empty(path("run/checkpoints")));
-  for (const nlohmann::json& line : metrics_of(path("run"))) EXPECT_FALSE(line.contains("val_loss"));
+  for (const nlohmann::json& line : metrics_of(path("run")))
+    EXPECT_FALSE(line.contains("val_loss"));
 }
 
 TEST_F(RunTest, SamplesAtTheEndWhereItSamplesAtAll) {
@@ -262,7 +264,8 @@ TEST_F(RunTest, SamplesAtTheEndWhereItSamplesAtAll) {
 
 TEST_F(RunTest, ThreadsAreThoseOfTheConfig) {
   const int before = threads();
-  train_into("run", {.overrides = {"train.steps=2", "train.checkpoint_every=2", "train.threads=3"}});
+  train_into("run",
+             {.overrides = {"train.steps=2", "train.checkpoint_every=2", "train.threads=3"}});
   set_threads(1);
   load_run(path("run"), "last");
   EXPECT_EQ(threads(), 3);
@@ -273,8 +276,9 @@ TEST_F(RunTest, NamesADirectoryThatIsNoRun) {
   const auto error = [&](const std::string& name) {
     return error_of([&] { load_run(path(name), "last"); });
   };
-  EXPECT_EQ(error("nothing"), path("nothing").string() +
-                                  ": there is no such run directory; name the --run of a folio train");
+  EXPECT_EQ(error("nothing"),
+            path("nothing").string() +
+                ": there is no such run directory; name the --run of a folio train");
   fs::create_directory(path("empty"));
   EXPECT_THAT(error("empty"), HasSubstr("is not a run directory: it has no config.yaml"));
   write_file(path("file"), "");

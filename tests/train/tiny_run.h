@@ -13,10 +13,10 @@ namespace folio {
 
 /// About `length` characters of made-up sentences, the same every time.
 inline std::string tiny_text(size_t length = 4000) {
-  constexpr std::string_view words[] = {"my",    "lord", "the",   "king",  "is",    "dead",
-                                        "speak", "no",   "more",  "of",    "this",  "sweet",
-                                        "night", "and",  "let",   "us",    "away",  "good",
-                                        "sir,",  "what", "news?", "alas!", "thou",  "art"};
+  constexpr std::string_view words[] = {"my",    "lord", "the",   "king",  "is",   "dead",
+                                        "speak", "no",   "more",  "of",    "this", "sweet",
+                                        "night", "and",  "let",   "us",    "away", "good",
+                                        "sir,",  "what", "news?", "alas!", "thou", "art"};
   const RandomStream stream{.seed = 5, .purpose = purpose_of("tiny text"), .step = 0};
   std::string text;
   for (uint64_t i = 0; text.size() < length; ++i) {

@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   Tape tape;
   for (int step = 0; step <= 300; ++step) {
     const Batch batch = sampler.draw(step, 0, B);
-    const Variable x = embedding(tape, batch.inputs);                       // (B, T, C)
+    const Variable x = embedding(tape, batch.inputs);  // (B, T, C)
     const Variable y = add(tape, x, attention(tape, x, /*causal=*/true));
     const Variable loss = cross_entropy(tape, output(tape, y), batch.targets);
     if (step % 100 == 0) std::printf("step %d: loss %.2f\n", step, loss.value.item());

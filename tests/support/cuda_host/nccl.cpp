@@ -1,7 +1,8 @@
 // The double of NCCL, over real processes (nccl_links.h), as unkind as its documentation allows:
 // - nothing is sent before something waits for the stream that it was put on, and a message is done
 //   only when the other side has taken it: what would deadlock outside a group does;
-// - a communicator does not block: of what was started with it nothing is on the stream, and nothing
+// - a communicator does not block: of what was started with it nothing is on the stream, and
+// nothing
 //   else may be called, before ncclCommGetAsyncError was asked so often that it says ncclSuccess;
 // - it computes on device memory alone; two ranks have two GPUs;
 // - ranks that do not call the same, or not with the same counts and types, are told;

@@ -15,9 +15,9 @@ namespace cuda_host {
 
 struct Work {
   std::string name;
-  std::function<void()> run = {};  // empty: only waits
+  std::function<void()> run = {};      // empty: only waits
   std::function<bool()> attempt = {};  // instead of run: until it returns true
-  CUstream_st* other = nullptr;  // done up to `position` before this is
+  CUstream_st* other = nullptr;        // done up to `position` before this is
   uint64_t position = 0;
 };
 

@@ -36,8 +36,8 @@ struct DeviceError {
 /// Whether all of [memory, memory + bytes) lies in one live allocation of device memory.
 bool is_device_memory(const void* memory, size_t bytes);
 
-/// For tests: bytes of device memory that are allocated, and the most that were since the peak began
-/// anew.
+/// For tests: bytes of device memory that are allocated, and the most that were since the peak
+/// began anew.
 size_t device_bytes_now();
 size_t device_bytes_at_peak();
 void begin_new_peak();
