@@ -1,7 +1,6 @@
 #include "folio/layers/block.h"
 
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include "folio/autograd/recompute.h"
@@ -9,23 +8,6 @@
 
 namespace folio {
 namespace {
-
-Activation activation_of(FeedForwardActivation activation) {
-  switch (activation) {
-    case FeedForwardActivation::relu:
-      return Activation::relu;
-    case FeedForwardActivation::gelu:
-      return Activation::gelu;
-    case FeedForwardActivation::gelu_tanh:
-      return Activation::gelu_tanh;
-  }
-  return Activation::none;
-}
-
-/// Each of the 2 layers residual projections adds its variance to the stream.
-Init residual_init(const GptConfig& config) {
-  return Init::normal(0.02 / std::sqrt(2.0 * static_cast<double>(config.layers)));
-}
 
 /// part(tape, x), of which only x as it is now stays alive for the backward pass.
 template <class Part>
@@ -51,17 +33,17 @@ Variable ResidualStream::normalize(Tape& tape, const LayerNorm& norm) {
   return std::move(result.normalized);
 }
 
-Block::Block(const Scope& scope, const GptConfig& config)
-    : attention_norm(scope / "attention_norm", config.width, config.bias),
-      attention(scope / "attention", config.width, config.heads, config.bias, config.dropout,
-                residual_init(config)),
-      attention_dropout(scope / "attention_residual", config.dropout),
-      feed_forward_norm(scope / "feed_forward_norm", config.width, config.bias),
-      feed_forward(scope / "feed_forward", config.width, 4 * config.width, config.bias,
-                   activation_of(config.activation), residual_init(config)),
-      feed_forward_dropout(scope / "feed_forward_residual", config.dropout),
-      order(config.norm),
-      again(config.recompute) {}
+Block::Block(const Scope& scope, const BlockOptions& options)
+    : attention_norm(scope / "attention_norm", options.width, options.bias),
+      attention(scope / "attention", options.width, options.heads, options.bias, options.dropout,
+                options.residual_init),
+      attention_dropout(scope / "attention_residual", options.dropout),
+      feed_forward_norm(scope / "feed_forward_norm", options.width, options.bias),
+      feed_forward(scope / "feed_forward", options.width, 4 * options.width, options.bias,
+                   options.activation, options.residual_init),
+      feed_forward_dropout(scope / "feed_forward_residual", options.dropout),
+      order(options.norm),
+      again(options.recompute) {}
 
 void Block::operator()(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache) const {
   switch (again) {

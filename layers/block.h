@@ -4,10 +4,25 @@
 #include "folio/layers/attention.h"
 #include "folio/layers/dropout.h"
 #include "folio/layers/feed_forward.h"
-#include "folio/layers/gpt_config.h"
 #include "folio/layers/layer_norm.h"
 
 namespace folio {
+
+enum class Norm : uint8_t { pre, post };  // GPT-2's order; Vaswani et al. 2017's
+/// What the backward pass computes again instead of keeping it: nothing, the half with the
+/// feed-forward network, or the whole block. The results are the same bits.
+enum class Recompute : uint8_t { none, mlp, block };
+
+struct BlockOptions {
+  int64_t width = 0;  // C; heads must divide it
+  int64_t heads = 1;
+  double dropout = 0.0;
+  bool bias = false;  // of linear layers and layer norms
+  Norm norm = Norm::pre;
+  Activation activation = Activation::gelu;
+  Recompute recompute = Recompute::none;
+  Init residual_init = Init::normal(0.02);  // of the projections into the residual stream
+};
 
 /// The stream between blocks, with the last sub-layer's output not yet added: the next norm adds it
 /// in the same pass over memory that it makes anyway.
@@ -30,7 +45,7 @@ struct Block {
   Norm order;
   Recompute again;  // what the backward pass computes again
 
-  Block(const Scope& scope, const GptConfig& config);
+  Block(const Scope& scope, const BlockOptions& options);
 
   /// Pre-norm (GPT-2): x + f(norm(x)) for each sub-layer f. Post-norm (Vaswani): norm(x + f(x)).
   /// With a cache, x are positions that follow the cache's.

@@ -1,5 +1,7 @@
 #include "folio/layers/gpt.h"
 
+#include <cmath>
+
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -14,6 +16,19 @@ const GptConfig& checked(const GptConfig& config) {
   return config;
 }
 
+BlockOptions block_options(const GptConfig& config) {
+  // Each of the 2 layers residual projections adds its variance to the stream.
+  const double residual = 0.02 / std::sqrt(2.0 * static_cast<double>(config.layers));
+  return {.width = config.width,
+          .heads = config.heads,
+          .dropout = config.dropout,
+          .bias = config.bias,
+          .norm = config.norm,
+          .activation = config.activation,
+          .recompute = config.recompute,
+          .residual_init = Init::normal(residual)};
+}
+
 }  // namespace
 
 Gpt::Gpt(Scope scope, const GptConfig& config)
@@ -24,7 +39,7 @@ Gpt::Gpt(Scope scope, const GptConfig& config)
       embedding_dropout_(scope / "embedding", config.dropout) {
   blocks_.reserve(config.layers);
   for (int64_t i = 0; i < config.layers; ++i) {
-    blocks_.emplace_back(scope / fmt::format("blocks.{}", i), config);
+    blocks_.emplace_back(scope / fmt::format("blocks.{}", i), block_options(config));
   }
   if (config.norm == Norm::pre) {
     final_norm_ = std::make_unique<LayerNorm>(scope / "final_norm", config.width, config.bias);
@@ -69,7 +84,8 @@ Variable Gpt::logits(Tape& tape, const Tensor& tokens) const {
 
 KeyValueCache Gpt::new_cache(int64_t batch) const {
   const Tensor& weight = token_embedding_.weight->value;
-  return {config_, batch, weight.dtype(), weight.device()};
+  return {config_.layers, batch,          config_.context,
+          config_.width,  weight.dtype(), weight.device()};
 }
 
 Variable Gpt::next_logits(Tape& tape, const Tensor& tokens, KeyValueCache& cache) const {

@@ -2,10 +2,11 @@
 
 namespace folio {
 
-KeyValueCache::KeyValueCache(const GptConfig& config, int64_t batch, DType dtype, Device device) {
-  layers.reserve(config.layers);
-  for (int64_t i = 0; i < config.layers; ++i) {
-    layers.emplace_back(Shape{batch, config.context, 2 * config.width}, dtype, device);
+KeyValueCache::KeyValueCache(int64_t layers, int64_t batch, int64_t context, int64_t width,
+                             DType dtype, Device device) {
+  this->layers.reserve(layers);
+  for (int64_t i = 0; i < layers; ++i) {
+    this->layers.emplace_back(Shape{batch, context, 2 * width}, dtype, device);
   }
 }
 

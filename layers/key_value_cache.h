@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "folio/layers/gpt_config.h"
 #include "folio/tensor/tensor.h"
 
 namespace folio {
@@ -17,8 +16,10 @@ struct KeyValueCache {
     int64_t length;
   };
 
-  /// Room for the context of `batch` samples in every layer of a model; no positions yet.
-  KeyValueCache(const GptConfig& config, int64_t batch, DType dtype, Device device);
+  /// Room for `context` positions of `batch` samples in each of `layers` layers of width `width`;
+  /// no positions yet.
+  KeyValueCache(int64_t layers, int64_t batch, int64_t context, int64_t width, DType dtype,
+                Device device);
 
   int64_t batch() const { return layers.front().dim(0); }
   int64_t context() const { return layers.front().dim(1); }

@@ -1,11 +1,14 @@
 // Where in the text a token stands: positional encodings, added to token embeddings.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/autograd/parameters.h"
 #include "folio/autograd/variable.h"
-#include "folio/layers/gpt_config.h"
 
 namespace folio {
+
+enum class Positions : uint8_t { learned, sinusoidal };  // sinusoidal: Vaswani 2017, section 3.5
 
 /// PE(t, 2i) = sin(t / 10000^(2i / width)), PE(t, 2i + 1) = cos of the same (Vaswani et al. 2017,
 /// section 3.5): (context, width).

@@ -3,13 +3,9 @@
 
 #include <cstdint>
 
-namespace folio {
+#include "folio/train/config.h"
 
-/// How gradients of micro-batches and ranks are added.
-enum class Reduce : uint8_t {
-  fast,     // each rank adds up its own, within its matrix products, and then all ranks theirs
-  ordered,  // each micro-batch's is computed by itself and added in order, whoever computes it
-};
+namespace folio {
 
 /// Samples [begin, end) of a batch.
 struct Samples {

@@ -9,7 +9,7 @@
 #include "folio/train/output.h"
 #include "folio/train/rank_agreement.h"
 #include "folio/train/text_identity.h"
-#include "folio/train/tokenized_text.h"
+#include "folio/train/initial_weights.h"
 
 namespace folio {
 namespace {

@@ -1,17 +1,47 @@
 #include <fmt/core.h>
 
+#include <filesystem>
 #include <memory>
+#include <string>
 
 #include "folio/train/commands.h"
-#include "folio/train/explain.h"
+#include "folio/tensor/error.h"
+#include "folio/train/explain_page.h"
+#include "folio/train/files.h"
+#include "folio/train/loaded_run.h"
 #include "folio/train/output.h"
 
 namespace folio {
+namespace {
+
+struct Options {
+  std::filesystem::path run, out;  // out empty: explain.html in the run
+  std::string prompt, checkpoint = "last";
+  double temperature = 0.8;
+};
+
+/// Writes the page and returns where it is. Throws Error before it writes.
+std::filesystem::path write_explanation(const Options& options) {
+  const auto loaded = load_run(options.run, options.checkpoint);
+  const Explanation explanation =
+      explain(*loaded->model, *loaded->tokenizer, options.prompt, options.temperature);
+  const std::filesystem::path out =
+      options.out.empty() ? options.run / "explain.html" : options.out;
+  FOLIO_CHECK(!std::filesystem::is_directory(out), out.string(),
+              "is a directory; name a file with --out");
+  replace_durably(out, explanation_page(explanation, {.run = options.run.string(),
+                                                      .step = loaded->progress.step,
+                                                      .prompt = options.prompt,
+                                                      .temperature = options.temperature}));
+  return out;
+}
+
+}  // namespace
 
 Verb add_explain(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "explain", "One HTML page: what a model expects after each token, and where it looks");
-  auto options = std::make_shared<ExplainOptions>();
+  auto options = std::make_shared<Options>();
   verb->add_option("run", options->run, "The run directory")->type_name("RUN")->required();
   verb->add_option("--prompt", options->prompt, "The text that it reads")
       ->type_name("TEXT")

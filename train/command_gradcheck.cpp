@@ -7,7 +7,7 @@
 #include "folio/train/commands.h"
 #include "folio/train/model_check.h"
 #include "folio/train/output.h"
-#include "folio/train/tokenized_text.h"
+#include "folio/train/initial_weights.h"
 
 namespace folio {
 namespace {

@@ -6,7 +6,7 @@
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
 #include "folio/train/plan.h"
-#include "folio/train/tokenized_text.h"
+#include "folio/train/initial_weights.h"
 
 namespace folio {
 namespace {

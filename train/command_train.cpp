@@ -5,7 +5,7 @@
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/output.h"
-#include "folio/train/run.h"
+#include "folio/train/run_hooks.h"
 
 namespace folio {
 namespace {
@@ -48,7 +48,7 @@ Verb add_train(CLI::App& program) {
                    .run = options->run,
                    .resume = options->resume,
                    .stop_at = options->stop_at.value_or(0)},
-                  ranks);
+                  inspecting_hooks(), ranks);
             return 0;
           },
           /*on_all_ranks=*/true};

@@ -6,23 +6,17 @@
 #include <string>
 #include <vector>
 
-#include "folio/data/batches.h"
-#include "folio/data/tokenizer.h"
+#include "folio/data/data_config.h"
 #include "folio/layers/gpt_config.h"
 #include "folio/optim/optimizer.h"
 #include "folio/optim/schedule.h"
-#include "folio/train/batch_split.h"
 
 namespace folio {
 
-struct DataConfig {
-  std::string text =
-      "shakespeare";  // a path, a name in the data cache (see find_text()), or synthetic
-  std::string tokenizer = "char";  // char | bpe | synthetic
-  int64_t vocabulary = 1024;       // of synthetic tokens; of bpe at most
-  UnknownCharacter unknown = UnknownCharacter::error;
-  double validation_fraction = 0.1;
-  Sampling sampling = Sampling::random;
+/// How gradients of micro-batches and ranks are added.
+enum class Reduce : uint8_t {
+  fast,     // each rank adds up its own, within its matrix products, and then all ranks theirs
+  ordered,  // each micro-batch's is computed by itself and added in order, whoever computes it
 };
 
 /// What happens where the loss or the gradient norm is not finite; see train/blackbox.h.

@@ -7,9 +7,6 @@
 #include "folio/autograd/observer.h"
 #include "folio/data/utf8.h"
 #include "folio/tensor/error.h"
-#include "folio/train/explain_page.h"
-#include "folio/train/files.h"
-#include "folio/train/loaded_run.h"
 
 namespace folio {
 namespace {
@@ -134,21 +131,6 @@ Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_vi
     if (position + 1 < length) result.came.push_back(candidate(tokens[position + 1]));
   }
   return result;
-}
-
-std::filesystem::path write_explanation(const ExplainOptions& options) {
-  const auto loaded = load_run(options.run, options.checkpoint);
-  const Explanation explanation =
-      explain(*loaded->model, *loaded->tokenizer, options.prompt, options.temperature);
-  const std::filesystem::path out =
-      options.out.empty() ? options.run / "explain.html" : options.out;
-  FOLIO_CHECK(!std::filesystem::is_directory(out), out.string(),
-              "is a directory; name a file with --out");
-  replace_durably(out, explanation_page(explanation, {.run = options.run.string(),
-                                                      .step = loaded->progress.step,
-                                                      .prompt = options.prompt,
-                                                      .temperature = options.temperature}));
-  return out;
 }
 
 }  // namespace folio

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,14 +44,5 @@ constexpr int64_t most_explained = 64;  // tokens: more would not be seen on a p
 /// an empty prompt, unknown characters, and a temperature that is negative or not finite.
 Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
                     double temperature, int64_t candidates = 5);
-
-struct ExplainOptions {
-  std::filesystem::path run, out;  // out empty: explain.html in the run
-  std::string prompt, checkpoint = "last";
-  double temperature = 0.8;
-};
-
-/// The `explain` verb: writes the page and returns where it is. Throws Error before it writes.
-std::filesystem::path write_explanation(const ExplainOptions& options);
 
 }  // namespace folio

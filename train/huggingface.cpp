@@ -79,13 +79,13 @@ Translation from_there(std::string_view name) {
   return translate(name, &Layer::huggingface, &Layer::folio);
 }
 
-std::string_view activation_name(FeedForwardActivation activation) {
+std::string_view activation_name(Activation activation) {
   switch (activation) {
-    case FeedForwardActivation::relu:
+    case Activation::relu:
       return "relu";
-    case FeedForwardActivation::gelu:
+    case Activation::gelu:
       return "gelu";
-    case FeedForwardActivation::gelu_tanh:
+    case Activation::gelu_tanh:
       return "gelu_new";
   }
   return "";

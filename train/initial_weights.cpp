@@ -74,6 +74,16 @@ std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from) 
   return read_tokenizer(path);
 }
 
+TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer) {
+  if (!tokenizer && !config.train.init_from.empty()) {
+    tokenizer = load_initial_tokenizer(config.train.init_from);
+    FOLIO_CHECK(!tokenizer || tokenizer->kind() == config.data.tokenizer, "data.tokenizer",
+                "is {}, but that of train.init_from is {}; set data.tokenizer to that",
+                config.data.tokenizer, tokenizer->kind());
+  }
+  return tokenize_text(config.data, config.model.context, std::move(tokenizer));
+}
+
 void load_initial_weights(const std::string& init_from, ParameterStore& parameters) {
   const fs::path directory = find_initial_weights(init_from), path = directory / model_file;
   if (is_there(directory / "state.json")) verify_file(directory, read_state(directory), model_file);

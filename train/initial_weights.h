@@ -7,6 +7,8 @@
 
 #include "folio/autograd/parameters.h"
 #include "folio/data/tokenizer.h"
+#include "folio/train/config.h"
+#include "folio/train/tokenized_text.h"
 
 namespace folio {
 
@@ -17,6 +19,11 @@ std::filesystem::path find_initial_weights(const std::string& init_from);
 
 /// The tokenizer beside the weights, which the run then takes too; null where there is none.
 std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from);
+
+/// The text of a config, tokenized by `tokenizer`, by the tokenizer of train.init_from, or by one
+/// that is built from it. Throws Error as tokenize_text() does, and where the tokenizer of
+/// train.init_from is of another kind than data.tokenizer.
+TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer = nullptr);
 
 /// The weights. Of positions beyond the model's context the file may have more. Throws Error where
 /// it is of another model.

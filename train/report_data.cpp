@@ -14,7 +14,7 @@
 #include "folio/train/novelty.h"
 #include "folio/train/run_directory.h"
 #include "folio/train/text_identity.h"
-#include "folio/train/tokenized_text.h"
+#include "folio/train/initial_weights.h"
 
 namespace folio {
 namespace {

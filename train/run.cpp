@@ -5,18 +5,15 @@
 #include <utility>
 
 #include "folio/tensor/error.h"
-#include "folio/train/blackbox_bundle.h"
 #include "folio/train/device.h"
 #include "folio/train/files.h"
 #include "folio/train/final_evaluation.h"
 #include "folio/train/initial_weights.h"
 #include "folio/train/metrics.h"
 #include "folio/train/output.h"
-#include "folio/train/plan.h"
 #include "folio/train/progress.h"
 #include "folio/train/rank_agreement.h"
 #include "folio/train/run_directory.h"
-#include "folio/train/run_notes.h"
 #include "folio/train/run_plan.h"
 #include "folio/train/sampling.h"
 #include "folio/train/stop_signal.h"
@@ -43,7 +40,7 @@ std::string prompt_of(const TrainConfig& config) {
 /// One call of train(), once everything is known to be good.
 class Training {
  public:
-  Training(RunPlan plan, Communicator& ranks);
+  Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks);
   void go();
 
  private:
@@ -65,6 +62,7 @@ class Training {
   bool agreed(bool on_rank_0) { return ranks_.any(ranks_.leads() && on_rank_0); }
 
   OpenedRun run_;
+  const TrainHooks& hooks_;
   Communicator& ranks_;
   Clock::time_point start_ = Clock::now();
   Trainer trainer_;
@@ -80,8 +78,9 @@ class Training {
   double step_seconds_ = 0.0;  // of all steps
 };
 
-Training::Training(RunPlan plan, Communicator& ranks)
+Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
     : run_(std::move(plan.run)),
+      hooks_(hooks),
       ranks_(ranks),
       trainer_(with_text(run_.config, run_.text.path), std::move(plan.tokenizer), ranks),
       last_step_(plan.last_step) {
@@ -143,8 +142,9 @@ void Training::announce() {
   }
   for (const std::string& key : run_.changed_keys) print(fmt::format("changed {}\n", key));
   if (!keeps_checkpoints()) print("note    no checkpoint is kept: train.checkpoint_every is 0\n");
-  const auto available = device == Device::cpu ? available_memory() : std::nullopt;
-  for (const auto& note : notes_on(trainer_.config(), available)) print("note    " + note + "\n");
+  if (hooks_.notes) {
+    for (const auto& note : hooks_.notes(trainer_.config(), device)) print("note    " + note + "\n");
+  }
 }
 
 void Training::go() {
@@ -243,7 +243,10 @@ void Training::refuse(const StepResult& result) {
                 "at step {} {}, and train.max_skips, {}, steps have been skipped already; raise it "
                 "or train.spike_guard and continue with --resume, or lower optimizer.lr",
                 result.step, result.reason, config.max_skips);
-    stop_with_black_box(run_.directory, run_.config, trainer_, progress_, result);
+    if (hooks_.on_non_finite) {
+      hooks_.on_non_finite(run_.directory, run_.config, trainer_, progress_, result);
+    }
+    fail("train", fmt::format("at step {} {}", result.step, result.reason));
   }
   ++progress_.skips;
   if (metrics_) metrics_->skipped(result.step, result.lr, result.gradient_norm, result.reason);
@@ -344,10 +347,10 @@ void Training::conclude() {
     }
     if (ranks_.leads()) write_final_evaluation(run_.directory, final);
   }
-  if (trainer_.parameters().device() == Device::cuda) {
+  if (trainer_.parameters().device() == Device::cuda && hooks_.flops_per_token) {
     print(fmt::format(
         "model FLOP utilisation  {}\n",
-        utilisation(bar_->tokens_per_second(), make_plan(trainer_.config()).flops_per_token,
+        utilisation(bar_->tokens_per_second(), hooks_.flops_per_token(trainer_.config()),
                     trainer_.parameters().dtype())));
   }
   print(fmt::format("{} tokens/s; {} in all\nrun  {}\n",
@@ -369,7 +372,7 @@ void Training::conclude() {
 
 }  // namespace
 
-void train(const TrainOptions& options, Communicator& ranks) {
+void train(const TrainOptions& options, const TrainHooks& hooks, Communicator& ranks) {
   RunPlan plan;
   if (ranks.leads()) plan = plan_run(options);
   share_plan(plan, ranks);
@@ -378,7 +381,7 @@ void train(const TrainOptions& options, Communicator& ranks) {
     require_same_arithmetic(plan.run.config, ranks);
     apply_config(plan.run.config, ranks);
   }
-  Training(std::move(plan), ranks).go();
+  Training(std::move(plan), hooks, ranks).go();
 }
 
 }  // namespace folio

@@ -14,27 +14,35 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "folio/comm/communicator.h"
+#include "folio/train/run_directory.h"
 #include "folio/train/trainer.h"
 
 namespace folio {
 
-struct TrainOptions {
-  std::filesystem::path config = {};  // may be empty when resuming: the run's own is used
-  std::vector<std::string> overrides = {};
-  std::filesystem::path run = {};  // empty: runs/NAME-OF-CONFIG, made unique with -2, -3, ...
-  bool resume = false;
-  int64_t stop_at = 0;  // stop after this step, with a checkpoint; 0: at the end
+/// What the program adds to a training; each may be empty.
+struct TrainHooks {
+  /// Lines that tell before the first step what in the config is hardly meant so.
+  std::function<std::vector<std::string>(const Config& config, Device device)> notes = {};
+  /// FLOPs of forward and backward for each token.
+  std::function<double(const Config& config)> flops_per_token = {};
+  /// Called when a step is not finite, with the run directory and the progress before the step.
+  /// It explains the step and throws the Error that ends the run.
+  std::function<void(const std::filesystem::path& run, const Config& config, Trainer& trainer,
+                     const Progress& progress, const StepResult& result)>
+      on_non_finite = {};
 };
 
 /// The `train` verb: everything from reading the config to the last checkpoint, reporting to the
 /// terminal. Throws Error; a directory that holds files is refused unless resuming, and nothing in
 /// it is touched; a run that another process trains is refused. All ranks call it; rank 0 alone
 /// looks at `options`, prints and writes.
-void train(const TrainOptions& options, Communicator& ranks = no_others());
+void train(const TrainOptions& options, const TrainHooks& hooks = {},
+           Communicator& ranks = no_others());
 
 }  // namespace folio

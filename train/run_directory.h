@@ -6,12 +6,19 @@
 #include <vector>
 
 #include "folio/train/config.h"
-#include "folio/train/run.h"
 #include "folio/train/run_checkpoints.h"
 #include "folio/train/run_lock.h"
 #include "folio/train/text_identity.h"
 
 namespace folio {
+
+struct TrainOptions {
+  std::filesystem::path config = {};  // may be empty when resuming: the run's own is used
+  std::vector<std::string> overrides = {};
+  std::filesystem::path run = {};  // empty: runs/NAME-OF-CONFIG, made unique with -2, -3, ...
+  bool resume = false;
+  int64_t stop_at = 0;  // stop after this step, with a checkpoint; 0: at the end
+};
 
 /// What a call of train() will work on. Finding it out writes nothing but a continued run's lock.
 struct OpenedRun {

@@ -5,7 +5,6 @@
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
-#include "folio/train/initial_weights.h"
 #include "folio/train/prepared_text.h"
 
 namespace folio {
@@ -19,12 +18,13 @@ std::unique_ptr<Tokenizer> build_tokenizer(const DataConfig& data, const std::st
   return BpeTokenizer::learn(words, data.vocabulary);
 }
 
-TokenizedText take_prepared(const Config& config, const std::filesystem::path& path,
+TokenizedText take_prepared(const DataConfig& data, int64_t context,
+                            const std::filesystem::path& path,
                             std::unique_ptr<Tokenizer> tokenizer) {
   PreparedText prepared = open_prepared(path);
-  FOLIO_CHECK(prepared.facts.tokenizer == config.data.tokenizer, "data.tokenizer",
+  FOLIO_CHECK(prepared.facts.tokenizer == data.tokenizer, "data.tokenizer",
               "is {}, but {} was prepared with {}; set data.tokenizer to that",
-              config.data.tokenizer, path.string(), prepared.facts.tokenizer);
+              data.tokenizer, path.string(), prepared.facts.tokenizer);
   if (!tokenizer) {
     tokenizer = std::move(prepared.tokenizer);
   } else {
@@ -34,30 +34,25 @@ TokenizedText take_prepared(const Config& config, const std::filesystem::path& p
   }
   return {std::move(tokenizer),
           split_corpus(path, prepared.facts.bytes, prepared.tokens, prepared.storage,
-                       config.data.validation_fraction, config.model.context)};
+                       data.validation_fraction, context)};
 }
 
 }  // namespace
 
-TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer) {
-  if (!tokenizer && !config.train.init_from.empty()) {
-    tokenizer = load_initial_tokenizer(config.train.init_from);
-    FOLIO_CHECK(!tokenizer || tokenizer->kind() == config.data.tokenizer, "data.tokenizer",
-                "is {}, but that of train.init_from is {}; set data.tokenizer to that",
-                config.data.tokenizer, tokenizer->kind());
-  }
-  if (config.data.text == synthetic_name) {
-    if (!tokenizer) tokenizer = std::make_unique<SyntheticTokenizer>(config.data.vocabulary);
+TokenizedText tokenize_text(const DataConfig& data, int64_t context,
+                            std::unique_ptr<Tokenizer> tokenizer) {
+  if (data.text == synthetic_name) {
+    if (!tokenizer) tokenizer = std::make_unique<SyntheticTokenizer>(data.vocabulary);
     return {std::move(tokenizer),
-            synthetic_corpus(config.data.vocabulary, config.data.validation_fraction,
-                             config.model.context)};
+            synthetic_corpus(data.vocabulary, data.validation_fraction,
+                             context)};
   }
-  const std::filesystem::path path = find_text(config.data.text);
-  if (is_prepared(path)) return take_prepared(config, path, std::move(tokenizer));
+  const std::filesystem::path path = find_text(data.text);
+  if (is_prepared(path)) return take_prepared(data, context, path, std::move(tokenizer));
   const std::string text = read_file(path);
-  if (!tokenizer) tokenizer = build_tokenizer(config.data, text, path);
+  if (!tokenizer) tokenizer = build_tokenizer(data, text, path);
   Corpus corpus =
-      make_corpus(path, text, *tokenizer, config.data.validation_fraction, config.model.context);
+      make_corpus(path, text, *tokenizer, data.validation_fraction, context);
   return {std::move(tokenizer), std::move(corpus)};
 }
 

@@ -5,7 +5,7 @@
 
 #include "folio/data/corpus.h"
 #include "folio/data/tokenizer.h"
-#include "folio/train/config.h"
+#include "folio/data/data_config.h"
 
 namespace folio {
 
@@ -14,9 +14,10 @@ struct TokenizedText {
   Corpus corpus;
 };
 
-/// Finds and reads data.text, and builds the tokenizer from it unless a run that continues brings
-/// its own, or train.init_from has one, to which the text must then be known. Throws Error for bad
-/// input.
-TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer = nullptr);
+/// Finds and reads `data.text`, which must hold at least `context` tokens and one more. Builds the
+/// tokenizer from it unless the caller brings one, to which the text must then be known. Throws
+/// Error for bad input.
+TokenizedText tokenize_text(const DataConfig& data, int64_t context,
+                            std::unique_ptr<Tokenizer> tokenizer = nullptr);
 
 }  // namespace folio

@@ -11,7 +11,7 @@
 #include "folio/train/device.h"
 #include "folio/train/output.h"
 #include "folio/train/precision.h"
-#include "folio/train/tokenized_text.h"
+#include "folio/train/initial_weights.h"
 
 namespace folio {
 namespace {

@@ -18,7 +18,7 @@ const Shape shape{batch, length, width};
 /// The block's mathematics with its parameters, from multiply, matmul, softmax and their like.
 struct ByHand {
   ParameterStore& store;
-  GptConfig config;
+  BlockOptions config;
 
   Variable parameter(const std::string& name) const {
     return store.find("block." + name).variable();
@@ -67,13 +67,13 @@ struct ByHand {
     const Variable z = affine(t, x, "feed_forward.up");
     Variable h;
     switch (config.activation) {
-      case FeedForwardActivation::relu:
+      case Activation::relu:
         h = relu(t, z);
         break;
-      case FeedForwardActivation::gelu:
+      case Activation::gelu:
         h = gelu(t, z);
         break;
-      case FeedForwardActivation::gelu_tanh:
+      case Activation::gelu_tanh:
         h = gelu_tanh(t, z);
         break;
     }
@@ -105,7 +105,7 @@ Variable run(Tape& t, const Block& block, const Variable& x) {
 struct Case {
   Norm norm;
   bool bias;
-  FeedForwardActivation activation;
+  Activation activation;
 };
 
 class BlockTest : public testing::TestWithParam<Case> {
@@ -124,12 +124,12 @@ class BlockTest : public testing::TestWithParam<Case> {
     return values_of(store.gradients());
   }
 
-  const GptConfig config{.heads = heads,
-                         .width = width,
-                         .dropout = probability,
-                         .bias = GetParam().bias,
-                         .norm = GetParam().norm,
-                         .activation = GetParam().activation};
+  const BlockOptions config{.width = width,
+                            .heads = heads,
+                            .dropout = probability,
+                            .bias = GetParam().bias,
+                            .norm = GetParam().norm,
+                            .activation = GetParam().activation};
   ParameterStore store{DType::f64};
   Block block{Scope(store) / "block", config};
   Tape tape;
@@ -152,10 +152,10 @@ TEST_P(BlockTest, Gradients) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Orders, BlockTest,
-                         testing::Values(Case{Norm::pre, false, FeedForwardActivation::gelu},
-                                         Case{Norm::pre, true, FeedForwardActivation::gelu_tanh},
-                                         Case{Norm::post, true, FeedForwardActivation::relu},
-                                         Case{Norm::post, false, FeedForwardActivation::gelu}),
+                         testing::Values(Case{Norm::pre, false, Activation::gelu},
+                                         Case{Norm::pre, true, Activation::gelu_tanh},
+                                         Case{Norm::post, true, Activation::relu},
+                                         Case{Norm::post, false, Activation::gelu}),
                          [](const auto& info) {
                            return fmt::format("{}_{}_bias_{}",
                                               info.param.norm == Norm::pre ? "pre" : "post",

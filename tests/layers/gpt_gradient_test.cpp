@@ -21,7 +21,7 @@ GptConfig pre_untied_with_bias() {
   GptConfig config = base;
   config.bias = true;
   config.tied = false;
-  config.activation = FeedForwardActivation::gelu_tanh;
+  config.activation = Activation::gelu_tanh;
   return config;
 }
 
@@ -30,7 +30,7 @@ GptConfig post_sinusoidal_relu() {
   config.bias = true;
   config.norm = Norm::post;
   config.positions = Positions::sinusoidal;
-  config.activation = FeedForwardActivation::relu;
+  config.activation = Activation::relu;
   return config;
 }
 

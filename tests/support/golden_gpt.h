@@ -11,10 +11,10 @@
 namespace folio {
 
 inline GptConfig config_from(const nlohmann::json& model) {
-  const std::map<std::string, FeedForwardActivation> activations = {
-      {"relu", FeedForwardActivation::relu},
-      {"gelu", FeedForwardActivation::gelu},
-      {"gelu_tanh", FeedForwardActivation::gelu_tanh}};
+  const std::map<std::string, Activation> activations = {
+      {"relu", Activation::relu},
+      {"gelu", Activation::gelu},
+      {"gelu_tanh", Activation::gelu_tanh}};
   const bool learned = model.at("positions") == "learned";
   return {.vocabulary = model.at("vocab").get<int64_t>(),
           .layers = model.at("layers").get<int64_t>(),

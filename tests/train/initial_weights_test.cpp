@@ -7,7 +7,7 @@
 #include "folio/train/checkpoint.h"
 #include "folio/train/loaded_run.h"
 #include "folio/train/safetensors.h"
-#include "folio/train/tokenized_text.h"
+#include "folio/train/initial_weights.h"
 #include "train/run_fixture.h"
 
 namespace folio {

@@ -6,7 +6,7 @@
 
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
-#include "folio/train/tokenized_text.h"
+#include "folio/train/initial_weights.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "train/tiny_run.h"
