@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/data/tokenizer.h"
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

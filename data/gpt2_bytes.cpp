@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/data/bpe_huggingface.h"
-#include "folio/data/hash.h"
 #include "folio/data/synthetic.h"
+#include "folio/io/hash.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

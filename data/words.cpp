@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

@@ -10,12 +10,12 @@
 #include <optional>
 #include <system_error>
 
+#include "folio/io/checksum.h"
+#include "folio/io/files.h"
+#include "folio/io/output.h"
+#include "folio/io/safetensors.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
-#include "folio/train/checksum.h"
-#include "folio/train/files.h"
-#include "folio/train/output.h"
-#include "folio/train/safetensors.h"
 
 namespace folio {
 namespace {

@@ -5,9 +5,9 @@
 #include <numeric>
 #include <sstream>
 
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox.h"
-#include "folio/train/output.h"
 
 namespace folio {
 namespace {

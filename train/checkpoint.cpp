@@ -10,12 +10,12 @@
 #include <map>
 #include <system_error>
 
+#include "folio/io/files.h"
+#include "folio/io/safetensors.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint_state.h"
-#include "folio/train/files.h"
 #include "folio/train/huggingface.h"
 #include "folio/train/named_tensors.h"
-#include "folio/train/safetensors.h"
 #include "folio/train/tokenizer_file.h"
 
 namespace folio {

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "folio/io/files.h"
 #include "folio/train/checkpoint.h"
-#include "folio/train/files.h"
 
 namespace folio {
 

@@ -2,14 +2,14 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/comm/launch.h"
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/evaluate.h"
+#include "folio/train/initial_weights.h"
 #include "folio/train/loaded_run.h"
-#include "folio/train/output.h"
 #include "folio/train/rank_agreement.h"
 #include "folio/train/text_identity.h"
-#include "folio/train/initial_weights.h"
 
 namespace folio {
 namespace {

@@ -4,12 +4,12 @@
 #include <memory>
 #include <string>
 
-#include "folio/train/commands.h"
+#include "folio/io/files.h"
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
+#include "folio/train/commands.h"
 #include "folio/train/explain_page.h"
-#include "folio/train/files.h"
 #include "folio/train/loaded_run.h"
-#include "folio/train/output.h"
 
 namespace folio {
 namespace {

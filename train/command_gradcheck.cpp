@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "folio/io/output.h"
 #include "folio/kernels/threads.h"
 #include "folio/layers/gpt.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/model_check.h"
-#include "folio/train/output.h"
 #include "folio/train/initial_weights.h"
+#include "folio/train/model_check.h"
 
 namespace folio {
 namespace {

@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <memory>
 
+#include "folio/io/output.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/output.h"
-#include "folio/train/plan.h"
 #include "folio/train/initial_weights.h"
+#include "folio/train/plan.h"
 
 namespace folio {
 namespace {

@@ -1,8 +1,8 @@
 #include <memory>
 
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/output.h"
 #include "folio/train/prepared_text.h"
 
 namespace folio {

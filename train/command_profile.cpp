@@ -1,9 +1,9 @@
 #include <memory>
 
+#include "folio/io/files.h"
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/files.h"
-#include "folio/train/output.h"
 #include "folio/train/profile.h"
 
 namespace folio {

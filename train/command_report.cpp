@@ -2,8 +2,8 @@
 
 #include <memory>
 
+#include "folio/io/output.h"
 #include "folio/train/commands.h"
-#include "folio/train/output.h"
 #include "folio/train/report.h"
 
 namespace folio {

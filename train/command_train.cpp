@@ -2,9 +2,9 @@
 #include <optional>
 
 #include "folio/comm/launch.h"
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/output.h"
 #include "folio/train/run_hooks.h"
 
 namespace folio {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/config_fields.h"
 #include "folio/train/metrics_reader.h"
-#include "folio/train/output.h"
 #include "folio/train/text_identity.h"
 
 namespace folio {

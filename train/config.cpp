@@ -6,11 +6,11 @@
 #include <map>
 
 #include "folio/data/corpus.h"
+#include "folio/io/config_value.h"
+#include "folio/io/config_yaml.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "folio/train/config_fields.h"
-#include "folio/train/config_value.h"
-#include "folio/train/config_yaml.h"
 
 namespace folio {
 namespace {

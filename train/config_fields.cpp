@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "folio/data/synthetic.h"
+#include "folio/io/config_value.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
-#include "folio/train/config_value.h"
 
 namespace folio {
 namespace {
@@ -188,10 +188,10 @@ std::vector<ConfigField> make_fields() {
                            {{"learned", Positions::learned}, {"sinusoidal", Positions::sinusoidal}},
                            "encoding"),
       choice<M, Activation>("model.activation", at(model, &M::activation),
-                                       {{"relu", Activation::relu},
-                                        {"gelu", Activation::gelu},
-                                        {"gelu_tanh", Activation::gelu_tanh}},
-                                       "of the feed-forward"),
+                            {{"relu", Activation::relu},
+                             {"gelu", Activation::gelu},
+                             {"gelu_tanh", Activation::gelu_tanh}},
+                            "of the feed-forward"),
       boolean("model.tied", at(model, &M::tied), "the output embedding is the token embedding"),
 
       integer(train_steps, at(train, &T::steps), 1, most_steps, "updates of the weights"),

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "folio/autograd/observer.h"
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

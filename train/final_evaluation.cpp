@@ -3,8 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
-#include "folio/train/files.h"
 
 namespace folio {
 namespace {

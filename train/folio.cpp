@@ -5,10 +5,10 @@
 #include <new>
 
 #include "folio/comm/launch.h"
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "folio/train/commands.h"
-#include "folio/train/output.h"
 #include "folio/train/waiting.h"
 
 namespace folio {

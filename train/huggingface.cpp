@@ -6,9 +6,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "folio/io/transposed.h"
 #include "folio/layers/gpt.h"
 #include "folio/tensor/error.h"
-#include "folio/train/transposed.h"
 
 namespace folio {
 namespace {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "folio/autograd/parameters.h"
+#include "folio/io/safetensors.h"
 #include "folio/layers/gpt_config.h"
-#include "folio/train/safetensors.h"
 
 namespace folio {
 

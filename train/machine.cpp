@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "folio/io/files.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
-#include "folio/train/files.h"
 
 namespace folio {
 namespace {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
-#include "folio/train/files.h"
 
 namespace folio {
 namespace {

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "folio/train/files.h"
+#include "folio/io/files.h"
 
 namespace folio {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/output.h"
 
 namespace folio {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "folio/autograd/parameters.h"
-#include "folio/train/safetensors.h"
+#include "folio/io/safetensors.h"
 
 namespace folio {
 

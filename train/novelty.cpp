@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "folio/data/corpus.h"
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/output.h"
 #include "folio/train/prepared_text.h"
 #include "folio/train/text_identity.h"
 

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/data/corpus.h"
+#include "folio/io/mapped_file.h"
 #include "folio/tensor/error.h"
-#include "folio/train/mapped_file.h"
 #include "folio/train/tokenizer_file.h"
 
 namespace folio {

@@ -11,7 +11,7 @@
 
 #include "folio/data/token_span.h"
 #include "folio/data/tokenizer.h"
-#include "folio/train/files.h"
+#include "folio/io/files.h"
 
 namespace folio {
 

@@ -1,10 +1,10 @@
 // The two forms of a profile: a table and JSON.
 #include <nlohmann/json.hpp>
 
+#include "folio/io/output.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
-#include "folio/train/output.h"
 #include "folio/train/profile.h"
 
 namespace folio {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <string>
 
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/output.h"
 
 namespace folio {
 namespace {

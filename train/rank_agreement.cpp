@@ -7,13 +7,13 @@
 
 #include "folio/comm/gpus.h"
 #include "folio/comm/processors.h"
+#include "folio/io/checksum.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint_state.h"
-#include "folio/train/checksum.h"
 #include "folio/train/device.h"
 #include "folio/train/machine.h"
 

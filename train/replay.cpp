@@ -1,11 +1,11 @@
 #include "folio/train/replay.h"
 
+#include "folio/io/output.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
 #include "folio/train/device.h"
 #include "folio/train/loaded_run.h"
-#include "folio/train/output.h"
 #include "folio/train/precision.h"
 
 namespace folio {

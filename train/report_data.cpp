@@ -7,14 +7,14 @@
 #include <set>
 #include <system_error>
 
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint.h"
-#include "folio/train/files.h"
+#include "folio/train/initial_weights.h"
 #include "folio/train/machine.h"
 #include "folio/train/novelty.h"
 #include "folio/train/run_directory.h"
 #include "folio/train/text_identity.h"
-#include "folio/train/initial_weights.h"
 
 namespace folio {
 namespace {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "folio/io/output.h"
 #include "folio/train/html.h"
-#include "folio/train/output.h"
 #include "folio/train/svg_plot.h"
 
 namespace folio {

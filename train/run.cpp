@@ -4,19 +4,19 @@
 #include <chrono>
 #include <utility>
 
+#include "folio/io/files.h"
+#include "folio/io/output.h"
+#include "folio/io/stop_signal.h"
 #include "folio/tensor/error.h"
 #include "folio/train/device.h"
-#include "folio/train/files.h"
 #include "folio/train/final_evaluation.h"
 #include "folio/train/initial_weights.h"
 #include "folio/train/metrics.h"
-#include "folio/train/output.h"
 #include "folio/train/progress.h"
 #include "folio/train/rank_agreement.h"
 #include "folio/train/run_directory.h"
 #include "folio/train/run_plan.h"
 #include "folio/train/sampling.h"
-#include "folio/train/stop_signal.h"
 #include "folio/train/tensorboard.h"
 
 namespace folio {
@@ -143,7 +143,8 @@ void Training::announce() {
   for (const std::string& key : run_.changed_keys) print(fmt::format("changed {}\n", key));
   if (!keeps_checkpoints()) print("note    no checkpoint is kept: train.checkpoint_every is 0\n");
   if (hooks_.notes) {
-    for (const auto& note : hooks_.notes(trainer_.config(), device)) print("note    " + note + "\n");
+    for (const auto& note : hooks_.notes(trainer_.config(), device))
+      print("note    " + note + "\n");
   }
 }
 

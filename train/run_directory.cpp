@@ -4,8 +4,8 @@
 #include <array>
 #include <system_error>
 
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
-#include "folio/train/files.h"
 #include "folio/train/machine.h"
 #include "folio/train/metrics.h"
 

@@ -6,8 +6,8 @@
 
 #include <cerrno>
 
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
-#include "folio/train/files.h"
 
 namespace folio {
 

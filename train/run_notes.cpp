@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <fstream>
 
-#include "folio/train/output.h"
+#include "folio/io/output.h"
 #include "folio/train/plan.h"
 
 namespace folio {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint.h"
 #include "folio/train/initial_weights.h"
-#include "folio/train/output.h"
 
 namespace folio {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "folio/io/output.h"
 #include "folio/train/html.h"
-#include "folio/train/output.h"
 
 namespace folio {
 namespace {

@@ -3,10 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/data/corpus.h"
-#include "folio/data/hash.h"
 #include "folio/data/synthetic.h"
+#include "folio/io/hash.h"
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/output.h"
 #include "folio/train/prepared_text.h"
 
 namespace folio {

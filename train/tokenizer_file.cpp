@@ -1,6 +1,6 @@
 #include "folio/train/tokenizer_file.h"
 
-#include "folio/train/files.h"
+#include "folio/io/files.h"
 
 namespace folio {
 

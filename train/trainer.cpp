@@ -5,13 +5,13 @@
 #include <cmath>
 #include <utility>
 
+#include "folio/io/output.h"
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
 #include "folio/train/device.h"
-#include "folio/train/output.h"
-#include "folio/train/precision.h"
 #include "folio/train/initial_weights.h"
+#include "folio/train/precision.h"
 
 namespace folio {
 namespace {

@@ -15,9 +15,9 @@
 
 #include "comm/collectives.h"
 #include "folio/comm/launch.h"
+#include "folio/io/output.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
-#include "folio/train/output.h"
 #include "folio/train/run.h"
 
 namespace folio {

@@ -6,7 +6,7 @@
 #include "folio/tensor/cuda.h"
 #include "folio/train/device.h"
 #include "folio/train/trainer.h"
-#include "train/run_fixture.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {

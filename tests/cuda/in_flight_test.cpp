@@ -6,8 +6,8 @@
 #include <thread>
 
 #include "folio/tensor/copy.h"
-#include "train/refusing_run.h"
-#include "train/run_fixture.h"
+#include "support/refusing_run.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 namespace {

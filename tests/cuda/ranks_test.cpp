@@ -12,7 +12,7 @@
 #include "support/gradcheck.h"
 #include "support/temporary.h"
 #include "support/thread_ranks.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "folio/train/loaded_run.h"
 #include "folio/train/sampling.h"
-#include "train/run_fixture.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {

@@ -13,7 +13,7 @@
 #include "folio/train/sampling.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 #ifdef FOLIO_CUDA_HOST
 #include "work.h"
 #endif

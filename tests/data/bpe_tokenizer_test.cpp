@@ -9,8 +9,8 @@
 
 #include "data/learned_bpe.h"
 #include "folio/data/gpt2_bytes.h"
-#include "folio/data/utf8.h"
 #include "folio/data/words.h"
+#include "folio/io/utf8.h"
 #include "support/golden.h"
 #include "support/temporary.h"
 

@@ -6,9 +6,9 @@
 #include <stdexcept>
 
 #include "folio/data/corpus.h"
+#include "folio/io/safetensors.h"
+#include "folio/io/safetensors_header.h"
 #include "folio/tensor/allocator.h"
-#include "folio/train/safetensors.h"
-#include "folio/train/safetensors_header.h"
 #include "fuzz/target.h"
 
 namespace folio {

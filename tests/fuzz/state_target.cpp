@@ -1,8 +1,8 @@
 // state.json of a checkpoint. What is accepted must come back the same from to_json().
 #include <fmt/format.h>
 
+#include "folio/io/checksum.h"
 #include "folio/train/checkpoint_state.h"
-#include "folio/train/checksum.h"
 #include "fuzz/target.h"
 
 namespace folio {

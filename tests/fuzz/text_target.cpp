@@ -1,6 +1,6 @@
 // Text of unknown encoding: as code points, as a vocabulary, as tokens and back.
 #include "folio/data/tokenizer.h"
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "fuzz/target.h"
 
 namespace folio {

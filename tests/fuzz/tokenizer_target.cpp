@@ -5,7 +5,7 @@
 
 #include "data/learned_bpe.h"
 #include "folio/data/tokenizer.h"
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "folio/tensor/error.h"
 #include "fuzz/target.h"
 

@@ -6,13 +6,13 @@
 
 #include <cmath>
 
+#include "folio/io/checksum.h"
 #include "folio/kernels/threads.h"
 #include "folio/train/blackbox_bundle.h"
-#include "folio/train/checksum.h"
 #include "folio/train/replay.h"
 #include "folio/train/report.h"
-#include "train/refusing_run.h"
-#include "train/tiny_checkpoint.h"
+#include "support/refusing_run.h"
+#include "support/tiny_checkpoint.h"
 
 namespace folio {
 namespace {

@@ -12,7 +12,7 @@
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint.h"
 #include "folio/train/checkpoint_state.h"
-#include "train/tiny_checkpoint.h"
+#include "support/tiny_checkpoint.h"
 
 namespace folio {
 namespace {

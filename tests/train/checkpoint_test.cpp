@@ -8,9 +8,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "folio/io/safetensors.h"
 #include "folio/train/checkpoint_state.h"
-#include "folio/train/safetensors.h"
-#include "train/tiny_checkpoint.h"
+#include "support/tiny_checkpoint.h"
 
 namespace folio {
 namespace {

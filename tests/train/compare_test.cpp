@@ -9,7 +9,7 @@
 #include "folio/train/reference_band.h"
 #include "folio/train/text_identity.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 namespace {

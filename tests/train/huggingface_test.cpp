@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "folio/io/transposed.h"
 #include "folio/layers/gpt.h"
 #include "folio/train/checkpoint.h"
-#include "folio/train/transposed.h"
 #include "support/temporary.h"
 
 namespace folio {

@@ -4,11 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "folio/io/safetensors.h"
 #include "folio/train/checkpoint.h"
-#include "folio/train/loaded_run.h"
-#include "folio/train/safetensors.h"
 #include "folio/train/initial_weights.h"
-#include "train/run_fixture.h"
+#include "folio/train/loaded_run.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {

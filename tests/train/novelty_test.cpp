@@ -3,11 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "folio/tensor/random.h"
 #include "folio/train/text_identity.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 namespace {

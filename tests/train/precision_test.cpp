@@ -9,7 +9,7 @@
 #include "folio/train/initial_weights.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 namespace {

@@ -10,12 +10,12 @@
 #include "folio/data/corpus.h"
 #include "folio/train/evaluate.h"
 #include "folio/train/explain.h"
+#include "folio/train/initial_weights.h"
 #include "folio/train/loaded_run.h"
 #include "folio/train/novelty.h"
 #include "folio/train/report.h"
 #include "folio/train/text_identity.h"
-#include "folio/train/initial_weights.h"
-#include "train/run_fixture.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {

@@ -10,7 +10,7 @@
 #include "folio/train/profile_work.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 namespace {

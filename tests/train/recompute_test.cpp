@@ -4,7 +4,7 @@
 #include "folio/train/trainer.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 namespace {

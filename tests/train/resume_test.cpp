@@ -6,7 +6,7 @@
 #include "folio/tensor/random.h"
 #include "folio/train/checkpoint.h"
 #include "folio/train/run_directory.h"
-#include "train/run_fixture.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {

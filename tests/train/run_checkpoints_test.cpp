@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "train/tiny_checkpoint.h"
+#include "support/tiny_checkpoint.h"
 
 namespace folio {
 namespace {

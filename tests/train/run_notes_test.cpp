@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "folio/train/output.h"
+#include "folio/io/output.h"
 #include "folio/train/plan.h"
-#include "train/run_fixture.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {

@@ -11,7 +11,7 @@
 #include "folio/train/loaded_run.h"
 #include "folio/train/run_lock.h"
 #include "folio/train/text_identity.h"
-#include "train/run_fixture.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {

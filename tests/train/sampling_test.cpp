@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "folio/data/bpe_tokenizer.h"
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "folio/tensor/random.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"

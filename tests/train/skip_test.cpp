@@ -5,11 +5,11 @@
 
 #include <cmath>
 
+#include "folio/io/checksum.h"
 #include "folio/train/checkpoint_state.h"
-#include "folio/train/checksum.h"
 #include "folio/train/trainer.h"
-#include "train/refusing_run.h"
-#include "train/tiny_checkpoint.h"
+#include "support/refusing_run.h"
+#include "support/tiny_checkpoint.h"
 
 namespace folio {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "folio/tensor/error.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 namespace {

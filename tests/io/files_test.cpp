@@ -1,9 +1,9 @@
-#include "folio/train/files.h"
+#include "folio/io/files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "folio/train/checksum.h"
+#include "folio/io/checksum.h"
 #include "support/temporary.h"
 
 namespace folio {

@@ -1,4 +1,4 @@
-#include "folio/train/mapped_file.h"
+#include "folio/io/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -7,8 +7,8 @@
 
 #include <cerrno>
 
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
-#include "folio/train/files.h"
 
 namespace folio {
 

@@ -1,4 +1,4 @@
-#include "folio/train/safetensors_header.h"
+#include "folio/io/safetensors_header.h"
 
 #include <nlohmann/json.hpp>
 

@@ -12,7 +12,7 @@
 
 #include "folio/train/run.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 

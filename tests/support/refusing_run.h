@@ -13,7 +13,7 @@
 #include "folio/tensor/error.h"
 #include "folio/train/run.h"
 #include "support/temporary.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 namespace folio {
 

@@ -1,4 +1,4 @@
-#include "folio/train/safetensors.h"
+#include "folio/io/safetensors.h"
 
 #include <algorithm>
 #include <array>
@@ -6,10 +6,10 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "folio/io/safetensors_header.h"
+#include "folio/io/transposed.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
-#include "folio/train/safetensors_header.h"
-#include "folio/train/transposed.h"
 
 namespace folio {
 namespace fs = std::filesystem;

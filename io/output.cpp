@@ -1,4 +1,4 @@
-#include "folio/train/output.h"
+#include "folio/io/output.h"
 
 #include <array>
 #include <cerrno>

@@ -1,4 +1,4 @@
-#include "folio/train/stop_signal.h"
+#include "folio/io/stop_signal.h"
 
 #include <unistd.h>
 

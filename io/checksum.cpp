@@ -1,4 +1,4 @@
-#include "folio/train/checksum.h"
+#include "folio/io/checksum.h"
 
 #include <algorithm>
 #include <bit>

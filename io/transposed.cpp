@@ -1,4 +1,4 @@
-#include "folio/train/transposed.h"
+#include "folio/io/transposed.h"
 
 #include <algorithm>
 

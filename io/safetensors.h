@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "folio/io/files.h"
 #include "folio/tensor/tensor.h"
-#include "folio/train/files.h"
 
 namespace folio {
 

@@ -1,4 +1,4 @@
-#include "folio/data/hash.h"
+#include "folio/io/hash.h"
 
 #include <cstdint>
 

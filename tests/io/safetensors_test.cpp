@@ -1,4 +1,4 @@
-#include "folio/train/safetensors.h"
+#include "folio/io/safetensors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

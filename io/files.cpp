@@ -1,4 +1,4 @@
-#include "folio/train/files.h"
+#include "folio/io/files.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

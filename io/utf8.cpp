@@ -1,4 +1,4 @@
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 
 #include <algorithm>
 

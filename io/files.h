@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "folio/train/checksum.h"
+#include "folio/io/checksum.h"
 
 namespace folio {
 

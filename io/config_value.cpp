@@ -1,4 +1,4 @@
-#include "folio/train/config_value.h"
+#include "folio/io/config_value.h"
 
 #include <fmt/ranges.h>
 #include <yaml-cpp/yaml.h>

@@ -1,4 +1,4 @@
-#include "folio/train/config_yaml.h"
+#include "folio/io/config_yaml.h"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
@@ -6,7 +6,7 @@
 #include <sstream>
 #include <vector>
 
-#include "folio/data/utf8.h"
+#include "folio/io/utf8.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
