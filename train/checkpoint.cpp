@@ -10,13 +10,13 @@
 #include <map>
 #include <system_error>
 
+#include "folio/data/tokenizer_file.h"
 #include "folio/io/files.h"
 #include "folio/io/safetensors.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint_state.h"
 #include "folio/train/huggingface.h"
 #include "folio/train/named_tensors.h"
-#include "folio/train/tokenizer_file.h"
 
 namespace folio {
 namespace fs = std::filesystem;

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <memory>
 
+#include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint_state.h"
 #include "folio/train/commands.h"
-#include "folio/train/prepared_text.h"
 #include "folio/train/run_checkpoints.h"
 #include "folio/train/run_directory.h"
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
+#include "folio/data/tokenizer_file.h"
 #include "folio/io/safetensors.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint.h"
 #include "folio/train/checkpoint_state.h"
 #include "folio/train/huggingface.h"
 #include "folio/train/named_tensors.h"
-#include "folio/train/tokenizer_file.h"
 
 namespace folio {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "folio/autograd/parameters.h"
+#include "folio/data/tokenized_text.h"
 #include "folio/data/tokenizer.h"
 #include "folio/train/config.h"
-#include "folio/train/tokenized_text.h"
 
 namespace folio {
 

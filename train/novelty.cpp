@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "folio/data/corpus.h"
+#include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/prepared_text.h"
 #include "folio/train/text_identity.h"
 
 namespace folio {

@@ -3,11 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/data/corpus.h"
+#include "folio/data/prepared_text.h"
 #include "folio/data/synthetic.h"
 #include "folio/io/hash.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/prepared_text.h"
 
 namespace folio {
 namespace fs = std::filesystem;

@@ -1,4 +1,4 @@
-#include "folio/train/tokenizer_file.h"
+#include "folio/data/tokenizer_file.h"
 
 #include "folio/io/files.h"
 

@@ -1,5 +1,5 @@
 // Texts tokenized beforehand, and runs that learn from them.
-#include "folio/train/prepared_text.h"
+#include "folio/data/prepared_text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "folio/data/corpus.h"
-#include "folio/data/tokenizer.h"
 #include "folio/data/data_config.h"
+#include "folio/data/tokenizer.h"
 
 namespace folio {
 

@@ -1,11 +1,11 @@
-#include "folio/train/tokenized_text.h"
+#include "folio/data/tokenized_text.h"
 
 #include <unordered_map>
 
 #include "folio/data/bpe_tokenizer.h"
+#include "folio/data/prepared_text.h"
 #include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
-#include "folio/train/prepared_text.h"
 
 namespace folio {
 namespace {
@@ -23,8 +23,8 @@ TokenizedText take_prepared(const DataConfig& data, int64_t context,
                             std::unique_ptr<Tokenizer> tokenizer) {
   PreparedText prepared = open_prepared(path);
   FOLIO_CHECK(prepared.facts.tokenizer == data.tokenizer, "data.tokenizer",
-              "is {}, but {} was prepared with {}; set data.tokenizer to that",
-              data.tokenizer, path.string(), prepared.facts.tokenizer);
+              "is {}, but {} was prepared with {}; set data.tokenizer to that", data.tokenizer,
+              path.string(), prepared.facts.tokenizer);
   if (!tokenizer) {
     tokenizer = std::move(prepared.tokenizer);
   } else {
@@ -32,9 +32,8 @@ TokenizedText take_prepared(const DataConfig& data, int64_t context,
                 "was prepared with another tokenizer than the run's; name the directory that the "
                 "run began with");
   }
-  return {std::move(tokenizer),
-          split_corpus(path, prepared.facts.bytes, prepared.tokens, prepared.storage,
-                       data.validation_fraction, context)};
+  return {std::move(tokenizer), split_corpus(path, prepared.facts.bytes, prepared.tokens,
+                                             prepared.storage, data.validation_fraction, context)};
 }
 
 }  // namespace
@@ -44,15 +43,13 @@ TokenizedText tokenize_text(const DataConfig& data, int64_t context,
   if (data.text == synthetic_name) {
     if (!tokenizer) tokenizer = std::make_unique<SyntheticTokenizer>(data.vocabulary);
     return {std::move(tokenizer),
-            synthetic_corpus(data.vocabulary, data.validation_fraction,
-                             context)};
+            synthetic_corpus(data.vocabulary, data.validation_fraction, context)};
   }
   const std::filesystem::path path = find_text(data.text);
   if (is_prepared(path)) return take_prepared(data, context, path, std::move(tokenizer));
   const std::string text = read_file(path);
   if (!tokenizer) tokenizer = build_tokenizer(data, text, path);
-  Corpus corpus =
-      make_corpus(path, text, *tokenizer, data.validation_fraction, context);
+  Corpus corpus = make_corpus(path, text, *tokenizer, data.validation_fraction, context);
   return {std::move(tokenizer), std::move(corpus)};
 }
 

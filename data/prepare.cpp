@@ -10,13 +10,13 @@
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/corpus.h"
+#include "folio/data/prepared_text.h"
+#include "folio/data/tokenizer_file.h"
 #include "folio/data/words.h"
 #include "folio/io/mapped_file.h"
 #include "folio/io/output.h"
 #include "folio/io/stop_signal.h"
 #include "folio/tensor/error.h"
-#include "folio/train/prepared_text.h"
-#include "folio/train/tokenizer_file.h"
 
 namespace folio {
 namespace {

@@ -1,12 +1,12 @@
-#include "folio/train/prepared_text.h"
+#include "folio/data/prepared_text.h"
 
 #include <bit>
 #include <nlohmann/json.hpp>
 
 #include "folio/data/corpus.h"
+#include "folio/data/tokenizer_file.h"
 #include "folio/io/mapped_file.h"
 #include "folio/tensor/error.h"
-#include "folio/train/tokenizer_file.h"
 
 namespace folio {
 namespace {
