@@ -10,7 +10,7 @@
 #include "folio/autograd/finite_check.h"
 #include "folio/data/batches.h"
 #include "folio/data/tokenizer.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/train/step_gradients.h"
 
 namespace folio {

@@ -3,7 +3,7 @@
 
 #include "folio/io/output.h"
 #include "folio/kernels/threads.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/initial_weights.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "folio/data/data_config.h"
-#include "folio/layers/gpt_config.h"
+#include "folio/models/gpt_config.h"
 #include "folio/optim/optimizer.h"
 #include "folio/optim/schedule.h"
 

@@ -8,7 +8,7 @@
 #include "folio/comm/communicator.h"
 #include "folio/data/token_span.h"
 #include "folio/data/tokenizer.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 
 namespace folio {
 

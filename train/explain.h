@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "folio/data/tokenizer.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 
 namespace folio {
 

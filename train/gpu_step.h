@@ -17,7 +17,7 @@
 #include "folio/autograd/parameters.h"
 #include "folio/autograd/tape.h"
 #include "folio/data/batches.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/optim/optimizer.h"
 #include "folio/tensor/cuda.h"
 #include "folio/train/step_gradients.h"

@@ -4,10 +4,10 @@
 
 #include "folio/data/tokenizer_file.h"
 #include "folio/io/safetensors.h"
+#include "folio/models/huggingface.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint.h"
 #include "folio/train/checkpoint_state.h"
-#include "folio/train/huggingface.h"
 #include "folio/train/named_tensors.h"
 
 namespace folio {

@@ -7,7 +7,7 @@
 
 #include "folio/autograd/parameters.h"
 #include "folio/data/tokenizer.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/train/checkpoint.h"
 #include "folio/train/config.h"
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "folio/models/huggingface.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
-#include "folio/train/huggingface.h"
 
 namespace folio {
 namespace {

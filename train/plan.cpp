@@ -5,7 +5,7 @@
 
 #include "folio/autograd/parameters.h"
 #include "folio/kernels/kernels.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/tensor/error.h"
 #include "folio/train/device.h"
 #include "folio/train/plan_gpu.h"

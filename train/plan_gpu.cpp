@@ -7,7 +7,7 @@
 #include "folio/autograd/observer.h"
 #include "folio/kernels/cuda/gemm.h"
 #include "folio/kernels/kernels.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/optim/optimizer.h"
 #include "folio/tensor/cuda.h"
 #include "folio/train/step_gradients.h"

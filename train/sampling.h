@@ -15,7 +15,7 @@
 #include "folio/autograd/tape.h"
 #include "folio/comm/communicator.h"
 #include "folio/data/tokenizer.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/train/token_choice.h"
 
 namespace folio {

@@ -8,7 +8,7 @@
 #include "folio/autograd/parameters.h"
 #include "folio/autograd/tape.h"
 #include "folio/data/batches.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 
 namespace folio {
 

@@ -16,7 +16,7 @@
 #include "folio/data/batches.h"
 #include "folio/data/corpus.h"
 #include "folio/data/tokenizer.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/optim/optimizer.h"
 #include "folio/train/batch_split.h"
 #include "folio/train/checkpoint.h"

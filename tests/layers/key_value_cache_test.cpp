@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"
 

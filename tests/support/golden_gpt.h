@@ -5,16 +5,14 @@
 #include <map>
 #include <string>
 
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "support/golden.h"
 
 namespace folio {
 
 inline GptConfig config_from(const nlohmann::json& model) {
   const std::map<std::string, Activation> activations = {
-      {"relu", Activation::relu},
-      {"gelu", Activation::gelu},
-      {"gelu_tanh", Activation::gelu_tanh}};
+      {"relu", Activation::relu}, {"gelu", Activation::gelu}, {"gelu_tanh", Activation::gelu_tanh}};
   const bool learned = model.at("positions") == "learned";
   return {.vocabulary = model.at("vocab").get<int64_t>(),
           .layers = model.at("layers").get<int64_t>(),

@@ -1,6 +1,6 @@
 // Checkpoints under Hugging Face's names. What transformers itself makes of them:
 // tests/formats/huggingface_check.py.
-#include "folio/train/huggingface.h"
+#include "folio/models/huggingface.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/io/transposed.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/train/checkpoint.h"
 #include "support/temporary.h"
 

@@ -8,11 +8,11 @@
 #include "folio/autograd/parameters.h"
 #include "folio/layers/block.h"
 #include "folio/layers/embedding.h"
-#include "folio/layers/gpt_config.h"
 #include "folio/layers/key_value_cache.h"
 #include "folio/layers/layer_norm.h"
 #include "folio/layers/linear.h"
 #include "folio/layers/positions.h"
+#include "folio/models/gpt_config.h"
 
 namespace folio {
 

@@ -1,4 +1,4 @@
-#include "folio/train/huggingface.h"
+#include "folio/models/huggingface.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "folio/io/transposed.h"
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

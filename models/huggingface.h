@@ -10,7 +10,7 @@
 
 #include "folio/autograd/parameters.h"
 #include "folio/io/safetensors.h"
-#include "folio/layers/gpt_config.h"
+#include "folio/models/gpt_config.h"
 
 namespace folio {
 

@@ -1,7 +1,7 @@
 // The gradient of a whole two-layer GPT, every parameter, with dropout and label smoothing on.
 #include <gtest/gtest.h>
 
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 #include "support/gradcheck.h"
 
 namespace folio {

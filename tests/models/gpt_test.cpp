@@ -1,5 +1,5 @@
 // The GPT as a whole: first values, causality, memory, errors.
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-#include "folio/layers/gpt.h"
+#include "folio/models/gpt.h"
 
 #include <cmath>
 
@@ -84,8 +84,7 @@ Variable Gpt::logits(Tape& tape, const Tensor& tokens) const {
 
 KeyValueCache Gpt::new_cache(int64_t batch) const {
   const Tensor& weight = token_embedding_.weight->value;
-  return {config_.layers, batch,          config_.context,
-          config_.width,  weight.dtype(), weight.device()};
+  return {config_.layers, batch, config_.context, config_.width, weight.dtype(), weight.device()};
 }
 
 Variable Gpt::next_logits(Tape& tape, const Tensor& tokens, KeyValueCache& cache) const {
