@@ -3,13 +3,13 @@
 #include <memory>
 
 #include "folio/comm/launch.h"
+#include "folio/inference/sampling.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/loaded_run.h"
 #include "folio/train/novelty.h"
 #include "folio/train/rank_agreement.h"
-#include "folio/train/sampling.h"
 
 namespace folio {
 namespace {

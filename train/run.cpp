@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "folio/inference/sampling.h"
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/io/stop_signal.h"
@@ -16,7 +17,6 @@
 #include "folio/train/rank_agreement.h"
 #include "folio/train/run_directory.h"
 #include "folio/train/run_plan.h"
-#include "folio/train/sampling.h"
 #include "folio/train/tensorboard.h"
 
 namespace folio {

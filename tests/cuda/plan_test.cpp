@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "folio/inference/sampling.h"
 #include "folio/tensor/cuda.h"
-#include "folio/train/sampling.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "folio/inference/sampling.h"
 #include "folio/train/loaded_run.h"
-#include "folio/train/sampling.h"
 #include "support/run_fixture.h"
 
 namespace folio {

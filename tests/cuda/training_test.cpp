@@ -6,11 +6,11 @@
 #include <cstring>
 #include <vector>
 
+#include "folio/inference/sampling.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/train/checkpoint.h"
-#include "folio/train/sampling.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"

@@ -6,9 +6,9 @@
 #include <cmath>
 
 #include "folio/comm/processors.h"
+#include "folio/inference/sampling.h"
 #include "folio/tensor/error.h"
 #include "folio/train/rank_agreement.h"
-#include "folio/train/sampling.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "support/thread_ranks.h"

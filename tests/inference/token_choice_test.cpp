@@ -1,4 +1,4 @@
-#include "folio/train/token_choice.h"
+#include "folio/inference/token_choice.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

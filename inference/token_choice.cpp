@@ -1,4 +1,4 @@
-#include "folio/train/token_choice.h"
+#include "folio/inference/token_choice.h"
 
 #include <algorithm>
 #include <bit>

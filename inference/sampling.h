@@ -15,8 +15,8 @@
 #include "folio/autograd/tape.h"
 #include "folio/comm/communicator.h"
 #include "folio/data/tokenizer.h"
+#include "folio/inference/token_choice.h"
 #include "folio/models/gpt.h"
-#include "folio/train/token_choice.h"
 
 namespace folio {
 

@@ -1,4 +1,4 @@
-#include "folio/train/sampling.h"
+#include "folio/inference/sampling.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
