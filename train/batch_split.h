@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "folio/train/config.h"
+#include "folio/run/config.h"
 
 namespace folio {
 

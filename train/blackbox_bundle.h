@@ -2,7 +2,7 @@
 // text.
 //
 //   RUN/blackbox/step_N/   N: the step, counted from 1
-//     checkpoint/          a whole checkpoint (train/checkpoint.h) of the state before the step
+//     checkpoint/          a whole checkpoint (run/checkpoint.h) of the state before the step
 //     batch.safetensors    "inputs" and "targets", i32 (B, T)
 //     report.txt           as printed
 //     report.json          the same for programs

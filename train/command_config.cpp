@@ -1,8 +1,8 @@
 #include <memory>
 
 #include "folio/io/output.h"
+#include "folio/run/config.h"
 #include "folio/train/commands.h"
-#include "folio/train/config.h"
 
 namespace folio {
 

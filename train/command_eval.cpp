@@ -3,13 +3,13 @@
 
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
+#include "folio/run/initial_weights.h"
+#include "folio/run/loaded_run.h"
+#include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
 #include "folio/train/evaluate.h"
-#include "folio/train/initial_weights.h"
-#include "folio/train/loaded_run.h"
 #include "folio/train/rank_agreement.h"
-#include "folio/train/text_identity.h"
 
 namespace folio {
 namespace {

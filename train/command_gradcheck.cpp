@@ -4,9 +4,9 @@
 #include "folio/io/output.h"
 #include "folio/kernels/threads.h"
 #include "folio/models/gpt.h"
+#include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/initial_weights.h"
 #include "folio/train/model_check.h"
 
 namespace folio {

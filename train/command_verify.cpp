@@ -3,11 +3,11 @@
 
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
+#include "folio/run/checkpoint_state.h"
+#include "folio/run/run_checkpoints.h"
+#include "folio/run/run_directory.h"
 #include "folio/tensor/error.h"
-#include "folio/train/checkpoint_state.h"
 #include "folio/train/commands.h"
-#include "folio/train/run_checkpoints.h"
-#include "folio/train/run_directory.h"
 
 namespace folio {
 namespace {

@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "folio/io/output.h"
+#include "folio/run/config_fields.h"
+#include "folio/run/metrics_reader.h"
+#include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
-#include "folio/train/config_fields.h"
-#include "folio/train/metrics_reader.h"
-#include "folio/train/text_identity.h"
 
 namespace folio {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "folio/train/config.h"
+#include "folio/run/config.h"
 #include "folio/train/statistics.h"
 
 namespace folio {

@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "folio/io/output.h"
+#include "folio/run/machine.h"
 #include "folio/train/html.h"
-#include "folio/train/machine.h"
 #include "folio/train/page_style.h"
 #include "folio/train/report_facts.h"
 #include "folio/train/svg_plot.h"

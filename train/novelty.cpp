@@ -8,8 +8,8 @@
 #include "folio/data/corpus.h"
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
+#include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
-#include "folio/train/text_identity.h"
 
 namespace folio {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "folio/data/tokenizer.h"
-#include "folio/train/config.h"
+#include "folio/run/config.h"
 
 namespace folio {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "folio/run/config.h"
 #include "folio/tensor/shape.h"
-#include "folio/train/config.h"
 
 namespace folio {
 

@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include "folio/run/config.h"
 #include "folio/tensor/dtype.h"
-#include "folio/train/config.h"
 #include "folio/train/plan.h"
 
 namespace folio {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "folio/kernels/library_product.h"
-#include "folio/train/config.h"
+#include "folio/run/config.h"
 
 namespace folio {
 

@@ -10,12 +10,12 @@
 #include "folio/io/checksum.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/kernels/threads.h"
+#include "folio/run/checkpoint_state.h"
+#include "folio/run/machine.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
-#include "folio/train/checkpoint_state.h"
 #include "folio/train/device.h"
-#include "folio/train/machine.h"
 
 namespace folio {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "folio/comm/communicator.h"
-#include "folio/train/checkpoint.h"
+#include "folio/run/checkpoint.h"
 #include "folio/train/run_plan.h"
 
 namespace folio {

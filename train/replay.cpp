@@ -2,10 +2,10 @@
 
 #include "folio/io/output.h"
 #include "folio/kernels/kernels.h"
+#include "folio/run/loaded_run.h"
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
 #include "folio/train/device.h"
-#include "folio/train/loaded_run.h"
 #include "folio/train/precision.h"
 
 namespace folio {

@@ -8,13 +8,13 @@
 #include <system_error>
 
 #include "folio/io/files.h"
+#include "folio/run/checkpoint.h"
+#include "folio/run/initial_weights.h"
+#include "folio/run/machine.h"
+#include "folio/run/run_directory.h"
+#include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
-#include "folio/train/checkpoint.h"
-#include "folio/train/initial_weights.h"
-#include "folio/train/machine.h"
 #include "folio/train/novelty.h"
-#include "folio/train/run_directory.h"
-#include "folio/train/text_identity.h"
 
 namespace folio {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "folio/train/config.h"
-#include "folio/train/metrics_reader.h"
+#include "folio/run/config.h"
+#include "folio/run/metrics_reader.h"
 #include "folio/train/plan.h"
 
 namespace folio {

@@ -6,10 +6,10 @@
 #include <map>
 
 #include "folio/io/output.h"
+#include "folio/run/config_fields.h"
+#include "folio/run/final_evaluation.h"
 #include "folio/tensor/error.h"
 #include "folio/train/blackbox_bundle.h"
-#include "folio/train/config_fields.h"
-#include "folio/train/final_evaluation.h"
 #include "folio/train/html.h"
 #include "folio/train/plan.h"
 

@@ -8,16 +8,16 @@
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/io/stop_signal.h"
+#include "folio/run/final_evaluation.h"
+#include "folio/run/initial_weights.h"
+#include "folio/run/metrics.h"
+#include "folio/run/run_directory.h"
+#include "folio/run/tensorboard.h"
 #include "folio/tensor/error.h"
 #include "folio/train/device.h"
-#include "folio/train/final_evaluation.h"
-#include "folio/train/initial_weights.h"
-#include "folio/train/metrics.h"
 #include "folio/train/progress.h"
 #include "folio/train/rank_agreement.h"
-#include "folio/train/run_directory.h"
 #include "folio/train/run_plan.h"
-#include "folio/train/tensorboard.h"
 
 namespace folio {
 namespace {

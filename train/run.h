@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "folio/comm/communicator.h"
-#include "folio/train/run_directory.h"
+#include "folio/run/run_directory.h"
 #include "folio/train/trainer.h"
 
 namespace folio {

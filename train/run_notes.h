@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "folio/train/config.h"
+#include "folio/run/config.h"
 
 namespace folio {
 

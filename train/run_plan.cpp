@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "folio/io/output.h"
+#include "folio/run/checkpoint.h"
+#include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
-#include "folio/train/checkpoint.h"
-#include "folio/train/initial_weights.h"
 
 namespace folio {
 

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "folio/data/tokenizer.h"
+#include "folio/run/run_directory.h"
 #include "folio/train/run.h"
-#include "folio/train/run_directory.h"
 
 namespace folio {
 

@@ -8,9 +8,9 @@
 #include "folio/io/output.h"
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
+#include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
 #include "folio/train/device.h"
-#include "folio/train/initial_weights.h"
 #include "folio/train/precision.h"
 
 namespace folio {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "folio/inference/sampling.h"
-#include "folio/train/loaded_run.h"
+#include "folio/run/loaded_run.h"
 #include "support/run_fixture.h"
 
 namespace folio {

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "folio/inference/sampling.h"
+#include "folio/run/checkpoint.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
-#include "folio/train/checkpoint.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"

@@ -2,8 +2,8 @@
 #include <filesystem>
 
 #include "folio/data/corpus.h"
-#include "folio/train/config.h"
-#include "folio/train/config_fields.h"
+#include "folio/run/config.h"
+#include "folio/run/config_fields.h"
 #include "fuzz/target.h"
 
 namespace folio {

@@ -1,5 +1,5 @@
 // metrics.jsonl as a run that resumes reads it. It must keep whole lines, and each only once.
-#include "folio/train/metrics.h"
+#include "folio/run/metrics.h"
 #include "fuzz/target.h"
 
 namespace folio {

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "folio/io/checksum.h"
-#include "folio/train/checkpoint_state.h"
+#include "folio/run/checkpoint_state.h"
 #include "fuzz/target.h"
 
 namespace folio {

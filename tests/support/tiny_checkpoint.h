@@ -11,8 +11,8 @@
 
 #include "folio/autograd/parameters.h"
 #include "folio/optim/optimizer.h"
+#include "folio/run/checkpoint.h"
 #include "folio/tensor/random.h"
-#include "folio/train/checkpoint.h"
 #include "support/temporary.h"
 
 namespace folio {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "folio/run/config.h"
 #include "folio/tensor/random.h"
-#include "folio/train/config.h"
 
 namespace folio {
 

@@ -5,9 +5,9 @@
 
 #include <cmath>
 
+#include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
 #include "folio/train/reference_band.h"
-#include "folio/train/text_identity.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"
 

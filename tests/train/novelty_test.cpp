@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "folio/io/utf8.h"
+#include "folio/run/text_identity.h"
 #include "folio/tensor/random.h"
-#include "folio/train/text_identity.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"
 

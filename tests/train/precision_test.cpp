@@ -6,7 +6,7 @@
 
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
-#include "folio/train/initial_weights.h"
+#include "folio/run/initial_weights.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "folio/run/checkpoint.h"
+#include "folio/run/run_directory.h"
 #include "folio/tensor/random.h"
-#include "folio/train/checkpoint.h"
-#include "folio/train/run_directory.h"
 #include "support/run_fixture.h"
 
 namespace folio {

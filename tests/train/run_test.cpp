@@ -7,10 +7,10 @@
 #include <cmath>
 
 #include "folio/kernels/threads.h"
-#include "folio/train/final_evaluation.h"
-#include "folio/train/loaded_run.h"
-#include "folio/train/run_lock.h"
-#include "folio/train/text_identity.h"
+#include "folio/run/final_evaluation.h"
+#include "folio/run/loaded_run.h"
+#include "folio/run/run_lock.h"
+#include "folio/run/text_identity.h"
 #include "support/run_fixture.h"
 
 namespace folio {

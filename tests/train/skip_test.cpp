@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "folio/io/checksum.h"
-#include "folio/train/checkpoint_state.h"
+#include "folio/run/checkpoint_state.h"
 #include "folio/train/trainer.h"
 #include "support/refusing_run.h"
 #include "support/tiny_checkpoint.h"

@@ -1,0 +1,35 @@
+// state.json of a checkpoint: progress, and what the other files must be.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "folio/io/files.h"
+#include "folio/run/checkpoint.h"
+
+namespace folio {
+
+struct CheckpointState {
+  Progress progress;
+  std::string tokenizer_hash;
+  std::map<std::string, FileStamp> files;  // by name, all but state.json itself
+};
+
+/// JSON without NaN and infinity: an unknown validation_loss and an infinite best_validation_loss
+/// are null. Its last member is the checksum of all text before it.
+std::string to_json(const CheckpointState& state);
+
+/// Throws Error, beginning with `where`, for text of which a single bit differs from what to_json()
+/// gave.
+CheckpointState state_from_json(std::string_view json, std::string_view where);
+
+/// Reads DIRECTORY/state.json. Throws Error if it is missing or damaged.
+CheckpointState read_state(const std::filesystem::path& directory);
+
+/// Throws Error naming the file if its size or checksum is not what the state says.
+void verify_file(const std::filesystem::path& directory, const CheckpointState& state,
+                 const std::string& name);
+
+}  // namespace folio

@@ -1,0 +1,32 @@
+// train.init_from: the weights that a run begins with, where they are not drawn at random.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "folio/autograd/parameters.h"
+#include "folio/data/tokenized_text.h"
+#include "folio/data/tokenizer.h"
+#include "folio/run/config.h"
+
+namespace folio {
+
+/// The directory with model.safetensors that `init_from` means: of a run its best checkpoint, or
+/// the newest where it has no best; else a checkpoint, or a GPT-2 as Hugging Face saves it. Throws
+/// Error for anything else.
+std::filesystem::path find_initial_weights(const std::string& init_from);
+
+/// The tokenizer beside the weights, which the run then takes too; null where there is none.
+std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from);
+
+/// The text of a config, tokenized by `tokenizer`, by the tokenizer of train.init_from, or by one
+/// that is built from it. Throws Error as tokenize_text() does, and where the tokenizer of
+/// train.init_from is of another kind than data.tokenizer.
+TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer = nullptr);
+
+/// The weights. Of positions beyond the model's context the file may have more. Throws Error where
+/// it is of another model.
+void load_initial_weights(const std::string& init_from, ParameterStore& parameters);
+
+}  // namespace folio

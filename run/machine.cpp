@@ -1,0 +1,71 @@
+#include "folio/run/machine.h"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "folio/io/files.h"
+#include "folio/kernels/threads.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+/// The value of the first line of /proc/cpuinfo that begins with `key`, or "".
+std::string processor_line(std::string_view key) {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(": ");
+    if (line.starts_with(key) && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "";
+}
+
+/// The widest vectors that the processor has, as the system names them.
+std::string vector_instructions() {
+  const std::string flags = fmt::format(" {} ", processor_line("flags"));
+  for (const std::string_view name : {"avx512_bf16", "avx512f", "avx2", "avx"}) {
+    if (flags.find(fmt::format(" {} ", name)) != std::string::npos) return std::string(name);
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+std::string folio_version() { return FOLIO_VERSION; }
+
+std::string machine_json(int ranks) {
+  utsname system{};
+  const bool known = uname(&system) == 0;
+  const std::string processor = processor_line("model name");
+  const nlohmann::ordered_json json = {
+      {"folio", folio_version()},
+      {"compiler", __VERSION__},
+      {"system",
+       known ? fmt::format("{} {} {}", system.sysname, system.release, system.machine) : "unknown"},
+      {"processor", processor.empty() ? "unknown" : processor},
+      {"vectors", vector_instructions()},
+      {"logical processors", std::thread::hardware_concurrency()},
+      {"threads", threads()},
+      {"ranks", ranks}};
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::vector<std::pair<std::string, std::string>> read_machine(const std::filesystem::path& run) {
+  std::vector<std::pair<std::string, std::string>> members;
+  try {
+    const auto json = nlohmann::ordered_json::parse(read_whole(run / "machine.json", 1 << 16));
+    for (const auto& [name, value] : json.items()) {
+      members.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+  } catch (const Error&) {  // runs of before had none
+  } catch (const nlohmann::json::exception&) {
+    members.clear();
+  }
+  return members;
+}
+
+}  // namespace folio

@@ -1,0 +1,230 @@
+#include "folio/run/run_directory.h"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "folio/io/files.h"
+#include "folio/run/machine.h"
+#include "folio/run/metrics.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What a continued run may change: how long it goes on, what it reports and keeps, where it
+/// computes, and which steps it refuses. The text may lie elsewhere, but must be the same.
+constexpr auto changeable = std::to_array<std::string_view>({"data.text",
+                                                             "train.steps",
+                                                             "train.threads",
+                                                             "train.device",
+                                                             "train.log_every",
+                                                             "train.eval_every",
+                                                             "train.sample_at",
+                                                             "train.checkpoint_every",
+                                                             "train.sample_prompt",
+                                                             "train.sample_tokens",
+                                                             "train.sample_temperature",
+                                                             "train.on_non_finite",
+                                                             "train.max_skips",
+                                                             "train.spike_guard",
+                                                             "train.spike_window",
+                                                             "train.keep_last",
+                                                             "train.recompute",
+                                                             "train.tensorboard",
+                                                             "train.bucket_mb",
+                                                             "train.overlap",
+                                                             "train.rank_timeout",
+                                                             "optimizer.shard",
+                                                             "train.steps_in_flight"});
+
+std::string joined(const auto& names) {
+  std::string all;
+  for (const auto& name : names) all += fmt::format("{}{}", all.empty() ? "" : ", ", name);
+  return all;
+}
+
+/// What a start leaves behind that was cut short before config.yaml, see write_run_files().
+bool is_of_a_start(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return name == "lock" || name == "text.json" || name.starts_with("text.json.tmp-") ||
+         name.starts_with("config.yaml.tmp-");
+}
+
+/// A file that a new run in `directory` would come to lie beside, or an empty path.
+fs::path file_in_the_way(const fs::path& directory, std::error_code& error) {
+  std::error_code ignored;
+  const bool cut_short = fs::exists(directory / "lock", ignored);
+  fs::recursive_directory_iterator entry(directory, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    if (fs::is_directory(entry->symlink_status(ignored))) continue;
+    const bool of_a_start = cut_short && entry.depth() == 0 && is_of_a_start(entry->path());
+    if (!of_a_start) return entry->path();
+  }
+  return {};
+}
+
+void check_free(const fs::path& directory) {
+  std::error_code error;
+  const fs::file_status status = fs::status(directory, error);
+  if (status.type() == fs::file_type::not_found) return;
+  FOLIO_CHECK(fs::exists(status), directory.string(),
+              "cannot be looked at: {}; choose another --run", error.message());
+  FOLIO_CHECK(fs::is_directory(status), directory.string(),
+              "is a file, not a run directory; choose another --run");
+  FOLIO_CHECK(
+      !holds_run(directory), directory.string(),
+      "the run directory exists and is not empty; choose another --run, or continue it with "
+      "--resume");
+  const fs::path file = file_in_the_way(directory, error);
+  FOLIO_CHECK(!error, directory.string(), "cannot be read: {}; choose another --run",
+              error.message());
+  FOLIO_CHECK(
+      file.empty(), directory.string(),
+      "the directory exists and holds no run, but other files, {} among them; choose another "
+      "--run",
+      file.lexically_relative(directory).string());
+}
+
+/// Without a checkpoint a run starts over. Up to its first checkpoint that loses nothing, since it
+/// takes the same steps again; beyond it, it must not destroy what is on record.
+void check_nothing_is_lost(const fs::path& directory, int64_t checkpoint_every) {
+  const fs::path path = directory / "metrics.jsonl";
+  std::error_code missing;
+  if (!fs::exists(path, missing)) return;
+  const int64_t steps = last_step_in(read_whole(path, UINT64_MAX));
+  FOLIO_CHECK(steps <= checkpoint_every, directory.string(),
+              "there is no checkpoint to continue from, but metrics.jsonl goes to step {}, which "
+              "starting over would destroy; start a new run with another --run, or remove this one",
+              steps);
+}
+
+/// Removes what was made for a new run, unless it is kept.
+class NewPaths {
+ public:
+  NewPaths() = default;
+  NewPaths(const NewPaths&) = delete;
+  NewPaths& operator=(const NewPaths&) = delete;
+  ~NewPaths() {
+    std::error_code ignored;  // of a directory: others have put something there
+    for (; !paths_.empty(); paths_.pop_back()) fs::remove(paths_.back(), ignored);
+  }
+  void add(const fs::path& path) { paths_.push_back(path); }
+  void keep() { paths_.clear(); }
+
+ private:
+  std::vector<fs::path> paths_;
+};
+
+/// runs/NAME-OF-CONFIG, or the first of NAME-2, NAME-3, ... that does not exist.
+fs::path new_directory(const fs::path& config) {
+  const fs::path base = fs::path("runs") / config.stem();
+  fs::path candidate = base;
+  std::error_code error;  // such a candidate does not pass check_free()
+  for (int i = 2; fs::exists(candidate, error); ++i) {
+    candidate = fmt::format("{}-{}", base.string(), i);
+  }
+  return candidate;
+}
+
+OpenedRun open_new_run(const TrainOptions& options) {
+  FOLIO_CHECK(!options.config.empty(), "train",
+              "no config is given; name one, for example configs/shakespeare.yaml");
+  OpenedRun run;
+  run.config = load_config(options.config, options.overrides);
+  run.directory = options.run.empty() ? new_directory(options.config) : options.run;
+  check_free(run.directory);
+  run.text = identify_text(run.config.data.text);
+  return run;
+}
+
+OpenedRun open_old_run(const TrainOptions& options) {
+  FOLIO_CHECK(!options.run.empty(), "train", "--resume needs --run DIR, the run to continue");
+  OpenedRun run;
+  run.directory = options.run;
+  const std::string where = run.directory.string();
+  const fs::path old_path = run.directory / "config.yaml";
+  FOLIO_CHECK(holds_run(run.directory), where,
+              "there is no run to continue here (no config.yaml); start one without --resume");
+  run.lock = RunLock(run.directory);
+  const Config old = load_config(old_path);
+  run.config = load_config(options.config.empty() ? old_path : options.config, options.overrides);
+  run.from = find_resume_point(run.directory);
+  // What the weights were trained with counts, whatever happened to the run's own file since.
+  const fs::path trained_path =
+      run.from.checkpoint.empty() ? old_path : run.from.checkpoint / "config.yaml";
+  run.changed_keys = differing_keys(load_config(trained_path), run.config);
+  std::vector<std::string> refused;
+  for (const std::string& key : run.changed_keys) {
+    if (std::ranges::find(changeable, key) == changeable.end()) refused.push_back(key);
+  }
+  FOLIO_CHECK(refused.empty() || !run.from.checkpoint.empty(), trained_path.string(),
+              "a continued run cannot change {}; but this one has no checkpoint to continue from: "
+              "remove {} and train anew, or start a new run with another --run",
+              joined(refused), run.directory.string());
+  FOLIO_CHECK(refused.empty(), trained_path.string(),
+              "a continued run cannot change {}; it can change {}. Leave the others as they were, "
+              "or start a new run with another --run",
+              joined(refused), joined(changeable));
+  if (run.config.data.text == old.data.text) {
+    run.text = find_run_text(run.directory, run.config);
+  } else {
+    run.text = identify_text(run.config.data.text);
+    FOLIO_CHECK(run.text.same_text(read_text_identity(run.directory)), where,
+                "{} is not the text that this run learns from; leave data.text as it was",
+                run.text.path.string());
+  }
+  if (run.from.checkpoint.empty()) {
+    check_nothing_is_lost(run.directory, old.train.checkpoint_every);
+  }
+  return run;
+}
+
+}  // namespace
+
+bool holds_run(const fs::path& directory) {
+  std::error_code error;
+  const fs::file_status status = fs::status(directory / "config.yaml", error);
+  const bool known = status.type() != fs::file_type::none;
+  FOLIO_CHECK(known, directory.string(), "cannot be looked at: {}; choose another run directory",
+              error.message());
+  return fs::is_regular_file(status);
+}
+
+void require_run(const fs::path& directory) {
+  constexpr std::string_view remedy = "name the --run of a folio train";
+  if (holds_run(directory)) return;
+  const std::string where = directory.string();
+  FOLIO_CHECK(fs::exists(directory), where, "there is no such run directory; {}", remedy);
+  FOLIO_CHECK(fs::is_directory(directory), where, "this is a file, not a run directory; {}",
+              remedy);
+  fail(where, fmt::format("this is not a run directory: it has no config.yaml; {}", remedy));
+}
+
+OpenedRun open_run(const TrainOptions& options) {
+  return options.resume ? open_old_run(options) : open_new_run(options);
+}
+
+void write_run_files(OpenedRun& run, int ranks) {
+  NewPaths made;
+  const auto make = [&made](const fs::path& directory) {
+    for (const fs::path& path : make_directories(directory)) made.add(path);
+  };
+  if (!run.lock.held()) {
+    make(run.directory);
+    run.lock = RunLock(run.directory);
+    check_free(run.directory);  // still, now that nobody else can start here
+    for (const char* name : {"lock", "text.json", "config.yaml"}) made.add(run.directory / name);
+  }
+  // config.yaml makes it a run, so that comes last.
+  replace_durably(run.directory / "text.json", to_json(run.text));
+  replace_durably(run.directory / "config.yaml", to_yaml(run.config));
+  make(run.directory / "checkpoints");
+  make(run.directory / "samples");
+  made.keep();
+  replace_durably(run.directory / "machine.json", machine_json(ranks));
+}
+
+}  // namespace folio
