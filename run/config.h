@@ -19,7 +19,7 @@ enum class Reduce : uint8_t {
   ordered,  // each micro-batch's is computed by itself and added in order, whoever computes it
 };
 
-/// What happens where the loss or the gradient norm is not finite; see train/blackbox.h.
+/// What happens where the loss or the gradient norm is not finite; see inspect/blackbox.h.
 enum class OnNonFinite : uint8_t { stop, skip };
 
 struct TrainConfig {

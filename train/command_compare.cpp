@@ -1,8 +1,8 @@
 #include <memory>
 
+#include "folio/inspect/compare.h"
 #include "folio/io/output.h"
 #include "folio/train/commands.h"
-#include "folio/train/compare.h"
 
 namespace folio {
 

@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "folio/inspect/model_check.h"
 #include "folio/io/output.h"
 #include "folio/kernels/threads.h"
 #include "folio/models/gpt.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/model_check.h"
 
 namespace folio {
 namespace {

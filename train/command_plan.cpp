@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <memory>
 
+#include "folio/inspect/plan.h"
 #include "folio/io/output.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/plan.h"
 
 namespace folio {
 namespace {

@@ -1,10 +1,10 @@
 #include <memory>
 
+#include "folio/inspect/profile.h"
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/profile.h"
 
 namespace folio {
 namespace {

@@ -1,7 +1,7 @@
 #include <memory>
 
+#include "folio/inspect/replay.h"
 #include "folio/train/commands.h"
-#include "folio/train/replay.h"
 
 namespace folio {
 

@@ -4,11 +4,11 @@
 
 #include "folio/comm/launch.h"
 #include "folio/inference/sampling.h"
+#include "folio/inspect/novelty.h"
 #include "folio/io/output.h"
 #include "folio/run/loaded_run.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/novelty.h"
 #include "folio/train/rank_agreement.h"
 
 namespace folio {

@@ -2,10 +2,10 @@
 #include <optional>
 
 #include "folio/comm/launch.h"
+#include "folio/inspect/run_hooks.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/run_hooks.h"
 
 namespace folio {
 namespace {

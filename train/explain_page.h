@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "folio/train/explain.h"
+#include "folio/inspect/explain.h"
 
 namespace folio {
 

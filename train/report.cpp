@@ -1,8 +1,8 @@
 #include "folio/train/report.h"
 
+#include "folio/inspect/reference_band.h"
 #include "folio/io/files.h"
 #include "folio/tensor/error.h"
-#include "folio/train/reference_band.h"
 #include "folio/train/report_data.h"
 #include "folio/train/report_page.h"
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <system_error>
 
+#include "folio/inspect/novelty.h"
 #include "folio/io/files.h"
 #include "folio/run/checkpoint.h"
 #include "folio/run/initial_weights.h"
@@ -14,7 +15,6 @@
 #include "folio/run/run_directory.h"
 #include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
-#include "folio/train/novelty.h"
 
 namespace folio {
 namespace {

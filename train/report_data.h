@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "folio/inspect/plan.h"
 #include "folio/run/config.h"
 #include "folio/run/metrics_reader.h"
-#include "folio/train/plan.h"
 
 namespace folio {
 

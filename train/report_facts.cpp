@@ -5,13 +5,13 @@
 #include <filesystem>
 #include <map>
 
+#include "folio/inspect/blackbox_bundle.h"
+#include "folio/inspect/plan.h"
 #include "folio/io/output.h"
 #include "folio/run/config_fields.h"
 #include "folio/run/final_evaluation.h"
 #include "folio/tensor/error.h"
-#include "folio/train/blackbox_bundle.h"
 #include "folio/train/html.h"
-#include "folio/train/plan.h"
 
 namespace folio {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "folio/train/reference_band.h"
+#include "folio/inspect/reference_band.h"
 #include "folio/train/report_data.h"
 
 namespace folio {

@@ -21,7 +21,7 @@ if(NOT FOLIO_CUDA STREQUAL HOST)  # the doubles have tests too
   list(FILTER cuda_test_sources EXCLUDE REGEX /host_[a-z_]*\\.cpp$)
 endif()
 add_executable(cuda_test ${cuda_test_sources})
-target_link_libraries(cuda_test PRIVATE folio_test_support folio_train folio_kernels
+target_link_libraries(cuda_test PRIVATE folio_test_support folio_report folio_kernels
                       ${FOLIO_CUDA_LIBRARIES} GTest::gtest_main GTest::gmock)
 if(FOLIO_CUDA STREQUAL HOST)
   target_include_directories(cuda_test PRIVATE support/cuda_host)

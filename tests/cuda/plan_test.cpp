@@ -1,5 +1,5 @@
 // The plan of a run on a GPU beside what it allocates there.
-#include "folio/train/plan.h"
+#include "folio/inspect/plan.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // folio profile on a GPU: it counts what it counts on a CPU, and every op has its time and limits.
-#include "folio/train/profile.h"
+#include "folio/inspect/profile.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

@@ -8,12 +8,12 @@
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/corpus.h"
+#include "folio/inspect/explain.h"
+#include "folio/inspect/novelty.h"
 #include "folio/run/initial_weights.h"
 #include "folio/run/loaded_run.h"
 #include "folio/run/text_identity.h"
 #include "folio/train/evaluate.h"
-#include "folio/train/explain.h"
-#include "folio/train/novelty.h"
 #include "folio/train/report.h"
 #include "support/run_fixture.h"
 

@@ -1,0 +1,56 @@
+#include "folio/inspect/blackbox.h"
+
+#include "folio/kernels/threads.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+/// Sets the number of threads for a scope.
+class ThreadsOfStep {
+ public:
+  explicit ThreadsOfStep(int count) : before_(threads()) { set_threads(count); }
+  ~ThreadsOfStep() { set_threads(before_); }
+  ThreadsOfStep(const ThreadsOfStep&) = delete;
+  ThreadsOfStep& operator=(const ThreadsOfStep&) = delete;
+
+ private:
+  int before_;
+};
+
+/// The samples of the whole batch in which the bad values of `first` lie.
+std::vector<int64_t> samples_of(const FirstNonFinite& first, const RefusedStep& step,
+                                int64_t first_sample) {
+  // Activations and their gradients have a row a sample.
+  const Shape& shape = first.made[first.culprit].shape;
+  std::vector<int64_t> samples;
+  if (shape.rank() < 2 || shape[0] != step.settings.micro_batch) return samples;
+  for (const int64_t row : first.bad_rows) samples.push_back(first_sample + row);
+  return samples;
+}
+
+}  // namespace
+
+std::string Finding::where() const { return first ? first->where() : "no op"; }
+
+Finding examine(const Gpt& model, ParameterStore& parameters, const RefusedStep& step) {
+  const ThreadsOfStep threads(step.threads);
+  FiniteCheck check(parameters);
+  Tape tape(parameters.device());
+  tape.set_observer(&check);
+  const Tensor loss({1}, accumulator_of(parameters.dtype()), parameters.device());
+  Finding finding;
+  compute_gradients(model, parameters, tape, step.batch, step.settings, loss,
+                    [&](int64_t first_sample) {
+                      if (check.found()) return false;
+                      check.restart();
+                      finding.first_sample = first_sample;
+                      return true;
+                    });
+  parameters.finish_gradients();
+  finding.first = check.found();
+  if (finding.first) finding.samples = samples_of(*finding.first, step, finding.first_sample);
+  return finding;
+}
+
+}  // namespace folio

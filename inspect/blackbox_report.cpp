@@ -1,0 +1,199 @@
+// What the black box found, for people and for programs.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <sstream>
+
+#include "folio/inspect/blackbox.h"
+#include "folio/io/output.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t most_whole_samples = 4;  // shown with all of their text
+constexpr int64_t most_lines = 3;         // of each sample where it is not known which one matters
+
+/// (row, column, ...) of an element counted in row-major order.
+std::vector<int64_t> position_of(int64_t element, const Shape& shape) {
+  std::vector<int64_t> position(shape.rank());
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    position[axis] = element % shape[axis];
+    element /= shape[axis];
+  }
+  return position;
+}
+
+std::string joined(const std::vector<int64_t>& numbers) {
+  std::string all;
+  for (const int64_t number : numbers) all += fmt::format("{}{}", all.empty() ? "" : ", ", number);
+  return all;
+}
+
+std::string described(const ValueRange& range, const Shape& shape) {
+  std::string text = range.min > range.max ? "no finite element"
+                                           : fmt::format("min {}, max {}", short_number(range.min),
+                                                         short_number(range.max));
+  if (range.finite()) return text + ", all finite";
+  return text + fmt::format("; {} NaN and {} infinite of {}, the first at ({}): {}",
+                            grouped(range.nan), grouped(range.infinite), grouped(shape.numel()),
+                            joined(position_of(range.first_bad, shape)),
+                            short_number(range.first_bad_value));
+}
+
+std::string lines_of(const char* what, const std::vector<ObservedTensor>& tensors) {
+  std::string text;
+  for (const ObservedTensor& tensor : tensors) {
+    text += fmt::format("  {} {}, {} {}\n       {}\n", what, tensor.name, name_of(tensor.dtype),
+                        tensor.shape.to_string(), described(tensor.range, tensor.shape));
+  }
+  return text;
+}
+
+struct SampleText {
+  int64_t sample = 0;
+  std::string text;
+};
+
+/// The samples that the bad values lie in, whole; else the beginning of each in the micro-batch.
+std::vector<SampleText> texts_of(const RefusedStep& step, const Finding& finding,
+                                 const Tokenizer& tokenizer) {
+  const int64_t context = step.batch.inputs.dim(1);
+  const auto micro_batch = static_cast<size_t>(step.settings.micro_batch);
+  const bool told = !finding.samples.empty() &&
+                    (finding.samples.size() < micro_batch || micro_batch <= most_whole_samples);
+  std::vector<int64_t> samples = finding.samples;
+  if (told) {
+    samples.resize(std::min(samples.size(), most_whole_samples));
+  } else {
+    // All samples of the batch matter if all micro-batches were computed and none stood out.
+    samples.resize(finding.first ? micro_batch : static_cast<size_t>(step.batch.inputs.dim(0)));
+    std::iota(samples.begin(), samples.end(), finding.first ? finding.first_sample : 0);
+  }
+  std::vector<SampleText> texts;
+  for (const int64_t sample : samples) {
+    const int32_t* inputs = step.batch.inputs.data<int32_t>() + sample * context;
+    std::vector<int32_t> tokens(inputs, inputs + context);
+    tokens.push_back(step.batch.targets.data<int32_t>()[(sample + 1) * context - 1]);
+    std::string text = tokenizer.decode(tokens);
+    if (!told) {
+      size_t end = 0;
+      for (int64_t line = 0; line < most_lines && end != text.npos; ++line) {
+        end = text.find('\n', line == 0 ? 0 : end + 1);
+      }
+      if (end != text.npos) text.resize(end);
+    }
+    texts.push_back({sample, std::move(text)});
+  }
+  return texts;
+}
+
+std::string shown_samples(const RefusedStep& step, const Finding& finding,
+                          const Tokenizer& tokenizer) {
+  const std::vector<SampleText> texts = texts_of(step, finding, tokenizer);
+  std::string text;
+  if (finding.samples.empty()) {
+    text = "samples  it cannot be told which one matters; how each begins:\n";
+  } else if (std::ssize(finding.samples) == step.settings.micro_batch) {
+    text =
+        fmt::format("samples  all {} of the micro-batch hold bad values\n", finding.samples.size());
+  } else {
+    text = fmt::format("samples  {} of the micro-batch's {} hold bad values: {}\n",
+                       finding.samples.size(), step.settings.micro_batch, joined(finding.samples));
+  }
+  if (texts.size() < finding.samples.size()) {
+    text += fmt::format("  the text of the first {}:\n", texts.size());
+  }
+  for (const SampleText& sample : texts) {
+    text += fmt::format("  sample {}\n", sample.sample);
+    std::istringstream lines(sample.text);
+    for (std::string line; std::getline(lines, line);) text += fmt::format("    | {}\n", line);
+  }
+  return text;
+}
+
+// --- JSON ---------------------------------------------------------------------------------------
+
+Json number(double value) {
+  if (std::isfinite(value)) return value;
+  return short_number(value);
+}
+
+Json to_json(const std::vector<ObservedTensor>& tensors) {
+  Json array = Json::array();
+  for (const ObservedTensor& tensor : tensors) {
+    std::vector<int64_t> shape;
+    for (int axis = 0; axis < tensor.shape.rank(); ++axis) shape.push_back(tensor.shape[axis]);
+    const ValueRange& range = tensor.range;
+    const bool any = range.min <= range.max;
+    Json object = {{"name", tensor.name},
+                   {"dtype", name_of(tensor.dtype)},
+                   {"shape", shape},
+                   {"min", any ? number(range.min) : Json()},
+                   {"max", any ? number(range.max) : Json()},
+                   {"nan", range.nan},
+                   {"infinite", range.infinite}};
+    if (!range.finite()) {
+      object["first_bad"] = position_of(range.first_bad, tensor.shape);
+      object["first_bad_value"] = number(range.first_bad_value);
+    }
+    array.push_back(std::move(object));
+  }
+  return array;
+}
+
+}  // namespace
+
+std::string report_text(const RefusedStep& step, const Finding& finding,
+                        const Tokenizer& tokenizer) {
+  std::string text = fmt::format(
+      "step {}   loss {}, gradient norm {}, learning rate {}\n"
+      "         the update was refused: the weights are those after step {}\n",
+      step.number(), short_number(step.loss), short_number(step.gradient_norm),
+      short_number(step.lr), step.settings.step);
+  if (!finding.first) {
+    text +=
+        "first    no op: every output and every gradient is finite, only the norm over all\n"
+        "         gradients, or the sum of the losses, is too large for f32\n";
+  } else {
+    text +=
+        fmt::format("first    {}, in the {} pass of samples {} to {} of {}\n", finding.where(),
+                    finding.first->backward ? "backward" : "forward", finding.first_sample,
+                    finding.first_sample + step.settings.micro_batch - 1, step.batch.inputs.dim(0));
+    text += lines_of("read", finding.first->read);
+    text += lines_of("made", finding.first->made);
+  }
+  return text + shown_samples(step, finding, tokenizer);
+}
+
+std::string report_json(const RefusedStep& step, const Finding& finding,
+                        const Tokenizer& tokenizer) {
+  Json object = {{"step", step.number()},
+                 {"loss", number(step.loss)},
+                 {"gradient_norm", number(step.gradient_norm)},
+                 {"lr", number(step.lr)},
+                 {"where", finding.where()}};
+  if (finding.first) {
+    const FirstNonFinite& first = *finding.first;
+    object["op"] = first.op;
+    object["pass"] = first.backward ? "backward" : "forward";
+    object["layer"] = first.layer;
+    object["after_layer"] = first.after_layer;
+    object["micro_batch"] = {{"first_sample", finding.first_sample},
+                             {"samples", step.settings.micro_batch}};
+    object["read"] = to_json(first.read);
+    object["made"] = to_json(first.made);
+  }
+  object["samples"] = finding.samples;
+  object["texts"] = Json::array();
+  for (const SampleText& sample : texts_of(step, finding, tokenizer)) {
+    object["texts"].push_back({{"sample", sample.sample}, {"text", sample.text}});
+  }
+  // A tokenizer may cut a character in two.
+  return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace folio

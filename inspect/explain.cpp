@@ -1,0 +1,136 @@
+#include "folio/inspect/explain.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "folio/autograd/observer.h"
+#include "folio/io/utf8.h"
+#include "folio/tensor/error.h"
+
+namespace folio {
+namespace {
+
+std::vector<float> as_floats(const Tensor& tensor) {
+  if (tensor.dtype() == DType::f32) return tensor.to_vector<float>();
+  FOLIO_CHECK(tensor.dtype() == DType::f64, "explain", "values are {}; wanted f32 or f64",
+              tensor.describe());
+  const std::vector<double> wide = tensor.to_vector<double>();
+  return {wide.begin(), wide.end()};
+}
+
+/// Takes queries and keys from each attention op and computes its probabilities again.
+class AttentionObserver : public TapeObserver {
+ public:
+  explicit AttentionObserver(int64_t heads) : heads_(heads) {}
+
+  void after_forward(const char* op, std::span<const Variable> inputs,
+                     std::span<const Variable>) override {
+    if (std::string_view(op) != "attention") return;
+    const Tensor& qkv = inputs.front().value;  // (1, T, 3 C)
+    const int64_t length = qkv.dim(1), width = qkv.dim(2) / 3, head_dim = width / heads_;
+    const std::vector<float> values = as_floats(qkv);
+    for (int64_t head = 0; head < heads_; ++head) {
+      AttentionMap map{layer_, head, std::vector<float>(static_cast<size_t>(length * length))};
+      for (int64_t i = 0; i < length; ++i) {
+        const float* q = &values[i * 3 * width + head * head_dim];
+        fill_row(&map.probabilities[i * length], i + 1, [&](int64_t j) {
+          const float* k = &values[j * 3 * width + width + head * head_dim];
+          const double dot = std::inner_product(q, q + head_dim, k, 0.0);
+          return dot / std::sqrt(static_cast<double>(head_dim));
+        });
+      }
+      maps.push_back(std::move(map));
+    }
+    ++layer_;
+  }
+  void before_backward(const char*, std::span<GradSlot* const>) override {}
+  void after_backward(const char*, std::span<GradSlot* const>,
+                      std::span<GradSlot* const>) override {}
+
+  std::vector<AttentionMap> maps;
+
+ private:
+  /// The softmax of score(0), ..., score(count - 1).
+  static void fill_row(float* row, int64_t count, const auto& score) {
+    std::vector<double> scores(static_cast<size_t>(count));
+    for (int64_t j = 0; j < count; ++j) scores[j] = score(j);
+    const double largest = *std::ranges::max_element(scores);
+    double sum = 0.0;
+    for (double& value : scores) sum += value = std::exp(value - largest);
+    for (int64_t j = 0; j < count; ++j) row[j] = static_cast<float>(scores[j] / sum);
+  }
+
+  int64_t heads_;
+  int64_t layer_ = 0;
+};
+
+std::vector<double> probabilities(std::span<const float> logits, double temperature) {
+  const auto largest = std::ranges::max_element(logits);
+  std::vector<double> result(logits.size(), 0.0);
+  if (temperature == 0.0) {
+    result[static_cast<size_t>(largest - logits.begin())] = 1.0;
+    return result;
+  }
+  double sum = 0.0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    sum += result[i] = std::exp((double(logits[i]) - double(*largest)) / temperature);
+  }
+  for (double& value : result) value /= sum;
+  return result;
+}
+
+/// Of tokens that are no whole characters, the bytes: "<E2><80>".
+std::string shown(const Tokenizer& tokenizer, int32_t token) {
+  const std::string text = tokenizer.decode({&token, 1});
+  if (repaired_utf8(text) == text) return text;
+  std::string bytes;
+  for (const char byte : text) bytes += fmt::format("<{:02X}>", static_cast<uint8_t>(byte));
+  return bytes;
+}
+
+}  // namespace
+
+Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
+                    double temperature, int64_t candidates) {
+  FOLIO_CHECK(std::isfinite(temperature) && temperature >= 0.0, "explain",
+              "the temperature is {}; it must be at least 0", temperature);
+  std::vector<int32_t> tokens = tokenizer.encode(prompt, "--prompt");
+  FOLIO_CHECK(!tokens.empty(), "--prompt", "is empty; give the text to explain");
+  Explanation result;
+  const int64_t most = std::min(model.config().context, most_explained);
+  result.tokens_left_out = std::max<int64_t>(0, std::ssize(tokens) - most);
+  tokens.erase(tokens.begin(), tokens.begin() + result.tokens_left_out);
+  const auto length = static_cast<int64_t>(tokens.size());
+  const Tensor input({1, length}, DType::i32);
+  std::ranges::copy(tokens, input.data<int32_t>());
+
+  Tape tape(model.device());
+  const NoRecording no_recording(tape);
+  AttentionObserver observer(model.config().heads);
+  tape.set_observer(&observer);
+  const std::vector<float> logits = as_floats(model.logits(tape, input).value);  // (1, T, V)
+  tape.set_observer(nullptr);
+  result.maps = std::move(observer.maps);
+
+  const int64_t vocabulary = model.config().vocabulary;
+  for (int64_t position = 0; position < length; ++position) {
+    result.tokens.push_back(shown(tokenizer, tokens[position]));
+    const std::span<const float> row(&logits[position * vocabulary], vocabulary);
+    const std::vector<double> plain = probabilities(row, 1.0);
+    const std::vector<double> sampled = probabilities(row, temperature);
+    const auto candidate = [&](int32_t token) {
+      return ExpectedToken{token, shown(tokenizer, token), plain[token], sampled[token]};
+    };
+    std::vector<int32_t> order(static_cast<size_t>(vocabulary));
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return row[a] > row[b]; });
+    order.resize(static_cast<size_t>(std::min(candidates, vocabulary)));
+    result.expected.emplace_back();
+    for (const int32_t token : order) result.expected.back().push_back(candidate(token));
+    if (position + 1 < length) result.came.push_back(candidate(tokens[position + 1]));
+  }
+  return result;
+}
+
+}  // namespace folio
