@@ -6,10 +6,10 @@
 
 #include "folio/io/files.h"
 #include "folio/io/output.h"
+#include "folio/report/explain_page.h"
 #include "folio/run/loaded_run.h"
 #include "folio/tensor/error.h"
 #include "folio/train/commands.h"
-#include "folio/train/explain_page.h"
 
 namespace folio {
 namespace {

@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "folio/io/output.h"
+#include "folio/report/report.h"
 #include "folio/train/commands.h"
-#include "folio/train/report.h"
 
 namespace folio {
 

@@ -10,11 +10,11 @@
 #include "folio/data/corpus.h"
 #include "folio/inspect/explain.h"
 #include "folio/inspect/novelty.h"
+#include "folio/report/report.h"
 #include "folio/run/initial_weights.h"
 #include "folio/run/loaded_run.h"
 #include "folio/run/text_identity.h"
 #include "folio/train/evaluate.h"
-#include "folio/train/report.h"
 #include "support/run_fixture.h"
 
 namespace folio {

@@ -10,7 +10,7 @@
 #include "folio/inspect/replay.h"
 #include "folio/io/checksum.h"
 #include "folio/kernels/threads.h"
-#include "folio/train/report.h"
+#include "folio/report/report.h"
 #include "support/refusing_run.h"
 #include "support/tiny_checkpoint.h"
 

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "folio/autograd/observer.h"
+#include "folio/report/explain_page.h"
 #include "folio/tensor/error.h"
-#include "folio/train/explain_page.h"
 #include "support/temporary.h"
 
 namespace folio {

@@ -1,4 +1,4 @@
-#include "folio/train/report_plots.h"
+#include "folio/report/report_plots.h"
 
 #include <fmt/format.h>
 
@@ -8,8 +8,8 @@
 #include <set>
 
 #include "folio/io/output.h"
-#include "folio/train/html.h"
-#include "folio/train/svg_plot.h"
+#include "folio/report/html.h"
+#include "folio/report/svg_plot.h"
 
 namespace folio {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "folio/train/report_data.h"
+#include "folio/report/report_data.h"
 
 namespace folio {
 

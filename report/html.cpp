@@ -1,4 +1,4 @@
-#include "folio/train/html.h"
+#include "folio/report/html.h"
 
 #include <fmt/format.h>
 

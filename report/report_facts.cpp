@@ -1,4 +1,4 @@
-#include "folio/train/report_facts.h"
+#include "folio/report/report_facts.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,10 +8,10 @@
 #include "folio/inspect/blackbox_bundle.h"
 #include "folio/inspect/plan.h"
 #include "folio/io/output.h"
+#include "folio/report/html.h"
 #include "folio/run/config_fields.h"
 #include "folio/run/final_evaluation.h"
 #include "folio/tensor/error.h"
-#include "folio/train/html.h"
 
 namespace folio {
 namespace {

@@ -1,4 +1,4 @@
-#include "folio/train/report_data.h"
+#include "folio/report/report_data.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,16 +1,16 @@
-#include "folio/train/report_page.h"
+#include "folio/report/report_page.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
 #include "folio/io/output.h"
+#include "folio/report/html.h"
+#include "folio/report/page_style.h"
+#include "folio/report/report_facts.h"
+#include "folio/report/report_plots.h"
+#include "folio/report/svg_plot.h"
 #include "folio/run/machine.h"
-#include "folio/train/html.h"
-#include "folio/train/page_style.h"
-#include "folio/train/report_facts.h"
-#include "folio/train/report_plots.h"
-#include "folio/train/svg_plot.h"
 
 namespace folio {
 namespace {

@@ -1,4 +1,4 @@
-#include "folio/train/report.h"
+#include "folio/report/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

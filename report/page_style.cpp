@@ -1,9 +1,9 @@
-#include "folio/train/page_style.h"
+#include "folio/report/page_style.h"
 
 #include <fmt/format.h>
 
-#include "folio/train/html.h"
-#include "folio/train/svg_plot.h"
+#include "folio/report/html.h"
+#include "folio/report/svg_plot.h"
 
 namespace folio {
 namespace {

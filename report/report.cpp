@@ -1,10 +1,10 @@
-#include "folio/train/report.h"
+#include "folio/report/report.h"
 
 #include "folio/inspect/reference_band.h"
 #include "folio/io/files.h"
+#include "folio/report/report_data.h"
+#include "folio/report/report_page.h"
 #include "folio/tensor/error.h"
-#include "folio/train/report_data.h"
-#include "folio/train/report_page.h"
 
 namespace folio {
 

@@ -1,4 +1,4 @@
-#include "folio/train/svg_plot.h"
+#include "folio/report/svg_plot.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "folio/train/html.h"
+#include "folio/report/html.h"
 
 namespace folio {
 namespace {
