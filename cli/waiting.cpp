@@ -1,4 +1,4 @@
-#include "folio/train/waiting.h"
+#include "folio/cli/waiting.h"
 
 #include <unistd.h>
 

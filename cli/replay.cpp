@@ -1,7 +1,8 @@
+#include "folio/inspect/replay.h"
+
 #include <memory>
 
-#include "folio/inspect/replay.h"
-#include "folio/train/commands.h"
+#include "folio/cli/commands.h"
 
 namespace folio {
 

@@ -1,12 +1,13 @@
+#include "folio/inspect/plan.h"
+
 #include <algorithm>
 #include <memory>
 
-#include "folio/inspect/plan.h"
+#include "folio/cli/commands.h"
 #include "folio/io/output.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 namespace {

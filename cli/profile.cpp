@@ -1,10 +1,11 @@
+#include "folio/inspect/profile.h"
+
 #include <memory>
 
-#include "folio/inspect/profile.h"
+#include "folio/cli/commands.h"
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 namespace {

@@ -4,12 +4,12 @@
 #include <exception>
 #include <new>
 
+#include "folio/cli/commands.h"
+#include "folio/cli/waiting.h"
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
-#include "folio/train/commands.h"
-#include "folio/train/waiting.h"
 
 namespace folio {
 

@@ -1,9 +1,9 @@
 #include <memory>
 
+#include "folio/cli/commands.h"
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 

@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "folio/cli/commands.h"
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/run/checkpoint_state.h"
 #include "folio/run/run_checkpoints.h"
 #include "folio/run/run_directory.h"
 #include "folio/tensor/error.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 namespace {

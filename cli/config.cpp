@@ -1,8 +1,9 @@
+#include "folio/run/config.h"
+
 #include <memory>
 
+#include "folio/cli/commands.h"
 #include "folio/io/output.h"
-#include "folio/run/config.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 

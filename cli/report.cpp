@@ -1,10 +1,11 @@
+#include "folio/report/report.h"
+
 #include <fmt/core.h>
 
 #include <memory>
 
+#include "folio/cli/commands.h"
 #include "folio/io/output.h"
-#include "folio/report/report.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 

@@ -2,13 +2,13 @@
 #include <chrono>
 #include <memory>
 
+#include "folio/cli/commands.h"
 #include "folio/comm/launch.h"
 #include "folio/inference/sampling.h"
 #include "folio/inspect/novelty.h"
 #include "folio/io/output.h"
 #include "folio/run/loaded_run.h"
 #include "folio/tensor/error.h"
-#include "folio/train/commands.h"
 #include "folio/train/rank_agreement.h"
 
 namespace folio {

@@ -1,11 +1,11 @@
 #include <memory>
 #include <optional>
 
+#include "folio/cli/commands.h"
 #include "folio/comm/launch.h"
 #include "folio/inspect/run_hooks.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 namespace {

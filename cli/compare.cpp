@@ -1,8 +1,9 @@
+#include "folio/inspect/compare.h"
+
 #include <memory>
 
-#include "folio/inspect/compare.h"
+#include "folio/cli/commands.h"
 #include "folio/io/output.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 

@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "folio/cli/commands.h"
 #include "folio/inspect/model_check.h"
 #include "folio/io/output.h"
 #include "folio/kernels/threads.h"
 #include "folio/models/gpt.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
-#include "folio/train/commands.h"
 
 namespace folio {
 namespace {

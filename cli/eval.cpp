@@ -1,13 +1,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "folio/cli/commands.h"
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
 #include "folio/run/initial_weights.h"
 #include "folio/run/loaded_run.h"
 #include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
-#include "folio/train/commands.h"
 #include "folio/train/evaluate.h"
 #include "folio/train/rank_agreement.h"
 
