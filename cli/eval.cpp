@@ -1,7 +1,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
 #include "folio/run/initial_weights.h"

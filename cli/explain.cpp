@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/report/explain_page.h"

@@ -4,12 +4,13 @@
 #include <exception>
 #include <new>
 
-#include "folio/cli/commands.h"
-#include "folio/cli/waiting.h"
+#include "commands.h"
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
+#include "folio/io/version.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
+#include "waiting.h"
 
 namespace folio {
 
@@ -82,7 +83,7 @@ int run(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   CLI::App program("Trains small GPTs from scratch.", "folio");
-  program.set_version_flag("--version", std::string("folio " FOLIO_VERSION));
+  program.set_version_flag("--version", "folio " + folio_version());
   program.require_subcommand(1);
   program.get_formatter()->column_width(34);
   program.footer(

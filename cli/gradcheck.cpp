@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/inspect/model_check.h"
 #include "folio/io/output.h"
 #include "folio/kernels/threads.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/io/output.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/run/initial_weights.h"

@@ -1,6 +1,6 @@
 #include <memory>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 
 namespace folio {
 

@@ -2,7 +2,7 @@
 #include <chrono>
 #include <memory>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/comm/launch.h"
 #include "folio/inference/sampling.h"
 #include "folio/inspect/novelty.h"

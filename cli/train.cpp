@@ -1,7 +1,7 @@
 #include <memory>
 #include <optional>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/comm/launch.h"
 #include "folio/inspect/run_hooks.h"
 #include "folio/io/output.h"

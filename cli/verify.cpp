@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "folio/cli/commands.h"
+#include "commands.h"
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/run/checkpoint_state.h"

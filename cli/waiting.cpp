@@ -1,4 +1,4 @@
-#include "folio/cli/waiting.h"
+#include "waiting.h"
 
 #include <unistd.h>
 

@@ -16,6 +16,7 @@
 #include "folio/io/mapped_file.h"
 #include "folio/io/output.h"
 #include "folio/io/stop_signal.h"
+#include "folio/io/version.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -195,7 +196,7 @@ void write_prepared(const fs::path& directory, const Texts& texts, const Prepare
            .stamp = writer.finish()};
   nlohmann::ordered_json names = nlohmann::ordered_json::array();
   for (const fs::path& path : options.texts) names.push_back(fs::absolute(path).string());
-  const nlohmann::ordered_json json = {{"folio", FOLIO_VERSION},
+  const nlohmann::ordered_json json = {{"folio", folio_version()},
                                        {"tokenizer", facts.tokenizer},
                                        {"vocabulary", facts.vocabulary},
                                        {"tokens", facts.tokens},

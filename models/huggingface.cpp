@@ -81,6 +81,8 @@ Translation from_there(std::string_view name) {
 
 std::string_view activation_name(Activation activation) {
   switch (activation) {
+    case Activation::none:
+      return "linear";
     case Activation::relu:
       return "relu";
     case Activation::gelu:

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "folio/io/output.h"
+#include "folio/io/version.h"
 #include "folio/report/html.h"
 #include "folio/report/page_style.h"
 #include "folio/report/report_facts.h"

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "folio/io/version.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -91,7 +92,7 @@ std::string to_json(const CheckpointState& state) {
     files[name] = {{"bytes", stamp.bytes}, {"checksum", hexadecimal(stamp.checksum)}};
   }
   const Json object = {
-      {"folio", FOLIO_VERSION},
+      {"folio", folio_version()},
       {"step", state.progress.step},
       {"samples_drawn", state.progress.samples},
       {"validation_loss", finite_or_null(state.progress.validation_loss)},

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "folio/io/files.h"
+#include "folio/io/version.h"
 #include "folio/kernels/threads.h"
 #include "folio/tensor/error.h"
 
@@ -34,8 +35,6 @@ std::string vector_instructions() {
 }
 
 }  // namespace
-
-std::string folio_version() { return FOLIO_VERSION; }
 
 std::string machine_json(int ranks) {
   utsname system{};

@@ -8,9 +8,6 @@
 
 namespace folio {
 
-/// "0.1.0".
-std::string folio_version();
-
 /// As JSON, one member a line: version, compiler, system, processor, its instruction set for
 /// vectors, logical processors, threads in use, and of how many ranks this is the first.
 std::string machine_json(int ranks);

@@ -8,6 +8,7 @@
 #include "folio/comm/gpus.h"
 #include "folio/comm/processors.h"
 #include "folio/io/checksum.h"
+#include "folio/io/version.h"
 #include "folio/kernels/instruction_set.h"
 #include "folio/kernels/threads.h"
 #include "folio/run/checkpoint_state.h"
