@@ -67,6 +67,9 @@ struct ByHand {
     const Variable z = affine(t, x, "feed_forward.up");
     Variable h;
     switch (config.activation) {
+      case Activation::none:
+        h = z;
+        break;
       case Activation::relu:
         h = relu(t, z);
         break;
