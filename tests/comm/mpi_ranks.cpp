@@ -18,7 +18,7 @@
 #include "folio/io/output.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
-#include "folio/train/run.h"
+#include "folio/inspect/run_hooks.h"
 
 namespace folio {
 namespace {
@@ -91,7 +91,7 @@ int train_and_fail(int argc, char** argv) {
     if (!ranks.leads()) leave_output_to_rank_0();
     const bool fails = argc > 6 && std::stoi(argv[4]) == ranks.rank();
     Failing failing(ranks, fails ? argv[5] : "", fails ? std::stoll(argv[6]) : -1);
-    train({.config = argv[2], .run = argv[3]}, failing);
+    train({.config = argv[2], .run = argv[3]}, inspecting_hooks(), failing);
     return leave_ranks();
   } catch (const std::exception& error) {
     return leave_ranks(error.what(), 1);

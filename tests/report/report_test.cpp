@@ -8,7 +8,7 @@
 #include <set>
 
 #include "folio/tensor/error.h"
-#include "folio/train/run.h"
+#include "folio/inspect/run_hooks.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"
 
@@ -33,7 +33,8 @@ class Report : public ::testing::Test {
       overrides.insert(overrides.begin(), more);
     }
     testing::internal::CaptureStdout();
-    train({.config = path("tiny.yaml"), .overrides = overrides, .run = path(name)});
+    train({.config = path("tiny.yaml"), .overrides = overrides, .run = path(name)},
+          inspecting_hooks());
     testing::internal::GetCapturedStdout();
     return path(name);
   }

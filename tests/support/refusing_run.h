@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "folio/inspect/run_hooks.h"
 #include "folio/tensor/error.h"
-#include "folio/train/run.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"
 
@@ -63,7 +63,7 @@ class RefusingRun : public ::testing::Test {
     error_.clear();
     testing::internal::CaptureStdout();
     try {
-      train(options);
+      train(options, inspecting_hooks());
     } catch (const Error& error) {
       error_ = error.what();
     }

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "folio/train/run.h"
+#include "folio/inspect/run_hooks.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"
 
@@ -51,7 +51,7 @@ class RunTest : public ::testing::Test {
     options.run = directory_.path() / run;
     testing::internal::CaptureStdout();
     try {
-      train(options);
+      train(options, inspecting_hooks());
     } catch (...) {
       testing::internal::GetCapturedStdout();
       throw;
