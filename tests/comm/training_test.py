@@ -249,7 +249,7 @@ class Trouble(RanksTest):
 
     def test_a_rank_dies(self):
         run, said = self.break_rank(2, "dies")
-        self.assertRegex(said, r"process rank 2 with PID \d+ on node \S+ exited on signal 9")
+        self.assertRegex(said, r"process rank 2 with PID \d+ on node \S+ exited on\s+signal 9")
         self.assert_resumes(run)
 
     def test_a_rank_hangs(self):
@@ -280,7 +280,10 @@ class Trouble(RanksTest):
 
     @of_the_host
     def test_signals_to_mpirun_stop_and_save(self):
-        for name in ("SIGTERM", "SIGUSR1"):
+        version = subprocess.run([MPIRUN, "--version"], capture_output=True, text=True, check=True)
+        # Since its version 5, Open MPI kills the ranks at once when it is sent SIGTERM.
+        kills_at_once = re.search(r"Open MPI\) ([5-9]|\d\d)\.", version.stdout)
+        for name in ("SIGUSR1",) if kills_at_once else ("SIGTERM", "SIGUSR1"):
             run = self.folder / name
             patience = ("--mca", "odls_base_sigkill_timeout", "5")
             with self.endless(self.config, run, *patience) as (process, _):
