@@ -2,8 +2,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
 #include <functional>
 #include <string>
+#include <system_error>
 
 namespace folio {
 
@@ -29,6 +33,20 @@ Verb add_prepare(CLI::App& program);
 
 /// --set for the verbs that read a config: `folio plan CONFIG --set a=1 b=2 --set c=3`.
 void add_overrides(CLI::App& verb, std::vector<std::string>& overrides);
+
+/// The check of an option that takes a whole number. CLI11's own takes -1 for the largest unsigned
+/// number, cuts one that is too long, and has other words in each of its versions.
+template <typename T>
+CLI::Validator whole_number(T low, T high) {
+  return {[low, high](const std::string& text) -> std::string {
+            T value{};
+            const char* end = text.data() + text.size();
+            const auto [stop, error] = std::from_chars(text.data(), end, value);
+            if (error == std::errc() && stop == end && value >= low && value <= high) return "";
+            return fmt::format("{} is not a whole number from {} to {}", text, low, high);
+          },
+          ""};
+}
 
 /// In `folio plan --set a=1 CONFIG` the config lands among the overrides: an entry that assigns
 /// nothing becomes the config, if none is given.

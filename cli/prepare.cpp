@@ -20,9 +20,9 @@ Verb add_prepare(CLI::App& program) {
       ->type_name("KIND|FILE")
       ->capture_default_str();
   verb->add_option("--vocab-size", options->vocabulary,
-                   "How many tokens bpe has at most; 256 are the bytes, one the end of a text")
+                   "How many tokens bpe has at most; at least 257: the bytes, and the end of a text")
       ->type_name("N")
-      ->check(CLI::Range(257, 1'000'000))
+      ->check(whole_number<int64_t>(257, 1'000'000))
       ->capture_default_str();
   verb->add_option("--out", options->out, "The directory to make")->type_name("DIR")->required();
   verb->footer(

@@ -27,7 +27,7 @@ Verb add_profile(CLI::App& program) {
   add_overrides(*verb, options->overrides);
   verb->add_option("--steps", options->steps, "Steps that are timed")
       ->type_name("N")
-      ->check(CLI::Validator(CLI::Range(int64_t{1}, int64_t{1'000'000})).description(""))
+      ->check(whole_number<int64_t>(1, 1'000'000))
       ->capture_default_str();
   verb->add_option("--json", options->json, "Also writes everything to this file")
       ->type_name("FILE");

@@ -1,4 +1,3 @@
-#include <charconv>
 #include <chrono>
 #include <memory>
 
@@ -20,14 +19,6 @@ struct Options {
   int64_t samples = 1;
   bool greedy = false, novelty = false, speed = false;
 };
-
-/// CLI11 alone takes -1 for the largest number, and cuts one that is too long.
-std::string complaint_about_seed(const std::string& text) {
-  uint64_t seed = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
-  if (error == std::errc() && stop == text.data() + text.size()) return "";
-  return fmt::format("{} is not a whole number from 0 to {}", text, UINT64_MAX);
-}
 
 /// One after the other; of several each under a heading. The first of them stands there already if
 /// `shown`.
@@ -107,7 +98,7 @@ Verb add_sample(CLI::App& program) {
   verb->add_flag("--greedy", options->greedy, "Always the likeliest token: temperature 0");
   verb->add_option("--seed", sampling.seed, "Of the random numbers")
       ->type_name("S")
-      ->check(CLI::Validator(complaint_about_seed, ""))
+      ->check(whole_number<uint64_t>(0, UINT64_MAX))
       ->capture_default_str();
   verb->add_option("--checkpoint", options->checkpoint, "last, best or a step")
       ->type_name("WHICH")

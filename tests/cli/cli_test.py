@@ -89,7 +89,7 @@ class UseTest(CliTest):
         self.assertTrue(sampled.stdout.startswith("\u00e9"))
         self.assert_error(self.folio("prepare", text, "--out", out), out, "choose another --out")
         self.assert_error(self.folio("prepare", text, "--out", self.folder / "x",
-                                     "--vocab-size", "256"), "--vocab-size", code=2)
+                                     "--vocab-size", "256"), "--vocab-size", "257 to", code=2)
         tokens = out / "tokens.bin"
         tokens.write_bytes(tokens.read_bytes()[:-2])
         self.assert_error(self.folio("verify", out), tokens, "is it truncated?")

@@ -229,7 +229,7 @@ class SameAsOne(RanksTest):
 
 
 class Trouble(RanksTest):
-    def fail(self, rank, kind):
+    def break_rank(self, rank, kind):
         """Rank `rank` of 3 fails in the backward pass of step 13: the run, and what was said."""
         run = self.folder / f"{kind}{rank}"
         config = self.impatient if kind == "hangs" else self.config
@@ -243,17 +243,17 @@ class Trouble(RanksTest):
         return run, result.stderr
 
     def test_a_rank_throws(self):
-        run, said = self.fail(1, "throws")
+        run, said = self.break_rank(1, "throws")
         self.assertIn("folio: error: rank 1 of 3: test: this rank throws", said)
         self.assert_resumes(run)
 
     def test_a_rank_dies(self):
-        run, said = self.fail(2, "dies")
-        self.assertRegex(said, r"process rank 2 with PID \d+ on node \S+ exited on signal 9")
+        run, said = self.break_rank(2, "dies")
+        self.assertRegex(said, r"process rank 2 with PID \d+ on node \S+ exited on\s+signal 9")
         self.assert_resumes(run)
 
     def test_a_rank_hangs(self):
-        run, said = self.fail(0, "hangs")
+        run, said = self.break_rank(0, "hangs")
         self.assertRegex(said, r"folio: error: rank 0 of 3 \(\S+, process \d+\): silent, while the "
                                r"other ranks wait for it in reduce_scatter in step 13 for \d+ s")
         self.assertEqual(said.count("folio: error: "), 1, said)
@@ -280,7 +280,10 @@ class Trouble(RanksTest):
 
     @of_the_host
     def test_signals_to_mpirun_stop_and_save(self):
-        for name in ("SIGTERM", "SIGUSR1"):
+        version = subprocess.run([MPIRUN, "--version"], capture_output=True, text=True, check=True)
+        # Since its version 5, Open MPI kills the ranks at once when it is sent SIGTERM.
+        kills_at_once = re.search(r"Open MPI\) ([5-9]|\d\d)\.", version.stdout)
+        for name in ("SIGUSR1",) if kills_at_once else ("SIGTERM", "SIGUSR1"):
             run = self.folder / name
             patience = ("--mca", "odls_base_sigkill_timeout", "5")
             with self.endless(self.config, run, *patience) as (process, _):
