@@ -12,7 +12,7 @@ template <class T>
 void fill_sinusoidal(T* table, int64_t context, int64_t width) {
   for (int64_t t = 0; t < context; ++t) {
     for (int64_t c = 0; c < width; ++c) {
-      const double exponent = static_cast<double>(c / 2 * 2) / static_cast<double>(width);
+      const double exponent = static_cast<double>(c - c % 2) / static_cast<double>(width);
       const double angle = static_cast<double>(t) / std::pow(10000.0, exponent);
       table[t * width + c] = T(c % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }

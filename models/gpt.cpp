@@ -31,7 +31,7 @@ BlockOptions block_options(const GptConfig& config) {
 
 }  // namespace
 
-Gpt::Gpt(Scope scope, const GptConfig& config)
+Gpt::Gpt(const Scope& scope, const GptConfig& config)
     : config_(checked(config)),
       token_embedding_(scope / "token_embedding", config.vocabulary, config.width),
       positions_(std::make_unique<PositionalEncoding>(

@@ -21,7 +21,7 @@ class Gpt {
   /// Creates the parameters; the store is initialized by the caller. GPT-2's initialisation:
   /// weights normal(0.02), projections back into the residual stream normal(0.02 / sqrt(2 layers)),
   /// biases 0, gains 1 (Radford et al. 2019, section 2.3). Throws Error for an impossible config.
-  Gpt(Scope scope, const GptConfig& config);
+  Gpt(const Scope& scope, const GptConfig& config);
 
   const GptConfig& config() const { return config_; }
   /// Where the parameters lie, which must be initialized.

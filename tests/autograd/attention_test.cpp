@@ -220,7 +220,7 @@ TEST(Attention, FewerKeysThanQueries) {
 TEST(Attention, LargeScoresStayFinite) {
   for (DType dtype : {DType::f32, DType::f64}) {
     Tape tape;
-    const auto leaf = [&](std::vector<double> values) {
+    const auto leaf = [&](const std::vector<double>& values) {
       return tape.leaf(tensor_of({1, 2, 1}, values, dtype));
     };
     const Variable q = leaf({300.0, -300.0}), k = leaf({300.0, -300.0}), v = leaf({1.0, 2.0});

@@ -14,7 +14,6 @@ namespace folio {
 namespace {
 
 using testing::AllOf;
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 enum class Mistake { none, factor, no_accumulation, no_backward, transposed, not_a_number };

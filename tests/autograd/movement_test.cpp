@@ -149,7 +149,7 @@ TEST(Concat, Gradients) {
 TEST(GatherRows, ValuesAndShapes) {
   Tape tape;
   const Variable table = counting({3, 2});
-  const auto indices = [](const Shape& shape, std::vector<int32_t> values) {
+  const auto indices = [](const Shape& shape, const std::vector<int32_t>& values) {
     return Tensor::from(shape, values);
   };
   EXPECT_THAT(values_of(gather_rows(tape, table, indices({3}, {2, 0, 2})).value),

@@ -150,7 +150,7 @@ TEST(ParameterStore, InitialValuesHaveTheirDistribution) {
 }
 
 TEST(ParameterStore, ValuesDependOnSeedAndNameOnly) {
-  const auto values = [](uint64_t seed, std::vector<std::string> names, DType dtype) {
+  const auto values = [](uint64_t seed, const std::vector<std::string>& names, DType dtype) {
     ParameterStore store(dtype);
     for (const std::string& name : names) store.create(name, {3, 5}, Init::normal(1.0));
     store.initialize(seed);

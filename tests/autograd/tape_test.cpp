@@ -32,7 +32,7 @@ Variable probe(Tape& tape, const Variable& x, Note note) {
   return y;
 }
 
-Tensor vector_of(std::vector<double> values) {
+Tensor vector_of(const std::vector<double>& values) {
   const Shape shape{static_cast<int64_t>(values.size())};
   return Tensor::from(shape, values);
 }
