@@ -28,7 +28,7 @@ class HostStream : public testing::Test {
   const Kernels& kernels = kernels_for(Device::cuda);
 };
 
-Tensor on_gpu(std::vector<float> values) {
+Tensor on_gpu(const std::vector<float>& values) {
   const auto n = static_cast<int64_t>(values.size());
   return on_device(Tensor::from({n}, values), Device::cuda);
 }

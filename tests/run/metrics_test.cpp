@@ -16,8 +16,6 @@ namespace folio {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 constexpr int64_t all = std::numeric_limits<int64_t>::max();
 
