@@ -24,8 +24,7 @@ STD = {
     "array": "array to_array",
     "atomic": """atomic atomic_flag memory_order_acq_rel memory_order_acquire memory_order_relaxed
         memory_order_release""",
-    "bit": """bit_cast bit_ceil bit_floor bit_width countl_zero countr_zero endian has_single_bit
-        popcount rotl rotr""",
+    "bit": "bit_cast bit_ceil bit_width countr_zero endian has_single_bit popcount rotl rotr",
     "charconv": "from_chars to_chars",
     "chrono": "chrono chrono_literals",
     "cmath": """acos ceil copysign cos erf erfc exp exp2 expm1 floor fma fmod frexp hypot isfinite
