@@ -106,6 +106,7 @@ std::vector<GradientCheckRow> check_gradients(ParameterStore& parameters,
   };
   std::vector<GradientCheckRow> rows;
   for (const Parameter& parameter : parameters.parameters()) {
+    if (!parameter.trained) continue;
     const Subject subject{parameter.name, parameter.value, parameter.grad.to_vector<double>()};
     rows.push_back(check_subject(subject, value, options));
   }

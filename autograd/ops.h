@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <vector>
 
 #include "folio/autograd/tape.h"
@@ -78,8 +79,9 @@ Variable matmul(Tape& tape, const Variable& a, const Variable& b, bool transpose
 
 enum class Activation : uint8_t { none, relu, gelu, gelu_tanh };
 
-/// activation(x weight^T + bias): x (..., I), weight (O, I), bias (O) or null; result (..., O).
-Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Variable* bias,
+/// activation(x weight^T + bias): x (..., I), weight (O, I), bias (O) or none; result (..., O).
+Variable linear(Tape& tape, const Variable& x, const Variable& weight,
+                const std::optional<Variable>& bias = std::nullopt,
                 Activation activation = Activation::none);
 
 // --- fused (ops/embedding.cpp, ops/layer_norm.cpp, ops/attention.cpp, ops/cross_entropy.cpp)
@@ -93,9 +95,9 @@ Variable embedding(Tape& tape, const Tensor& tokens, const Variable& table,
                    const Variable& positions);
 
 /// (x - mean) / sqrt(variance + eps) * gain + bias over the last axis (Ba, Kiros, Hinton 2016);
-/// gain (C), bias (C) or null.
-Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain, const Variable* bias,
-                    double eps = 1e-5);
+/// gain (C), bias (C) or none.
+Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain,
+                    const std::optional<Variable>& bias = std::nullopt, double eps = 1e-5);
 
 struct NormalizedSum {
   Variable sum, normalized;
@@ -103,19 +105,23 @@ struct NormalizedSum {
 /// sum = residual + dropout(x), normalized = layer_norm(sum), in one pass over memory.
 NormalizedSum residual_dropout_layer_norm(Tape& tape, const Variable& residual, const Variable& x,
                                           double probability, uint32_t site, const Variable& gain,
-                                          const Variable* bias, double eps = 1e-5);
+                                          const std::optional<Variable>& bias = std::nullopt,
+                                          double eps = 1e-5);
 
 struct AttentionOptions {
   int64_t heads = 1;
-  bool causal = false;               // query i sees keys 0 .. i + Tk - Tq
-  double dropout = 0.0;              // of the probabilities, while training
-  uint32_t site = 0;                 // names the place of the dropout
-  const Tensor* key_mask = nullptr;  // i32 (B, Tk), 0 where a key is padding and not to be seen
+  bool causal = false;                  // query i sees keys 0 .. i + Tk - Tq
+  double dropout = 0.0;                 // of the probabilities, while training
+  uint32_t site = 0;                    // names the place of the dropout
+  std::optional<Tensor> key_mask = {};  // i32 (B, Tk), 0 where a key is padding and not to be seen
 };
 /// softmax(q k^T / sqrt(d)) v, head by head (Vaswani et al. 2017, equation 1): q (B, Tq, C),
 /// k and v (B, Tk, C), head h having columns [h d, (h + 1) d), d = C / heads. A query that sees no
 /// key gives 0.
 Variable attention(Tape& tape, const Variable& q, const Variable& k, const Variable& v,
+                   const AttentionOptions& options);
+/// The same with k and v side by side in one tensor (B, Tk, 2 C).
+Variable attention(Tape& tape, const Variable& q, const Variable& keys_values,
                    const AttentionOptions& options);
 /// The same with q, k and v side by side in one tensor (B, T, 3 C).
 Variable attention(Tape& tape, const Variable& qkv, const AttentionOptions& options);

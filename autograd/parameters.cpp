@@ -49,8 +49,22 @@ Parameter& ParameterStore::create(std::string name, const Shape& shape, const In
   parameter.init = init;
   parameter.decay = shape.rank() >= 2;
   numel_ += shape.numel();
-  if (parameter.decay) decayed_numel_ += shape.numel();
   return parameter;
+}
+
+int64_t ParameterStore::trained_numel() const {
+  int64_t sum = 0;
+  for (const Parameter& parameter : parameters_)
+    sum += parameter.trained ? parameter.shape.numel() : 0;
+  return sum;
+}
+
+int64_t ParameterStore::decayed_numel() const {
+  int64_t sum = 0;
+  for (const Parameter& parameter : parameters_) {
+    if (parameter.trained && parameter.decay) sum += parameter.shape.numel();
+  }
+  return sum;
 }
 
 void ParameterStore::allocate(bool with_gradients) {
@@ -59,19 +73,22 @@ void ParameterStore::allocate(bool with_gradients) {
   const DType master = accumulator_of(dtype_);
   values_ = Tensor({numel_}, master, device_);
   if (dtype_ != master) rounded_values_ = Tensor({numel_}, dtype_, device_);
-  if (with_gradients) {
-    gradients_ = Tensor({numel_}, master, device_);
+  const int64_t trained = trained_numel();
+  if (with_gradients && trained > 0) {
+    gradients_ = Tensor({trained}, master, device_);
     kernels_for(device_).fill(gradients_, 0.0);
   }
   const Tensor& seen_by_ops = rounded_values_ ? rounded_values_ : values_;
-  int64_t decayed = 0, others = decayed_numel_;
+  int64_t decayed = 0, others = decayed_numel(), constant = trained;
   for (Parameter& parameter : parameters_) {
-    int64_t& next = parameter.decay ? decayed : others;
+    int64_t& next = !parameter.trained ? constant : parameter.decay ? decayed : others;
     parameter.offset = next;
     next += parameter.shape.numel();
     parameter.master = values_.view(parameter.offset, parameter.shape);
     parameter.value = seen_by_ops.view(parameter.offset, parameter.shape);
-    if (with_gradients) parameter.grad = gradients_.view(parameter.offset, parameter.shape);
+    if (gradients_ && parameter.trained) {
+      parameter.grad = gradients_.view(parameter.offset, parameter.shape);
+    }
     parameter.slot = {.shape = parameter.shape,
                       .dtype = master,
                       .grad = parameter.grad,
@@ -115,6 +132,7 @@ void ParameterStore::start_gradients() {
 
 void ParameterStore::finish_gradients() {
   for (Parameter& parameter : parameters_) {
+    if (!parameter.grad) continue;
     if (!parameter.slot.written) kernels_for(device_).fill(parameter.grad, 0.0);
     parameter.slot.written = true;
   }

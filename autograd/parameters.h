@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,21 +24,28 @@ struct Init {
   static Init uniform(double bound) { return {Kind::uniform, bound}; }
 };
 
-/// One trained tensor. `value` is what ops compute with; `grad` collects its gradient; `master` is
-/// what is trained and saved. They are views of the store's slabs and are empty before
+/// One tensor of a model. `value` is what ops compute with; `grad` collects its gradient; `master`
+/// is what is trained and saved. They are views of the store's slabs and are empty before
 /// ParameterStore::initialize(). Unless values are bf16, master and value are the same memory.
 struct Parameter {
   std::string name;  // dotted: "blocks.3.attention.qkv.weight"
   Shape shape;
   Init init;
-  bool decay = false;  // weight decay acts on matrices (rank >= 2) only
-  int64_t offset = 0;  // of its first element in the slabs
+  // Both may be set until the memory is laid out.
+  bool trained = true;  // else it has no gradient: ops take it for a constant
+  bool decay = false;   // weight decay acts on it; at first on matrices (rank >= 2) only
+  int64_t offset = 0;   // of its first element in the slabs
   Tensor value, master, grad;
   GradSlot slot;
 
   /// The parameter as an input of ops.
-  Variable variable() { return {value, &slot}; }
+  Variable variable() { return {value, grad ? &slot : nullptr}; }
 };
+
+/// The variable of a parameter that a layer may lack.
+inline std::optional<Variable> optional_variable(Parameter* parameter) {
+  return parameter != nullptr ? std::optional(parameter->variable()) : std::nullopt;
+}
 
 /// Elements [begin, end) of the slabs.
 struct SlabRange {
@@ -47,7 +55,8 @@ struct SlabRange {
 };
 
 /// Owns every parameter of a model. Masters and gradients are one allocation each: first all
-/// parameters that decay, then the others, each in order of creation.
+/// trained parameters that decay, then the other trained ones, each in order of creation.
+/// Parameters that are not trained follow in the masters alone.
 ///
 /// In bf16, masters and gradients are f32, and a third slab holds the masters rounded to bf16: the
 /// copy that ops compute with. The optimizer writes both in one pass.
@@ -63,7 +72,8 @@ class ParameterStore {
   /// initialize().
   Parameter& create(std::string name, const Shape& shape, const Init& init);
   /// Lays the parameters out in slabs, whose values are the caller's to fill, and to say so with
-  /// masters_changed(). Without gradients the model can be read but not trained. Once only.
+  /// masters_changed(). Without gradients the model can be read but not trained, and no memory is
+  /// taken for them. Once only.
   void allocate(bool with_gradients);
   /// The same, with gradients, and gives the parameters their first values.
   void initialize(uint64_t seed);
@@ -77,10 +87,14 @@ class ParameterStore {
   Device device() const { return device_; }
   /// Number of elements, before initialize() too.
   int64_t numel() const { return numel_; }
+  /// The first so many elements of the masters are trained: those that gradients have too.
+  int64_t trained_numel() const;
   /// The first so many elements of the slabs decay.
-  int64_t decayed_numel() const { return decayed_numel_; }
+  int64_t decayed_numel() const;
   /// The masters.
   const Tensor& values() const { return values_; }
+  /// Those that are trained, in the same memory.
+  Tensor trained_values() const { return values_.view(0, {trained_numel()}); }
   /// The masters rounded to bf16; empty unless dtype() is bf16.
   const Tensor& rounded_values() const { return rounded_values_; }
   const Tensor& gradients() const { return gradients_; }
@@ -97,7 +111,7 @@ class ParameterStore {
   DType dtype_;
   Device device_;
   std::deque<Parameter> parameters_;
-  int64_t numel_ = 0, decayed_numel_ = 0;
+  int64_t numel_ = 0;
   Tensor values_, rounded_values_, gradients_;
 };
 
@@ -113,6 +127,7 @@ class Scope {
   /// The purpose of random numbers drawn at "this.name", see purpose_of().
   uint32_t site(std::string_view name) const;
   const std::string& path() const { return path_; }
+  const ParameterStore& store() const { return *store_; }
 
  private:
   std::string join(std::string_view name) const;

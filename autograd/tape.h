@@ -56,6 +56,7 @@ class Tape {
   void set_training(bool on) { training_ = on; }
   /// Shows every op that follows to `observer` (null: to nobody), which must outlive its use.
   void set_observer(TapeObserver* observer);
+  TapeObserver* observer() const { return observer_; }
   /// Seed, step and place in the batch for the random numbers of the ops that follow.
   void set_context(const StepContext& context) { context_ = context; }
   const StepContext& context() const { return context_; }

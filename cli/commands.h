@@ -1,4 +1,4 @@
-// The verbs of the folio program: each declares its options and says how it runs.
+// The verbs of the folio program. Each declares its options and how it runs.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,7 +14,7 @@ namespace folio {
 struct Verb {
   CLI::App* options = nullptr;
   std::function<int()> run;   // returns the exit code; throws Error
-  bool on_all_ranks = false;  // else rank 0 alone runs it
+  bool on_all_ranks = false;  // otherwise only rank 0 runs it
 };
 
 Verb add_train(CLI::App& program);
@@ -48,10 +48,13 @@ CLI::Validator whole_number(T low, T high) {
           ""};
 }
 
-/// In `folio plan --set a=1 CONFIG` the config lands among the overrides: an entry that assigns
-/// nothing becomes the config, if none is given.
+/// CONFIG and --set for the verbs that require a config; require_config() completes them.
+void add_config_arguments(CLI::App& verb, std::string& config, std::vector<std::string>& overrides);
+
+/// In `folio plan --set a=1 CONFIG`, the parser adds the config to the overrides. If there is no
+/// config, the first override without "=" becomes the config.
 void take_config(std::string& config, std::vector<std::string>& overrides);
-/// The same; throws Error where there is none.
+/// The same, but throws Error if there is no config.
 void require_config(std::string& config, std::vector<std::string>& overrides);
 
 }  // namespace folio

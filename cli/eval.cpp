@@ -4,7 +4,6 @@
 #include "commands.h"
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
-#include "folio/run/initial_weights.h"
 #include "folio/run/loaded_run.h"
 #include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
@@ -20,26 +19,28 @@ struct Options {
 
 void evaluate_run(const Options& options) {
   Communicator& ranks = join_ranks();
-  if (!ranks.leads()) leave_output_to_rank_0();
+  if (!ranks.leads()) silence_output();
   const auto loaded = load_run(options.run, options.checkpoint);
   if (ranks.size() > 1) apply_config(loaded->config, ranks);
   Config& config = loaded->config;
   config.data.text = find_run_text(options.run, config).path.string();
-  const auto [tokenizer, corpus] = tokenize_text(config, std::move(loaded->tokenizer));
-  const bool validation = options.split == "val";
+  const std::unique_ptr<Task> task = make_task(config);
+  const std::unique_ptr<Tokenizer> tokenizer = task->open(std::move(loaded->tokenizer));
+  const Split split = options.split == "val" ? Split::validation : Split::train;
+  const std::unique_ptr<DataSource> source = task->source(split);
   FOLIO_CHECK(
-      !validation || !corpus.validation().empty(), "eval",
+      source, "eval",
       "this run has no validation split (data.validation_fraction is 0); use --split train");
   Tape tape(loaded->parameters.device());
-  const TokenSpan split = validation ? corpus.validation() : corpus.train();
   const Evaluation result =
-      evaluate(*loaded->model, tape, split, config.train.batch / config.train.accumulate,
+      evaluate(*task, *loaded->model, tape, *source, config.train.batch / config.train.accumulate,
                /*max_batches=*/0, ranks);
   nlohmann::ordered_json line = {{"split", options.split},
                                  {"loss", result.loss},
                                  {"perplexity", result.perplexity()},
-                                 {"tokens", result.tokens}};
-  if (const auto bits = result.bits_per_byte(*tokenizer, split)) line["bits_per_byte"] = *bits;
+                                 {"tokens", result.targets}};
+  const auto bytes = task->text_bytes(split, *tokenizer);
+  if (const auto bits = result.bits_per_byte(bytes)) line["bits_per_byte"] = *bits;
   print(line.dump() + "\n");
 }
 

@@ -23,8 +23,8 @@ struct Options {
 /// Writes the page and returns where it is. Throws Error before it writes.
 std::filesystem::path write_explanation(const Options& options) {
   const auto loaded = load_run(options.run, options.checkpoint);
-  const Explanation explanation =
-      explain(*loaded->model, *loaded->tokenizer, options.prompt, options.temperature);
+  const Explanation explanation = explain(as_language_model(*loaded->model, "folio explain"),
+                                          *loaded->tokenizer, options.prompt, options.temperature);
   const std::filesystem::path out =
       options.out.empty() ? options.run / "explain.html" : options.out;
   FOLIO_CHECK(!std::filesystem::is_directory(out), out.string(),

@@ -10,13 +10,19 @@
 #include "folio/io/version.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
-#include "waiting.h"
+#include "spinning.h"
 
 namespace folio {
 
 void add_overrides(CLI::App& verb, std::vector<std::string>& overrides) {
   verb.add_option("--set", overrides, "Overrides one key of the config, e.g. model.dropout=0.2")
       ->type_name("KEY=VALUE");
+}
+
+void add_config_arguments(CLI::App& verb, std::string& config,
+                          std::vector<std::string>& overrides) {
+  verb.add_option("config", config, "The config, a YAML file (required)")->type_name("CONFIG");
+  add_overrides(verb, overrides);
 }
 
 void take_config(std::string& config, std::vector<std::string>& overrides) {
@@ -123,7 +129,7 @@ int run(int argc, char** argv) {
 }  // namespace folio
 
 int main(int argc, char** argv) {
-  folio::wait_politely(argv);
+  folio::shorten_spinning(argv);
   try {
     return folio::leave_ranks({}, folio::run(argc, argv));
   } catch (const folio::Error& error) {

@@ -5,7 +5,6 @@
 #include "folio/inspect/model_check.h"
 #include "folio/io/output.h"
 #include "folio/kernels/threads.h"
-#include "folio/models/gpt.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
 
@@ -21,28 +20,26 @@ struct Options {
 void check_config(const Options& options) {
   FOLIO_CHECK(options.elements >= 0, "--elements", "is {}; it must be at least 0 (0 checks all)",
               options.elements);
-  Config config = load_config(options.config, options.overrides);
+  const Config config = load_config(options.config, options.overrides);
   set_threads(static_cast<int>(config.train.threads));
-  const auto [tokenizer, corpus] = tokenize_text(config);
-  config.model.vocabulary = tokenizer->vocabulary();
-
-  ParameterStore store(DType::f64);
-  const Gpt model(Scope(store), config.model);
-  store.initialize(config.train.seed);
   // Every path through the model is there in few tokens; f64 would be slow on many.
   constexpr int64_t samples = 2;
-  const int64_t length = std::min<int64_t>(config.model.context, 16);
-  const Batch batch =
-      BatchSampler(corpus.train(), samples, length, config.data.sampling, config.train.seed)
-          .draw(/*step=*/0, /*first=*/0, samples);
+  const int64_t length = std::min<int64_t>(config.model.context(), 16);
+  TaskInputs inputs = task_inputs(config);
+  inputs.batch = samples;
+  inputs.context = length;
+  const std::unique_ptr<Task> task = config.task.kind->make(inputs);
+  const std::unique_ptr<Tokenizer> tokenizer = task->open(initial_tokenizer(config));
+  ParameterStore store(DType::f64);
+  const std::unique_ptr<Model> model = make_model(config, Scope(store), tokenizer->vocabulary());
+  store.initialize(config.train.seed);
+  const Batch batch = task->source(Split::train)->draw(/*step=*/0, /*first=*/0, samples);
   Tape tape;
   tape.set_training(true);
   tape.set_context({.seed = config.train.seed, .step = 0, .first_sample = 0});
-  const auto loss = [&](Tape& on) {
-    return model.loss(on, batch.inputs, batch.targets, config.train.label_smoothing);
-  };
+  const auto loss = [&](Tape& on) { return task->loss(on, *model, batch, task->targets(batch)); };
   print(fmt::format("{}: {} parameters, f64, {} x {} tokens of {}\n", options.config,
-                    grouped(store.numel()), samples, length, corpus.path.string()));
+                    grouped(store.numel()), samples, length, task->corpus().path.string()));
   const std::vector<GradientCheckRow> rows = check_model(store, loss, tape, options.elements);
   print(gradient_table(rows, store));
   require_right_gradients(rows);
@@ -54,9 +51,7 @@ Verb add_gradcheck(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "gradcheck", "Compares every parameter's gradient with finite differences, in f64");
   auto options = std::make_shared<Options>();
-  verb->add_option("config", options->config, "The config, a YAML file (required)")
-      ->type_name("CONFIG");
-  add_overrides(*verb, options->overrides);
+  add_config_arguments(*verb, options->config, options->overrides);
   verb->add_option("--elements", options->elements,
                    "Elements checked in each parameter, and that of the largest gradient; 0: all")
       ->type_name("N")

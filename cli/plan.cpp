@@ -18,10 +18,11 @@ struct Options {
 };
 
 void plan_config(const Options& options) {
-  Config config = load_config(options.config, options.overrides);
-  const auto [tokenizer, corpus] = tokenize_text(config);
-  config.model.vocabulary = tokenizer->vocabulary();
-  const Plan plan = make_plan(config);
+  const Config config = load_config(options.config, options.overrides);
+  const std::unique_ptr<Task> task = make_task(config);
+  const std::unique_ptr<Tokenizer> tokenizer = task->open(initial_tokenizer(config));
+  const Corpus& corpus = task->corpus();
+  const Plan plan = make_plan(config, tokenizer->vocabulary());
 
   size_t width = 9;
   for (const PlanParameter& row : plan.table) width = std::max(width, row.name.size());
@@ -45,12 +46,12 @@ void plan_config(const Options& options) {
   const auto steps = static_cast<double>(config.train.steps);
   const double seen = tokens * steps;
   print(fmt::format("text            {}: {} tokens, {} different\n", corpus.path.string(),
-                    grouped(std::ssize(corpus.tokens)), grouped(config.model.vocabulary)));
+                    grouped(std::ssize(corpus.tokens)), grouped(tokenizer->vocabulary())));
   print(fmt::format("instructions    {}\n", instruction_set().describe()));
   print(fmt::format("a token         {}\n", human_flops(plan.flops_per_token)));
   print(fmt::format("a step          {} ({} tokens: {} x {}{})\n",
                     human_flops(plan.flops_per_token * tokens), grouped(plan.tokens_per_step),
-                    config.train.batch, config.model.context,
+                    config.train.batch, config.model.context(),
                     config.train.accumulate == 1
                         ? ""
                         : fmt::format(", in {} micro-batches", config.train.accumulate)));
@@ -66,9 +67,7 @@ Verb add_plan(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "plan", "Parameters, memory and arithmetic of a config, before anything runs");
   auto options = std::make_shared<Options>();
-  verb->add_option("config", options->config, "The config, a YAML file (required)")
-      ->type_name("CONFIG");
-  add_overrides(*verb, options->overrides);
+  add_config_arguments(*verb, options->config, options->overrides);
   verb->footer("Example: folio plan configs/baby_gpt.yaml --set train.accumulate=4");
   return {verb, [options] {
             require_config(options->config, options->overrides);

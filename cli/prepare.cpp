@@ -39,7 +39,7 @@ Verb add_prepare(CLI::App& program) {
                           static_cast<double>(facts.bytes) / static_cast<double>(facts.tokens)));
         const bool plain_name = out.find('/') == out.npos;
         print(fmt::format("next folio train CONFIG --set data.text={} data.tokenizer={}\n",
-                          for_the_shell((plain_name ? "./" : "") + out), facts.tokenizer));
+                          shell_quoted((plain_name ? "./" : "") + out), facts.tokenizer));
         return 0;
       }};
 }

@@ -22,9 +22,7 @@ Verb add_profile(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "profile", "Where a training step's time goes, beside what this machine can do");
   auto options = std::make_shared<Options>();
-  verb->add_option("config", options->config, "The config, a YAML file (required)")
-      ->type_name("CONFIG");
-  add_overrides(*verb, options->overrides);
+  add_config_arguments(*verb, options->config, options->overrides);
   verb->add_option("--steps", options->steps, "Steps that are timed")
       ->type_name("N")
       ->check(whole_number<int64_t>(1, 1'000'000))

@@ -42,7 +42,7 @@ void sample(Options& options) {
   const bool streams = options.samples == 1;  // as it is written
   if (streams && launch().rank > 0) return;   // nothing to share out
   Communicator& ranks = streams ? no_others() : join_ranks();
-  if (!ranks.leads()) leave_output_to_rank_0();
+  if (!ranks.leads()) silence_output();
   const auto loaded = load_run(options.run, options.checkpoint);
   if (ranks.size() > 1) apply_config(loaded->config, ranks);
   if (options.greedy) options.sampling.temperature = 0.0;
@@ -50,12 +50,13 @@ void sample(Options& options) {
   const std::string learned =
       options.novelty ? read_training_text(options.run, loaded->config, *loaded->tokenizer) : "";
   const auto start = std::chrono::steady_clock::now();
+  const LanguageModel& model = as_language_model(*loaded->model, "folio sample");
   std::vector<std::string> texts;
   if (streams) {
     print(options.prompt);
-    texts = {generate(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling, print)};
+    texts = {generate(model, *loaded->tokenizer, options.prompt, options.sampling, print)};
   } else {
-    texts = generate_samples(*loaded->model, *loaded->tokenizer, options.prompt, options.sampling,
+    texts = generate_samples(model, *loaded->tokenizer, options.prompt, options.sampling,
                              options.samples, ranks);
   }
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
@@ -94,7 +95,7 @@ Verb add_sample(CLI::App& program) {
       ->capture_default_str();
   verb->add_flag("--speed", options->speed, "Say how many tokens a second that was, on stderr");
   verb->add_flag("--novelty", options->novelty,
-                 "Show the longest span of what was written that stands in the training text");
+                 "Show the longest span of the output that is in the training text");
   verb->add_flag("--greedy", options->greedy, "Always the likeliest token: temperature 0");
   verb->add_option("--seed", sampling.seed, "Of the random numbers")
       ->type_name("S")

@@ -40,9 +40,9 @@ Verb add_train(CLI::App& program) {
             take_config(options->config, options->overrides);
             FOLIO_CHECK(options->stop_at.value_or(1) >= 1, "--stop-at",
                         "{} is no step to stop after; it must be at least 1", *options->stop_at);
-            go_on_without_output();  // the result is the run directory
+            make_output_optional();  // the result is the run directory
             Communicator& ranks = join_ranks();
-            if (!ranks.leads()) leave_output_to_rank_0();
+            if (!ranks.leads()) silence_output();
             train({.config = options->config,
                    .overrides = options->overrides,
                    .run = options->run,

@@ -40,7 +40,7 @@ void verify(const fs::path& run) {
   }
   int64_t damaged = 0;
   for (const auto& [step, path] : checkpoints) {
-    const std::string fault = fault_of(path);
+    const std::string fault = checkpoint_fault(path);
     if (!fault.empty()) ++damaged;
     print(fmt::format(
         "{:<{}}  {}\n", path.filename().string(), width,

@@ -38,8 +38,9 @@ void GradientReducer::make_buckets() {
     bucket.own_gradients = slab.view(bucket.own.begin, {bucket.own.size()});
   }
   for (const Parameter& parameter : store_.parameters()) {
-    numbers_[&parameter.slot] = writes_.size();
     Writes& writes = writes_.emplace_back();
+    if (!parameter.grad) continue;  // not trained
+    numbers_[&parameter.slot] = writes_.size() - 1;
     const int64_t end = parameter.offset + parameter.shape.numel();
     for (int64_t b = parameter.offset / size; b * size < end; ++b) {
       writes.buckets.push_back(static_cast<size_t>(b));
@@ -185,9 +186,9 @@ void GradientReducer::finish(Tape& tape) {
 }
 
 void GradientReducer::gather(const Tensor& slab) {
-  FOLIO_CHECK(slab.numel() == store_.numel(), "gradient reducer",
+  FOLIO_CHECK(slab.numel() == store_.trained_numel(), "gradient reducer",
               "a slab of {} elements cannot be gathered; the parameters have {}", slab.numel(),
-              store_.numel());
+              store_.trained_numel());
   for (const Bucket& bucket : buckets_) {
     const Tensor part = slab.view(bucket.range.begin, {bucket.range.size()});
     ranks_.start_all_gather(part, bucket.parts)->wait();
@@ -198,7 +199,7 @@ void GradientReducer::gather(const Tensor& slab) {
 Tensor GradientReducer::gather_packed(const Tensor& packed) {
   const Kernels& kernels = kernels_for(store_.device());
   const Tensor whole =
-      ranks_.leads() ? Tensor({store_.numel()}, packed.dtype(), packed.device()) : Tensor();
+      ranks_.leads() ? Tensor({store_.trained_numel()}, packed.dtype(), packed.device()) : Tensor();
   int64_t next = 0;
   for (const Bucket& bucket : buckets_) {  // so that other ranks need the memory of a bucket alone
     const Tensor all({bucket.range.size()}, packed.dtype(), packed.device());

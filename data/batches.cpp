@@ -10,12 +10,13 @@ namespace folio {
 namespace {
 
 Batch empty_batch(int64_t rows, int64_t context) {
-  return {Tensor({rows, context}, DType::i32), Tensor({rows, context}, DType::i32)};
+  return {{{"tokens", Tensor({rows, context}, DType::i32)},
+           {"targets", Tensor({rows, context}, DType::i32)}}};
 }
 
-// Where `position` goes in permutation `epoch` of 0 .. size - 1: a Feistel network (Luby and
-// Rackoff 1988) over the next power of four, walked along its cycle until it is back in range
-// (Black and Rogaway 2002). Nothing is stored, so that any sample of any epoch costs the same.
+// Element `position` of permutation `epoch` of 0 to size - 1, by a Feistel network (Luby and
+// Rackoff 1988) over the next power of four, with cycle walking to stay in range (Black and Rogaway
+// 2002). The permutation is not stored, so every sample of every epoch costs the same.
 int64_t permuted(int64_t position, int64_t size, uint64_t seed, uint64_t epoch) {
   const RandomStream stream{seed, purpose_of("data.shuffle"), static_cast<uint32_t>(epoch)};
   const auto bits = static_cast<int>(std::bit_width(static_cast<uint64_t>(size - 1)));
@@ -63,12 +64,14 @@ Batch BatchSampler::draw(int64_t step, int64_t first, int64_t count) const {
   FOLIO_CHECK(step >= 0 && first >= 0 && count >= 1 && count <= batch_ - first, "batch sampler",
               "{} samples from sample {} of step {} on were asked for; a batch has samples 0 to {}",
               count, first, step, batch_ - 1);
-  Batch batch = empty_batch(count, context_);
+  const Batch batch = empty_batch(count, context_);
+  int32_t* const tokens = batch["tokens"].data<int32_t>();
+  int32_t* const targets = batch["targets"].data<int32_t>();
   for (int64_t row = 0; row < count; ++row) {
     const auto begin = static_cast<size_t>(offset_of(step * batch_ + first + row));
     const auto length = static_cast<size_t>(context_);
-    tokens_.copy(begin, length, batch.inputs.data<int32_t>() + row * context_);
-    tokens_.copy(begin + 1, length, batch.targets.data<int32_t>() + row * context_);
+    tokens_.copy(begin, length, tokens + row * context_);
+    tokens_.copy(begin + 1, length, targets + row * context_);
   }
   return batch;
 }
@@ -86,16 +89,16 @@ Batch Windows::batch(int64_t first, int64_t batch) const {
               "{} windows from window {} on were asked for; there are windows 0 to {}", batch,
               first, count() - 1);
   const int64_t rows = std::min(batch, count() - first);
-  Batch result = empty_batch(rows, context_);
+  const Batch result = empty_batch(rows, context_);
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t start = (first + row) * context_;
     const int64_t length = std::min(context_, predicted_tokens() - start);
-    int32_t* inputs = result.inputs.data<int32_t>() + row * context_;
-    int32_t* targets = result.targets.data<int32_t>() + row * context_;
+    int32_t* inputs = result["tokens"].data<int32_t>() + row * context_;
+    int32_t* targets = result["targets"].data<int32_t>() + row * context_;
     tokens_.copy(static_cast<size_t>(start), static_cast<size_t>(length), inputs);
     tokens_.copy(static_cast<size_t>(start) + 1, static_cast<size_t>(length), targets);
     std::fill(inputs + length, inputs + context_, 0);
-    std::fill(targets + length, targets + context_, ignored);
+    std::fill(targets + length, targets + context_, ignored_target);
   }
   return result;
 }

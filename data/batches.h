@@ -1,35 +1,31 @@
-// (B, T) batches of tokens and the tokens that follow them.
+// Batches of tokens and the tokens that follow them: "tokens" and "targets", both i32 (B, T), where
+// targets[b, t] is the token after tokens[b, t].
 #pragma once
 
 #include <cstdint>
 
+#include "folio/data/data_source.h"
 #include "folio/data/token_span.h"
-#include "folio/tensor/tensor.h"
 
 namespace folio {
 
-/// inputs and targets are i32 (B, T); targets[b, t] is the token after inputs[b, t].
-struct Batch {
-  Tensor inputs, targets;
-};
-
 enum class Sampling : uint8_t {
-  random,    // every sample begins at a random offset, as nanoGPT draws them
-  shuffled,  // epochs: consecutive windows of T, each once, in an order drawn for the epoch
+  random,    // each sample begins at a random offset, as in nanoGPT
+  shuffled,  // epochs over consecutive windows of T tokens, each once, in random order
 };
 
-/// Draws training batches. Sample i of step s depends only on (seed, s * batch + i): any part of
-/// any batch can be made by any process, and the step is all the state there is.
+/// Draws training batches. Sample i of step s depends only on (seed, s * batch + i), so any process
+/// can make any part of any batch, and the step is the only state.
 class BatchSampler {
  public:
-  /// `tokens` must outlive the sampler and hold more than `context` tokens, else Error.
+  /// `tokens` must outlive the sampler. Throws Error unless there are more than `context` tokens.
   BatchSampler(TokenSpan tokens, int64_t batch, int64_t context, Sampling sampling, uint64_t seed);
 
-  /// Samples first .. first + count - 1 of the batch of `step` (counted from 0).
+  /// Samples first to first + count - 1 of the batch of `step`, which counts from 0.
   Batch draw(int64_t step, int64_t first, int64_t count) const;
-  /// Where sample `sample` (counted over all steps) begins in the tokens.
+  /// The offset of a sample in the tokens. `sample` counts over all steps.
   int64_t offset_of(int64_t sample) const;
-  /// Windows in an epoch of Sampling::shuffled: floor((tokens - 1) / context).
+  /// The number of windows in an epoch of Sampling::shuffled: floor((tokens - 1) / context).
   int64_t windows() const { return windows_; }
 
  private:
@@ -40,24 +36,39 @@ class BatchSampler {
   int64_t windows_;
 };
 
-/// Consecutive windows over a whole split, for evaluation: window w predicts tokens
-/// w T + 1 .. w T + T. The last window may be short; its missing inputs are token 0, its missing
-/// targets `ignored`.
+/// Consecutive windows over a whole split, for evaluation. Window w predicts tokens w T + 1 to
+/// w T + T. A short last window is padded with token 0 and ignored_target.
 class Windows {
  public:
-  /// `tokens` must outlive this; context >= 1, else Error.
+  /// `tokens` must outlive this object. Throws Error unless `context` is at least 1.
   Windows(TokenSpan tokens, int64_t context);
 
   int64_t count() const;             // windows
   int64_t predicted_tokens() const;  // tokens.size() - 1, or 0
-  /// Windows first .. first + n - 1 as a batch, n = min(batch, count() - first).
+  /// Windows first to first + n - 1 as a batch, with n = min(batch, count() - first).
   Batch batch(int64_t first, int64_t batch) const;
-
-  static constexpr int32_t ignored = -1;
 
  private:
   TokenSpan tokens_;
   int64_t context_;
+};
+
+/// Both over one sequence of tokens.
+class TokenSource : public DataSource {
+ public:
+  /// Throws Error as BatchSampler does.
+  TokenSource(TokenSpan tokens, int64_t batch, int64_t context, Sampling sampling, uint64_t seed)
+      : sampler_(tokens, batch, context, sampling, seed), windows_(tokens, context) {}
+
+  Batch draw(int64_t step, int64_t first, int64_t count) const override {
+    return sampler_.draw(step, first, count);
+  }
+  int64_t windows() const override { return windows_.count(); }
+  Batch window(int64_t first, int64_t count) const override { return windows_.batch(first, count); }
+
+ private:
+  BatchSampler sampler_;
+  Windows windows_;
 };
 
 }  // namespace folio

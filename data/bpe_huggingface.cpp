@@ -25,12 +25,12 @@ void require(const Json& object, const char* key, const Json& wanted, std::strin
 const Json& member(const Json& object, const char* key, Json::value_t type,
                    std::string_view where) {
   const auto found = object.is_object() ? object.find(key) : object.end();
-  FOLIO_CHECK(found != object.end() && found->type() == type, where,
-              "there is no \"{}\" as there should be; {}", key, advice);
+  FOLIO_CHECK(found != object.end() && found->type() == type, where, "\"{}\" is missing; {}", key,
+              advice);
   return *found;
 }
 
-/// A token's number in a vocabulary that cannot have more than `count` of them.
+/// The number of a token in a vocabulary of at most `count` tokens.
 int32_t number_of(const Json& value, size_t count, std::string_view where) {
   FOLIO_CHECK(value.is_number_unsigned() && value.get<uint64_t>() < count, where,
               "a token's number is {}, but there are {} tokens, counted from 0; {}",
@@ -42,11 +42,12 @@ std::map<int32_t, std::string> read_special(const Json& file, size_t most, std::
   std::map<int32_t, std::string> special;
   const auto added = file.find("added_tokens");
   if (added == file.end() || added->is_null()) return special;
-  FOLIO_CHECK(added->is_array(), where, "\"added_tokens\" is no list; {}", advice);
+  FOLIO_CHECK(added->is_array(), where, "\"added_tokens\" is not a list; {}", advice);
   for (const Json& token : *added) {
     const auto& name =
         member(token, "content", Json::value_t::string, where).get_ref<const std::string&>();
-    require(token, "special", true, where);  // others would be looked for in texts
+    // Tokens that are not special would have to be matched in texts.
+    require(token, "special", true, where);
     FOLIO_CHECK(token.contains("id"), where, "an added token has no \"id\"; {}", advice);
     const int32_t number = number_of(token["id"], most + added->size(), where);
     const auto same_name = [&](const auto& entry) { return entry.second == name; };
@@ -57,7 +58,7 @@ std::map<int32_t, std::string> read_special(const Json& file, size_t most, std::
   return special;
 }
 
-/// "left right" or ["left", "right"].
+/// A merge is written "left right" or ["left", "right"].
 std::pair<std::string, std::string> read_pair(const Json& merge, std::string_view where) {
   if (merge.is_string()) {
     const auto& text = merge.get_ref<const std::string&>();
@@ -66,7 +67,7 @@ std::pair<std::string, std::string> read_pair(const Json& merge, std::string_vie
   }
   const bool is_pair =
       merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
-  FOLIO_CHECK(is_pair, where, "an entry of \"merges\" is no pair of tokens; {}", advice);
+  FOLIO_CHECK(is_pair, where, "an entry of \"merges\" is not a pair of tokens; {}", advice);
   return {merge[0].get<std::string>(), merge[1].get<std::string>()};
 }
 

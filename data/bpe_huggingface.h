@@ -1,4 +1,4 @@
-// Hugging Face's tokenizer.json, read.
+// Reads Hugging Face's tokenizer.json.
 #pragma once
 
 #include <memory>
@@ -9,8 +9,8 @@
 
 namespace folio {
 
-/// GPT-2's, or one of its kind; BpeTokenizer::to_json() writes it. Throws Error, beginning with
-/// `where`, for one that works otherwise or is damaged.
+/// Reads a byte-level BPE tokenizer such as GPT-2's, or one that BpeTokenizer::to_json() wrote.
+/// Throws Error(where, ...) for other kinds of tokenizers and for damaged files.
 std::unique_ptr<BpeTokenizer> bpe_from_huggingface(const nlohmann::json& file,
                                                    std::string_view where);
 

@@ -1,4 +1,4 @@
-// Which pairs of tokens become one.
+// Learns the merges of byte pair encoding.
 #include <algorithm>
 #include <queue>
 
@@ -20,13 +20,13 @@ struct PairHash {
   }
 };
 
-/// A word as its tokens, and how often it occurs.
+/// A word as tokens, and its frequency.
 struct Word {
   std::vector<int32_t> tokens;
   int64_t count = 0;
 };
 
-/// How often each pair of neighbours occurs in all words, and in which.
+/// The frequency of each pair of adjacent tokens, and the words that contain it.
 class PairCounts {
  public:
   explicit PairCounts(std::vector<Word> words) : words_(std::move(words)) {
@@ -34,19 +34,19 @@ class PairCounts {
     for (const auto& [pair, entry] : pairs_) queue_.push({entry.count, pair});
   }
 
-  /// The most frequent pair, or none if no pair occurs twice.
+  /// The most frequent pair, or nothing if no pair occurs twice.
   std::optional<TokenPair> most_frequent() {
     while (!queue_.empty()) {
       const auto [count, pair] = queue_.top();
       queue_.pop();
       const int64_t now = pairs_[pair].count;
       if (count == now) return now >= 2 ? std::optional(pair) : std::nullopt;
-      if (now > 0) queue_.push({now, pair});  // it was joined to others since
+      if (now > 0) queue_.push({now, pair});  // other merges have lowered its frequency
     }
     return std::nullopt;
   }
 
-  /// Makes `merged` of the pair wherever it stands.
+  /// Replaces every occurrence of the pair by the token `merged`.
   void join(TokenPair pair, int32_t merged) {
     std::vector<size_t> where = std::move(pairs_[pair].words);
     std::ranges::sort(where);
@@ -74,7 +74,7 @@ class PairCounts {
  private:
   struct Entry {
     int64_t count = 0;
-    std::vector<size_t> words;  // in which it stands or stood; some more than once
+    std::vector<size_t> words;  // that contain or contained it, with repetitions
   };
   struct Candidate {
     int64_t count;
@@ -84,7 +84,7 @@ class PairCounts {
     }
   };
 
-  /// Counts the pairs of a word, or discounts them. Those with the token `merged` are new to it.
+  /// Adds or subtracts the pairs of a word. The pairs that contain the token `merged` are new.
   void add(size_t i, int64_t sign, int32_t merged = -1) {
     const Word& word = words_[i];
     for (size_t k = 0; k + 1 < word.tokens.size(); ++k) {
@@ -100,7 +100,7 @@ class PairCounts {
   std::vector<Word> words_;
   std::unordered_map<TokenPair, Entry, PairHash> pairs_;
   std::priority_queue<Candidate> queue_;
-  std::vector<TokenPair> fresh_;  // that the latest join made
+  std::vector<TokenPair> fresh_;  // created by the latest merge
 };
 
 }  // namespace

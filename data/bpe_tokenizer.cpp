@@ -49,8 +49,8 @@ std::optional<int32_t> BpeTokenizer::end_of_text() const {
 }
 
 void BpeTokenizer::append_word(std::string_view word, std::vector<int32_t>& tokens) const {
-  // The tokens of the word so far, each with its neighbours: one that was joined to the token
-  // before it is left out of the chain.
+  // A doubly linked list of the word's tokens. A token that was merged into its predecessor is
+  // removed from the list.
   struct Link {
     int32_t token;
     int64_t before, after;
@@ -95,7 +95,7 @@ void BpeTokenizer::append_word(std::string_view word, std::vector<int32_t>& toke
 
 std::vector<int32_t> BpeTokenizer::encode(std::string_view text, std::string_view where) const {
   std::vector<int32_t> tokens;
-  // A word that was met before: where its tokens lie.
+  // From each word seen before to the position of its tokens.
   std::unordered_map<std::string_view, std::pair<size_t, size_t>> met;
   split_words(text, where, [&](std::string_view word) {
     const auto [entry, is_new] = met.try_emplace(word, tokens.size(), 0);

@@ -13,7 +13,7 @@ namespace {
 constexpr char32_t replacement_character = 0xFFFD;
 constexpr int32_t unknown_token = -1;
 
-// Tokens of code points: a table for the first 256, where most text lies, a search above.
+// Maps code points to tokens: a table for the first 256, a binary search for the others.
 class TokenTable {
  public:
   explicit TokenTable(const std::vector<char32_t>& characters) : characters_(characters) {

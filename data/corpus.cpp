@@ -1,11 +1,7 @@
 #include "folio/data/corpus.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <optional>
 #include <system_error>
@@ -21,9 +17,7 @@ constexpr std::string_view advice =
     "run scripts/get_data, which finds or makes a text, or pass a text of your own with "
     "--set data.text=PATH";
 
-std::string system_reason(int error) { return std::generic_category().message(error); }
-
-// An environment variable; empty means unset.
+// The value of an environment variable; empty if it is not set.
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -40,7 +34,7 @@ fs::path cache_directory() {
   return {};
 }
 
-// The two texts of scripts/get_data, the better known first, which also knows their sha256.
+// The two texts of scripts/get_data, which also checks their SHA-256. The first is preferred.
 struct KnownText {
   std::string_view name;
   uint64_t bytes;
@@ -48,10 +42,10 @@ struct KnownText {
 constexpr std::array<KnownText, 2> shakespeare = {
     {{"tinyshakespeare.txt", 1'115'394}, {"plays.txt", 4'792'726}}};
 
-// Places looked at, and why each was no text.
+// Tries places for a text and records why each was rejected.
 class Search {
  public:
-  /// With `bytes` the file must have that size: another is a copy that was cut short.
+  /// If `bytes` is given, the file must have that size; otherwise it is a truncated copy.
   bool found(const fs::path& path, std::optional<uint64_t> bytes = std::nullopt) {
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
@@ -76,25 +70,18 @@ class Search {
   std::string tried_;
 };
 
-struct FileDescriptor {
-  int number = -1;
-  ~FileDescriptor() {
-    if (number >= 0) ::close(number);
-  }
-};
-
 }  // namespace
 
-fs::path find_text(const std::string& text) {
-  FOLIO_CHECK(!text.empty(), "data.text", "no text is named; {}", advice);
+TextSearch search_text(const std::string& text) {
+  FOLIO_CHECK(!text.empty(), "data.text", "no text is given; {}", advice);
   Search search;
   const fs::path path = text;
   if (text.find('/') != std::string::npos) {
-    if (search.found(path)) return path;
-    fail("data.text", fmt::format("there is no text file {}; {}", search.tried(), advice));
+    if (search.found(path)) return {path, ""};
+    return {{}, fmt::format("there is no text file {}", search.tried())};
   }
-  const bool is_shakespeare = text == "shakespeare";  // not a path: there is a script of that name
-  if (!is_shakespeare && search.found(path)) return path;
+  const bool is_shakespeare = text == "shakespeare";  // not a path: a script has this name
+  if (!is_shakespeare && search.found(path)) return {path, ""};
   const fs::path cache = cache_directory();
   const fs::path data = environment("FOLIO_DATA_DIR");
   if (cache.empty()) {
@@ -105,42 +92,26 @@ fs::path find_text(const std::string& text) {
     if (!folder.empty()) folders.push_back(folder);
   }
   if (is_shakespeare) {
-    // Text by text, so that plays.txt made in the cache does not hide tiny Shakespeare elsewhere.
+    // tinyshakespeare.txt in any folder is preferred to plays.txt.
     for (const auto& [name, bytes] : shakespeare) {
       for (const fs::path& folder : folders) {
-        if (search.found(folder / name, bytes)) return folder / name;
+        if (search.found(folder / name, bytes)) return {folder / name, ""};
       }
     }
   } else {
     const std::string name = path.extension() == ".txt" ? text : text + ".txt";
     for (const fs::path& folder : folders) {
-      if (search.found(folder / name)) return folder / name;
+      if (search.found(folder / name)) return {folder / name, ""};
     }
   }
   if (data.empty()) search.note("$FOLIO_DATA_DIR (not set)");
-  fail("data.text",
-       fmt::format("no text named {} was found; tried {}; {}", text, search.tried(), advice));
+  return {{}, fmt::format("no text named {} was found; tried {}", text, search.tried())};
 }
 
-std::string read_file(const fs::path& path) {
-  const auto fail_reading = [&path](const std::string& reason) {
-    fail(path.string(),
-         fmt::format("cannot be read: {}; check the path and its permissions", reason));
-  };
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored)) fail_reading("it is a directory, not a file");
-  const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.number < 0) fail_reading(system_reason(errno));
-  std::string text;
-  if (const auto size = fs::file_size(path, ignored); !ignored) text.reserve(size);
-  std::vector<char> buffer(1 << 16);
-  while (true) {
-    const ssize_t count = ::read(file.number, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_reading(system_reason(errno));
-    if (count == 0) return text;
-    text.append(buffer.data(), static_cast<size_t>(count));
-  }
+fs::path find_text(const std::string& text) {
+  const TextSearch search = search_text(text);
+  if (search.path.empty()) fail("data.text", search.why_not, advice);
+  return search.path;
 }
 
 Corpus make_corpus(const fs::path& path, std::string_view text, const Tokenizer& tokenizer,
@@ -172,7 +143,7 @@ Corpus split_corpus(const fs::path& path, int64_t bytes, TokenSpan tokens,
   const auto total = static_cast<int64_t>(corpus.tokens.size());
   corpus.train_tokens =
       static_cast<int64_t>((1.0 - validation_fraction) * static_cast<double>(total));
-  const int64_t needed = context + 1;  // a window and the token after it
+  const int64_t needed = context + 1;  // a window and its last target
   const int64_t validation_tokens = total - corpus.train_tokens;
   FOLIO_CHECK(corpus.train_tokens >= needed, where,
               "{} of the text's {} tokens are for training, but model.context {} needs {}; use a "
@@ -189,7 +160,7 @@ Corpus split_corpus(const fs::path& path, int64_t bytes, TokenSpan tokens,
 
 namespace {
 
-/// Calls `take` with the tokens, some at a time.
+/// Calls `take` with consecutive parts of the tokens.
 template <class Take>
 void for_each_part(TokenSpan tokens, const Take& take) {
   std::vector<int32_t> part;

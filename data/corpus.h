@@ -1,4 +1,4 @@
-// A text, tokenized and split into a training and a validation part.
+// Finds texts; a tokenized text with its training and validation split.
 #pragma once
 
 #include <cstdint>
@@ -12,50 +12,54 @@
 
 namespace folio {
 
-/// The file that `text` names: a path, or a name in the data cache. `shakespeare` is
-/// tinyshakespeare.txt or, where that is nowhere, plays.txt; a copy that has not the size it should
-/// have is passed over. Any other name without a slash is looked for as a path, then as NAME.txt. A
-/// directory is one that `folio prepare` made.
-/// Looked through: $FOLIO_CACHE_DIR (else $XDG_CACHE_HOME/folio, else ~/.cache/folio), then
-/// $FOLIO_DATA_DIR. Throws Error that lists every place tried.
+/// The file that `text` names, or why there is none.
+struct TextSearch {
+  std::filesystem::path path;
+  std::string why_not;  // lists the places tried
+};
+
+/// `text` is a path, or a name in the data cache. The name `shakespeare` stands for
+/// tinyshakespeare.txt or, if that is not found, plays.txt; copies of another size than the
+/// originals are skipped. Any other name without a slash is tried as a path, then as NAME.txt. A
+/// directory must have been made by `folio prepare`. Names are looked up in $FOLIO_CACHE_DIR (else
+/// $XDG_CACHE_HOME/folio, else ~/.cache/folio), then in $FOLIO_DATA_DIR.
+TextSearch search_text(const std::string& text);
+
+/// The path that search_text() finds. Throws Error if it finds none.
 std::filesystem::path find_text(const std::string& text);
 
-/// The file that makes a directory a text, tokenized beforehand.
+/// The file that marks a directory as a prepared text.
 inline constexpr const char* prepared_file = "prepared.json";
 
-/// A whole file. Throws Error with the path and the system's reason.
-std::string read_file(const std::filesystem::path& path);
-
-/// The tokens of one text: the first part trains, the rest validates.
+/// The tokens of a text. The first `train_tokens` are for training, the rest for validation.
 struct Corpus {
   std::filesystem::path path;
   int64_t bytes = 0;
   TokenSpan tokens;
-  std::shared_ptr<const void> storage;  // what `tokens` shows
-  int64_t train_tokens = 0;             // the first so many
+  std::shared_ptr<const void> storage;  // keeps what `tokens` refers to alive
+  int64_t train_tokens = 0;
 
   TokenSpan train() const { return tokens.first(static_cast<size_t>(train_tokens)); }
   TokenSpan validation() const { return tokens.subspan(static_cast<size_t>(train_tokens)); }
 };
 
-/// Tokenizes `text` (already read from `path`) and cuts it after floor((1 - validation_fraction) N)
-/// of its N tokens. Throws Error if either part is too short to hold one window of `context` tokens
-/// and its target (a validation_fraction of 0 leaves no validation part, which is allowed).
+/// Tokenizes `text`, which was read from `path`, and splits its N tokens after
+/// floor((1 - validation_fraction) N). Throws Error if either part is shorter than context + 1
+/// tokens; an empty validation part is allowed for a validation_fraction of 0.
 Corpus make_corpus(const std::filesystem::path& path, std::string_view text,
                    const Tokenizer& tokenizer, double validation_fraction, int64_t context);
 
-/// The same split of tokens that came from elsewhere. `path` and `bytes`: what the corpus shall
-/// say.
+/// Splits given tokens in the same way. `path` and `bytes` become members of the corpus.
 Corpus split_corpus(const std::filesystem::path& path, int64_t bytes, std::vector<int32_t> tokens,
                     double validation_fraction, int64_t context);
-/// Of tokens that `storage` holds.
+/// The same for tokens that belong to `storage`.
 Corpus split_corpus(const std::filesystem::path& path, int64_t bytes, TokenSpan tokens,
                     std::shared_ptr<const void> storage, double validation_fraction,
                     int64_t context);
 
-/// The text of tokens, wherever they lie.
+/// Decodes tokens.
 std::string text_of(const Tokenizer& tokenizer, TokenSpan tokens);
-/// Its bytes, those of ends of texts not counted.
+/// The number of bytes in the decoded text, without end-of-text tokens.
 int64_t text_bytes(const Tokenizer& tokenizer, TokenSpan tokens);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// The section `data` of a config: the text, its tokens, and how batches are drawn from it.
+// Section `data` of a config: the text, its tokenizer and how batches are drawn.
 #pragma once
 
 #include <cstdint>
@@ -6,17 +6,19 @@
 
 #include "folio/data/batches.h"
 #include "folio/data/tokenizer.h"
+#include "folio/io/section.h"
 
 namespace folio {
 
 struct DataConfig {
-  std::string text =
-      "shakespeare";  // a path, a name in the data cache (see find_text()), or synthetic
-  std::string tokenizer = "char";  // char | bpe | synthetic
-  int64_t vocabulary = 1024;       // of synthetic tokens; of bpe at most
+  std::string text = "shakespeare";  // a path, a name in the data cache, or synthetic
+  std::string tokenizer = "char";    // char | bpe | synthetic
+  int64_t vocabulary = 1024;         // for synthetic tokens, and the maximum for bpe
   UnknownCharacter unknown = UnknownCharacter::error;
   double validation_fraction = 0.1;
   Sampling sampling = Sampling::random;
+
+  void bind(Section& section);
 };
 
 }  // namespace folio

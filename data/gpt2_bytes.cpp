@@ -13,7 +13,7 @@ constexpr bool is_printable(int byte) {
          (byte >= 0xAE && byte <= 0xFF);
 }
 
-/// The character of each byte.
+/// The character for each byte.
 std::array<char32_t, 256> make_characters() {
   std::array<char32_t, 256> characters{};
   char32_t next = 0x100;
@@ -44,7 +44,8 @@ std::string gpt2_characters(std::string_view bytes) {
   return text;
 }
 
-std::optional<std::string> gpt2_bytes(std::string_view characters) try {
+std::optional<std::string> gpt2_bytes(std::string_view characters) {
+  if (!is_utf8(characters)) return std::nullopt;
   std::string bytes;
   for (const char32_t character : decode_utf8(characters, "")) {
     const auto found = std::ranges::find(characters_of_bytes, character);
@@ -52,8 +53,6 @@ std::optional<std::string> gpt2_bytes(std::string_view characters) try {
     bytes += static_cast<char>(found - characters_of_bytes.begin());
   }
   return bytes;
-} catch (const Error&) {
-  return std::nullopt;
 }
 
 }  // namespace folio

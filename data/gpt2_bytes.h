@@ -1,5 +1,5 @@
-// How GPT-2's files write bytes: each as a character that can be seen. Source: openai/gpt-2,
-// src/encoder.py, bytes_to_unicode().
+// GPT-2's mapping of bytes to printable characters. Source: openai/gpt-2, src/encoder.py,
+// bytes_to_unicode().
 #pragma once
 
 #include <array>
@@ -10,13 +10,13 @@
 
 namespace folio {
 
-/// The bytes in the order of their tokens: first those that are printable in Latin-1.
+/// The bytes in the order of their tokens. Those that are printable in Latin-1 come first.
 std::array<uint8_t, 256> gpt2_byte_order();
 
-/// The characters of bytes: the byte's own where it is printable in Latin-1, else one from U+0100
-/// on.
+/// The characters of bytes. A byte that is printable in Latin-1 keeps its character; the others are
+/// mapped to U+0100 and above.
 std::string gpt2_characters(std::string_view bytes);
-/// The way back; nothing if a character stands for no byte, or the text is not valid UTF-8.
+/// The inverse; nothing if a character has no byte or the text is not valid UTF-8.
 std::optional<std::string> gpt2_bytes(std::string_view characters);
 
 }  // namespace folio

@@ -1,10 +1,7 @@
-// folio prepare: texts become a directory of tokens.
-#include <unistd.h>
-
+// folio prepare: tokenizes texts into a directory.
 #include <algorithm>
 #include <chrono>
 #include <future>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <unordered_map>
 
@@ -13,8 +10,10 @@
 #include "folio/data/prepared_text.h"
 #include "folio/data/tokenizer_file.h"
 #include "folio/data/words.h"
+#include "folio/io/json.h"
 #include "folio/io/mapped_file.h"
 #include "folio/io/output.h"
+#include "folio/io/pending_directory.h"
 #include "folio/io/stop_signal.h"
 #include "folio/io/version.h"
 #include "folio/tensor/error.h"
@@ -29,20 +28,20 @@ constexpr size_t piece_bytes = size_t{8} << 20;
 constexpr unsigned most_threads = 16;
 constexpr size_t most_learned_from = size_t{1} << 30;  // bytes
 
-/// A part of a text that can be encoded by itself.
+/// A part of a text that can be encoded independently.
 struct Piece {
   std::string_view text;
   std::string where;  // for messages
   bool ends_text = false;
 };
 
-/// Says how far it has come, if that takes long.
-class Pace {
+/// Prints the progress of long work every five seconds.
+class ProgressPrinter {
  public:
-  Pace(const char* work, size_t total) : work_(work), total_(total) {}
-  void at(size_t done) {
-    if (Clock::now() - told_ < std::chrono::seconds(5) || done == total_) return;
-    told_ = Clock::now();
+  ProgressPrinter(const char* work, size_t total) : work_(work), total_(total) {}
+  void update(size_t done) {
+    if (Clock::now() - printed_ < std::chrono::seconds(5) || done == total_) return;
+    printed_ = Clock::now();
     print(fmt::format("{}  {:.0f}%\n", work_,
                       100.0 * static_cast<double>(done) / static_cast<double>(total_)));
   }
@@ -50,10 +49,10 @@ class Pace {
  private:
   const char* work_;
   size_t total_;
-  Clock::time_point told_ = Clock::now();
+  Clock::time_point printed_ = Clock::now();
 };
 
-/// The texts, cut into pieces.
+/// The texts, split into pieces.
 class Texts {
  public:
   explicit Texts(const std::vector<fs::path>& paths) {
@@ -78,18 +77,17 @@ class Texts {
   size_t bytes() const { return bytes_; }
   const std::vector<Piece>& pieces() const { return pieces_; }
 
-  /// Calls `work` for every piece of the given ones, several at a time, and `take` with what it
-  /// returns, in their order.
+  /// Calls `work` for the pieces in parallel and `take` with the results in order.
   template <class Work, class Take>
   static void for_each(const std::vector<Piece>& pieces, const char* name, const Work& work,
                        const Take& take) {
     size_t total = 0, done = 0;
     for (const Piece& piece : pieces) total += piece.text.size();
-    Pace pace(name, total);
+    ProgressPrinter progress(name, total);
     const size_t threads = std::clamp(std::thread::hardware_concurrency(), 1u, most_threads);
     const StopSignal stop(/*tells=*/false);
     for (size_t begin = 0; begin < pieces.size(); begin += threads) {
-      FOLIO_CHECK(!stop.requested(), "prepare", "stopped by a signal; nothing was made");
+      FOLIO_CHECK(!stop.requested(), "prepare", "stopped by a signal; nothing was written");
       const size_t end = std::min(pieces.size(), begin + threads);
       std::vector<std::future<decltype(work(pieces[0]))>> results;
       for (size_t i = begin; i < end; ++i) {
@@ -98,7 +96,7 @@ class Texts {
       for (size_t i = begin; i < end; ++i) {
         take(results[i - begin].get(), pieces[i]);
         done += pieces[i].text.size();
-        pace.at(done);
+        progress.update(done);
       }
     }
   }
@@ -110,7 +108,7 @@ class Texts {
 };
 
 std::unique_ptr<Tokenizer> learn_bpe(const Texts& texts, int64_t vocabulary) {
-  // Every n-th piece, where there are too many.
+  // Every n-th piece if there are too many.
   const size_t every = (texts.bytes() + most_learned_from - 1) / most_learned_from;
   std::vector<Piece> pieces;
   size_t bytes = 0;
@@ -154,7 +152,7 @@ std::unique_ptr<Tokenizer> make_tokenizer(const PrepareOptions& options, const T
   return read_tokenizer(path);
 }
 
-/// Writes tokens as they come.
+/// Writes tokens to a file.
 class TokenWriter {
  public:
   TokenWriter(const fs::path& path, uint64_t bytes_each) : file_(path), bytes_each_(bytes_each) {}
@@ -194,20 +192,18 @@ void write_prepared(const fs::path& directory, const Texts& texts, const Prepare
            .tokens = writer.count(),
            .bytes = static_cast<int64_t>(texts.bytes()),
            .stamp = writer.finish()};
-  nlohmann::ordered_json names = nlohmann::ordered_json::array();
+  Json names = Json::array();
   for (const fs::path& path : options.texts) names.push_back(fs::absolute(path).string());
-  const nlohmann::ordered_json json = {{"folio", folio_version()},
-                                       {"tokenizer", facts.tokenizer},
-                                       {"vocabulary", facts.vocabulary},
-                                       {"tokens", facts.tokens},
-                                       {"bytes", facts.bytes},
-                                       {"checksum", fmt::format("{:016x}", facts.stamp.checksum)},
-                                       {"tokenizer_hash", facts.tokenizer_hash},
-                                       {"texts", names}};
   write_durably(directory / tokenizer_file, tokenizer.to_json());
   write_durably(directory / prepared_file,
-                json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-  sync_directory(directory);
+                sealed_json({{"folio", folio_version()},
+                             {"tokenizer", facts.tokenizer},
+                             {"vocabulary", facts.vocabulary},
+                             {"tokens", facts.tokens},
+                             {"bytes", facts.bytes},
+                             {"tokens_checksum", hexadecimal(facts.stamp.checksum)},
+                             {"tokenizer_hash", facts.tokenizer_hash},
+                             {"texts", names}}));
 }
 
 }  // namespace
@@ -219,20 +215,13 @@ PreparedFacts prepare_text(const PrepareOptions& options) {
   const bool is_free = !fs::exists(fs::symlink_status(out, ignored)) ||
                        (fs::is_directory(out, ignored) && fs::is_empty(out, ignored));
   FOLIO_CHECK(is_free, options.out.string(),
-              "exists and is no empty directory; choose another --out");
+              "exists and is not an empty directory; choose another --out");
   const Texts texts(options.texts);
   const auto tokenizer = make_tokenizer(options, texts);
-  const fs::path temporary = fmt::format("{}.tmp-{}", out.string(), ::getpid());
-  make_directories(temporary);
+  PendingDirectory pending(out);
   PreparedFacts facts;
-  try {
-    write_prepared(temporary, texts, options, *tokenizer, facts);
-    rename_path(temporary, out);
-  } catch (...) {
-    fs::remove_all(temporary, ignored);
-    throw;
-  }
-  sync_directory(out.parent_path());
+  write_prepared(pending.path(), texts, options, *tokenizer, facts);
+  pending.commit();
   return facts;
 }
 

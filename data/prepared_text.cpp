@@ -1,10 +1,10 @@
 #include "folio/data/prepared_text.h"
 
 #include <bit>
-#include <nlohmann/json.hpp>
 
 #include "folio/data/corpus.h"
 #include "folio/data/tokenizer_file.h"
+#include "folio/io/json.h"
 #include "folio/io/mapped_file.h"
 #include "folio/tensor/error.h"
 
@@ -14,9 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t most_facts_bytes = 1 << 20;
-constexpr std::string_view advice = "prepare the text anew (folio prepare)";
+constexpr std::string_view advice = "prepare the text again (folio prepare)";
 
-static_assert(std::endian::native == std::endian::little, "tokens.bin is read as it lies");
+static_assert(std::endian::native == std::endian::little, "tokens.bin is little-endian");
 
 }  // namespace
 
@@ -29,20 +29,22 @@ bool is_prepared(const fs::path& directory) {
 
 PreparedFacts read_prepared_facts(const fs::path& directory) {
   const fs::path path = directory / prepared_file;
-  PreparedFacts facts;
-  try {
-    const auto json = nlohmann::json::parse(read_whole(path, most_facts_bytes));
-    facts.tokenizer = json.at("tokenizer").get<std::string>();
-    facts.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
-    facts.vocabulary = json.at("vocabulary").get<int64_t>();
-    facts.tokens = json.at("tokens").get<int64_t>();
-    facts.bytes = json.at("bytes").get<int64_t>();
-    facts.stamp.checksum = std::stoull(json.at("checksum").get<std::string>(), nullptr, 16);
-  } catch (const nlohmann::json::exception&) {
-    fail(path.string(), fmt::format("is damaged, or of another program; {}", advice));
-  } catch (const std::logic_error&) {  // of stoull
-    fail(path.string(), fmt::format("is damaged: the checksum is no number; {}", advice));
+  const std::string text = read_file(path, most_facts_bytes);
+  // In files of 2026, "checksum" is that of tokens.bin, and prepared.json has no checksum itself.
+  const bool is_sealed = text.find("\"tokens_checksum\"") != text.npos;
+  if (is_sealed && !seal_fits(text)) {
+    fail(path.string(), fmt::format("is damaged: {}", seal_fault), advice);
   }
+  const std::optional<Json> json = parse_json(text);
+  if (!json) fail(path.string(), "is damaged, or of another program", advice);
+  const JsonObject object(*json, path.string(), advice);
+  PreparedFacts facts;
+  facts.tokenizer = object.text("tokenizer");
+  facts.tokenizer_hash = object.text("tokenizer_hash");
+  facts.vocabulary = object.integer("vocabulary");
+  facts.tokens = object.integer("tokens");
+  facts.bytes = object.integer("bytes");
+  facts.stamp.checksum = object.checksum(is_sealed ? "tokens_checksum" : "checksum");
   FOLIO_CHECK(facts.vocabulary >= 1 && facts.vocabulary <= INT32_MAX && facts.tokens >= 1 &&
                   facts.tokens <= INT64_MAX / 4 && facts.bytes >= 0,
               path.string(), "is damaged: {} tokens of a vocabulary of {} cannot be; {}",

@@ -1,6 +1,6 @@
-// A text that was tokenized beforehand: a directory with tokens.bin (16 or 32 bits each, the lower
-// byte first), tokenizer.json, and prepared.json, which says what they are. As data.text, the
-// system reads of tokens.bin what batches ask for: a text may be larger than memory.
+// Texts that `folio prepare` has tokenized: directories with tokens.bin (16 or 32 bits per token,
+// little-endian), tokenizer.json, and the metadata prepared.json. tokens.bin is memory-mapped, so a
+// text may be larger than memory.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,15 @@
 namespace folio {
 
 struct PrepareOptions {
-  std::vector<std::filesystem::path> texts = {};  // in their order
+  std::vector<std::filesystem::path> texts = {};  // in order
   std::string tokenizer = "bpe";                  // char, bpe, or the path of a tokenizer.json
-  int64_t vocabulary = 4096;                      // of bpe, at most
-  std::filesystem::path out = {};                 // must not exist, or be empty
+  int64_t vocabulary = 4096;                      // the maximum for bpe
+  std::filesystem::path out = {};                 // must be new or empty
 };
 
-/// What prepared.json says.
+/// The content of prepared.json.
 struct PreparedFacts {
-  std::string tokenizer;  // its kind
+  std::string tokenizer;  // Tokenizer::kind()
   std::string tokenizer_hash;
   int64_t vocabulary = 0;
   int64_t tokens = 0;
@@ -32,20 +32,20 @@ struct PreparedFacts {
   FileStamp stamp;    // of tokens.bin
 };
 
-/// Learns the tokenizer from the texts (unless it is given), encodes each, and writes the
-/// directory, which is whole or not there. Between two texts stands the end of a text, where the
-/// tokenizer has one. bpe learns from up to 2^30 bytes, evenly spread. Needs memory for some pieces
-/// of 8 MB and for the words learned from. Throws Error for what cannot be read or encoded, naming
-/// the text, or written, and where a signal asks it to stop.
+/// Learns a tokenizer from the texts, unless one is given, encodes the texts and writes the
+/// directory atomically. Texts are separated by the end-of-text token if the tokenizer has one. bpe
+/// learns from at most 2^30 bytes, which are evenly spread. Memory is needed for several pieces of
+/// 8 MB and for the distinct words. Throws Error, naming the file, if a text cannot be read or
+/// encoded or the directory cannot be written, and if a signal requests a stop.
 PreparedFacts prepare_text(const PrepareOptions& options);
 
 inline constexpr const char* tokens_file = "tokens.bin";
-/// Bytes of a token there.
+/// The number of bytes of a token in tokens.bin.
 uint64_t token_bytes(int64_t vocabulary);
 
 bool is_prepared(const std::filesystem::path& directory);
 
-/// Throws Error where prepared.json is damaged or tokens.bin has another size.
+/// Throws Error if prepared.json is damaged or tokens.bin has another size.
 PreparedFacts read_prepared_facts(const std::filesystem::path& directory);
 
 struct PreparedText {
@@ -55,10 +55,10 @@ struct PreparedText {
   std::shared_ptr<const void> storage;
 };
 
-/// Throws Error where the directory is damaged; tokens.bin itself is not read.
+/// Throws Error if the directory is damaged. tokens.bin is mapped but not read.
 PreparedText open_prepared(const std::filesystem::path& directory);
 
-/// Opens it, and reads all of tokens.bin. Throws Error unless it is as it was written.
+/// Throws Error if open_prepared() does or if the checksum of tokens.bin is wrong.
 void verify_prepared(const std::filesystem::path& directory);
 
 }  // namespace folio

@@ -22,7 +22,7 @@ std::vector<int32_t> SyntheticTokenizer::encode(std::string_view text,
     const auto [after, error] = std::from_chars(next + (*next == '<'), end, token);
     FOLIO_CHECK(*next == '<' && error == std::errc() && after != end && *after == '>' &&
                     token >= 0 && token < vocabulary_,
-                where, "is no sequence of tokens like <17>, each below {}, from byte {} on",
+                where, "is not a sequence of tokens like <17>, each below {}, from byte {} on",
                 vocabulary_, next - text.data());
     tokens.push_back(token);
     next = after;

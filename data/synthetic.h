@@ -1,5 +1,4 @@
-// Random tokens instead of a text: for measuring speed and memory at any vocabulary, never for
-// learning.
+// Random tokens for measuring speed and memory with any vocabulary size.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +11,10 @@
 
 namespace folio {
 
-/// What data.text and data.tokenizer are called then.
+/// The value of data.text and data.tokenizer for synthetic tokens.
 inline constexpr std::string_view synthetic_name = "synthetic";
 
-/// Token 17 is written "<17>".
+/// The text of token 17 is "<17>".
 class SyntheticTokenizer : public Tokenizer {
  public:
   /// Throws Error unless `vocabulary` is at least 1.
@@ -31,8 +30,8 @@ class SyntheticTokenizer : public Tokenizer {
   int64_t vocabulary_;
 };
 
-/// 2^20 tokens, always the same for a vocabulary, split as make_corpus() splits. Throws Error as
-/// that does.
+/// 2^20 tokens, which depend on the vocabulary only, split as in make_corpus(). Throws Error as
+/// make_corpus() does.
 Corpus synthetic_corpus(int64_t vocabulary, double validation_fraction, int64_t context);
 
 }  // namespace folio

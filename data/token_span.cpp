@@ -42,7 +42,7 @@ void TokenSpan::copy(size_t begin, size_t count, int32_t* to) const {
   for (size_t i = 0; i < count; ++i) {
     FOLIO_CHECK(
         to[i] >= 0 && to[i] < vocabulary_, "tokens",
-        "one is {}, but they should be 0 to {}: tokens.bin is damaged; prepare the text anew",
+        "one is {}, but they should be 0 to {}: tokens.bin is damaged; prepare the text again",
         to[i], vocabulary_ - 1);
   }
 }

@@ -5,6 +5,7 @@
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/prepared_text.h"
 #include "folio/data/synthetic.h"
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

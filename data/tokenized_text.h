@@ -1,4 +1,4 @@
-// From a config to the tokens that it names: text, tokenizer, corpus.
+// Loads the text of a config: finds, reads and tokenizes it.
 #pragma once
 
 #include <memory>
@@ -14,9 +14,8 @@ struct TokenizedText {
   Corpus corpus;
 };
 
-/// Finds and reads `data.text`, which must hold at least `context` tokens and one more. Builds the
-/// tokenizer from it unless the caller brings one, to which the text must then be known. Throws
-/// Error for bad input.
+/// Finds, reads and tokenizes `data.text`, which must have more than `context` tokens. The
+/// tokenizer is built from the text unless the caller passes one. Throws Error for invalid input.
 TokenizedText tokenize_text(const DataConfig& data, int64_t context,
                             std::unique_ptr<Tokenizer> tokenizer = nullptr);
 

@@ -39,7 +39,7 @@ std::vector<char32_t> read_characters(const Json& list, std::string_view where) 
                 advice);
     const uint64_t code_point = entry.get<uint64_t>();
     FOLIO_CHECK(code_point <= 0x10FFFF && (code_point < 0xD800 || code_point > 0xDFFF), where,
-                "entry {} of \"characters\" is {}, which is no Unicode character; {}", index,
+                "entry {} of \"characters\" is {}, which is not a Unicode character; {}", index,
                 code_point, advice);
     FOLIO_CHECK(index == 0 || characters.back() < code_point, where,
                 "entry {} of \"characters\" is {}, not above the entry before it, {}; {}", index,
@@ -78,10 +78,10 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, std::strin
     object = Json::parse(json);
   } catch (const Json::parse_error& error) {
     fail(where, fmt::format("not valid JSON at byte {}; {}", error.byte, advice));
-  } catch (const Json::exception&) {  // a number that no type holds
+  } catch (const Json::exception&) {  // a number is out of range
     fail(where, fmt::format("not valid JSON; {}", advice));
   }
-  FOLIO_CHECK(object.is_object(), where, "not a tokenizer: the JSON is no object; {}", advice);
+  FOLIO_CHECK(object.is_object(), where, "not a tokenizer: the JSON is not an object; {}", advice);
   if (object.contains("model") && !object.contains("kind")) {
     return bpe_from_huggingface(object, where);
   }

@@ -1,4 +1,4 @@
-// tokenizer.json: of a checkpoint, of a prepared text, or of others.
+// Reads tokenizer.json of a checkpoint, a prepared text or another program.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@ namespace folio {
 
 inline constexpr const char* tokenizer_file = "tokenizer.json";
 
-/// Throws Error, beginning with the path, where the file cannot be read or is no tokenizer.
+/// Throws Error with the path if the file cannot be read or is not a tokenizer.
 std::unique_ptr<Tokenizer> read_tokenizer(const std::filesystem::path& path);
 
 }  // namespace folio

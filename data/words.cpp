@@ -12,7 +12,7 @@
 namespace folio {
 namespace {
 
-/// GPT-2's pattern. Its \s is Unicode's White_Space; PCRE2's own has U+180E besides.
+/// GPT-2's pattern. Its \s is Unicode's White_Space; PCRE2's \s also contains U+180E.
 std::string pattern() {
   const std::string space =
       R"(\t-\r \x85\xA0\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
@@ -35,7 +35,7 @@ const pcre2_code* compiled() {
                                      PCRE2_UTF, &error, &at, nullptr);
     FOLIO_CHECK(made != nullptr, "words", "PCRE2 refuses the pattern at {}: {}", at,
                 message_of(error));
-    pcre2_jit_compile(made, PCRE2_JIT_COMPLETE);  // where it cannot, matching is slower
+    pcre2_jit_compile(made, PCRE2_JIT_COMPLETE);  // without JIT, matching is slower
     return std::unique_ptr<pcre2_code, void (*)(pcre2_code*)>(made, pcre2_code_free);
   }();
   return code.get();
@@ -49,14 +49,14 @@ void split_words(std::string_view text, std::string_view where,
   const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> match(
       pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-  uint32_t options = PCRE2_ANCHORED;  // every character belongs to a word
+  uint32_t options = PCRE2_ANCHORED;  // words are contiguous
   for (size_t begin = 0; begin < text.size();) {
     const int result =
         pcre2_match(code, subject, text.size(), begin, options, match.get(), nullptr);
-    if (begin == 0 && result < 0) decode_utf8(text, where);  // says which byte is at fault
+    if (begin == 0 && result < 0) decode_utf8(text, where);  // throws and names the byte
     FOLIO_CHECK(result > 0, where, "cannot be split into words from byte {} on: {}", begin,
                 message_of(result));
-    options |= PCRE2_NO_UTF_CHECK;  // the first call has looked at all of it
+    options |= PCRE2_NO_UTF_CHECK;  // the first call has validated the whole text
     const size_t end = pcre2_get_ovector_pointer(match.get())[1];
     take(text.substr(begin, end - begin));
     begin = end;

@@ -1,4 +1,4 @@
-// How GPT-2 cuts a text into words, before byte pairs are looked for within each.
+// GPT-2's pre-tokenization, which splits a text into words.
 #pragma once
 
 #include <functional>
@@ -6,16 +6,17 @@
 
 namespace folio {
 
-/// Calls `take` with each word of `text` in turn; together they are the text. A word is letters,
-/// digits, or other signs, with the space before them; an English contraction's end ('s, 'll); or
-/// white space. Letters, digits and white space are Unicode's. Throws Error, beginning with
-/// `where`, for invalid UTF-8. Source: openai/gpt-2, src/encoder.py, the pattern of Encoder.
+/// Calls `take` with each word of `text` in order; their concatenation is the text. A word is a run
+/// of letters, of digits or of other characters, with a preceding space; a suffix of an English
+/// contraction ('s, 'll); or white space. Letters, digits and white space are those of Unicode.
+/// Throws Error(where, ...) for invalid UTF-8. Source: openai/gpt-2, src/encoder.py, the pattern of
+/// Encoder.
 void split_words(std::string_view text, std::string_view where,
                  const std::function<void(std::string_view)>& take);
 
-/// The longest beginning of `text`, at most `bytes` of it, after which a cut changes no word:
-/// before a line break that follows a printable ASCII character. Where that is nowhere, the
-/// shortest of the longer ones, or all of `text`.
+/// The longest prefix of `text`, of at most `bytes` bytes, after which the text can be split
+/// without changing words: before a line break that follows a printable ASCII character. If there
+/// is none, the shortest longer prefix, or all of `text`.
 std::string_view words_up_to(std::string_view text, size_t bytes);
 
 }  // namespace folio

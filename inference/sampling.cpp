@@ -47,34 +47,33 @@ struct Sample {
 /// A model that reads several texts at once, each as long as the others.
 class Reader {
  public:
-  Reader(const Gpt& model, int64_t count)
-      : model_(model), tape_(model.device()), cache_(model.new_cache(count)), logits_(count) {
+  Reader(const LanguageModel& model, int64_t count)
+      : model_(model), tape_(model.device()), state_(model.begin({}, count)), logits_(count) {
     tape_.set_recording(false);
   }
 
   /// Reads what all have in common, once.
   void read_prompt(std::span<const int32_t> tokens) {
-    KeyValueCache first = cache_.sample(0);
+    DecoderState first = state_.part(0);
     std::ranges::fill(logits_, read(first, tokens, 1));
-    cache_.length = first.length;
-    for (const Tensor& layer : cache_.layers) {
-      for (int64_t i = 1; i < cache_.batch(); ++i) {
+    state_.length = first.length;
+    for (const Tensor& tensor : state_.tensors) {
+      for (int64_t i = 1; i < state_.texts(); ++i) {
         const Tensor other =
-            layer.view(i * layer.numel() / cache_.batch(), layer.shape().with(0, 1));
-        tape_.kernels().copy_range({&other, false}, 0, layer, 0, 1, 0);
+            tensor.view(i * tensor.numel() / state_.texts(), tensor.shape().with(0, 1));
+        tape_.kernels().copy_range({&other, false}, 0, tensor, 0, 1, 0);
       }
     }
   }
 
   /// Reads the last token of each.
   void read_last(const std::vector<Sample>& samples) {
-    const int64_t context = cache_.context();
-    if (cache_.length == context) return begin_anew(samples);
+    if (state_.length == model_.context()) return begin_anew(samples);
     newest_.clear();
     for (const Sample& sample : samples) newest_.push_back(sample.tokens.back());
-    const Tensor all = read(cache_, newest_, cache_.batch());
-    const int64_t classes = all.numel() / cache_.batch();
-    for (int64_t i = 0; i < cache_.batch(); ++i) logits_[i] = all.view(i * classes, {classes});
+    const Tensor all = read(state_, newest_, state_.texts());
+    const int64_t classes = all.numel() / state_.texts();
+    for (int64_t i = 0; i < state_.texts(); ++i) logits_[i] = all.view(i * classes, {classes});
   }
 
   /// Logits of the next token of text `index`.
@@ -95,24 +94,24 @@ class Reader {
  private:
   /// The window's newest half, text by text: then none depends on how many there are.
   void begin_anew(const std::vector<Sample>& samples) {
-    const int64_t length = window_length(cache_.context() + 1, cache_.context());
-    for (int64_t i = 0; i < cache_.batch(); ++i) {
-      KeyValueCache one = cache_.sample(i);
+    const int64_t length = window_length(model_.context() + 1, model_.context());
+    for (int64_t i = 0; i < state_.texts(); ++i) {
+      DecoderState one = state_.part(i);
       logits_[i] = read(one, std::span(samples[i].tokens).last(length), 1);
     }
-    cache_.length = length;
+    state_.length = length;
   }
 
   /// tokens: `batch` rows of as many. Result: the logits of each row's last, (batch, 1, V).
-  Tensor read(KeyValueCache& cache, std::span<const int32_t> tokens, int64_t batch) {
+  Tensor read(DecoderState& state, std::span<const int32_t> tokens, int64_t batch) {
     const Tensor input({batch, std::ssize(tokens) / batch}, DType::i32);
     std::ranges::copy(tokens, input.data<int32_t>());
-    return model_.next_logits(tape_, input, cache).value;
+    return model_.next(tape_, input, state).value;
   }
 
-  const Gpt& model_;
+  const LanguageModel& model_;
   Tape tape_;
-  KeyValueCache cache_;
+  DecoderState state_;
   std::vector<Tensor> logits_;  // (V), one a text
   Tensor host_row_;             // the one that was asked for last
   std::vector<int32_t> newest_;
@@ -122,16 +121,17 @@ class Reader {
 using Emit = std::function<void(std::string_view)>;
 
 /// Texts `first` to `first` + `count` - 1; emit gets the pieces of the first of them.
-std::vector<std::string> generate_batch(const Gpt& model, const Tokenizer& tokenizer,
+std::vector<std::string> generate_batch(const LanguageModel& model, const Tokenizer& tokenizer,
                                         std::string_view prompt, const SamplingOptions& options,
                                         int64_t first, int64_t count, const Emit& emit) {
-  FOLIO_CHECK(tokenizer.vocabulary() == model.config().vocabulary, "sampling",
+  FOLIO_CHECK(tokenizer.vocabulary() == model.vocabulary(), "sampling",
               "the tokenizer has {} tokens but the model {}; they must come from one run",
-              tokenizer.vocabulary(), model.config().vocabulary);
+              tokenizer.vocabulary(), model.vocabulary());
   TokenChooser chooser(options);
   std::vector<int32_t> tokens = tokenizer.encode(prompt, "prompt");
   if (tokens.empty()) tokens.push_back(first_token(tokenizer));
-  const int64_t seen = std::min(std::ssize(tokens), model.config().context);
+  const int64_t seen =
+      model.context() == 0 ? std::ssize(tokens) : std::min(std::ssize(tokens), model.context());
 
   std::vector<Sample> samples(count);
   for (int64_t i = 0; i < count; ++i) {
@@ -193,12 +193,12 @@ int64_t window_length(int64_t count, int64_t context) {
   return half + (count - context - 1) % (context - half + 1);
 }
 
-std::string generate(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
-                     const SamplingOptions& options, const Emit& emit) {
+std::string generate(const LanguageModel& model, const Tokenizer& tokenizer,
+                     std::string_view prompt, const SamplingOptions& options, const Emit& emit) {
   return generate_batch(model, tokenizer, prompt, options, 0, 1, emit).front();
 }
 
-std::vector<std::string> generate_samples(const Gpt& model, const Tokenizer& tokenizer,
+std::vector<std::string> generate_samples(const LanguageModel& model, const Tokenizer& tokenizer,
                                           std::string_view prompt, const SamplingOptions& options,
                                           int64_t count, Communicator& ranks) {
   FOLIO_CHECK(count >= 1, "sampling", "{} samples are asked for; wanted at least 1", count);

@@ -1,9 +1,10 @@
 // Text from a model, token by token.
 //
 // Each token costs one position: the keys and values of the positions before it are kept. When the
-// context is full, positions must shift, and what was kept of them is worth nothing; the window
-// then begins anew with its newest half, computed again in one go. So the model sees between half
-// and the whole of its context, and a new beginning costs little more than a token a token.
+// context (of a model that has one) is full, positions must shift, and what was kept of them is
+// worth nothing; the window then begins anew with its newest half, computed again in one go. So the
+// model sees between half and the whole of its context, and a new beginning costs little more than
+// a token a token.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@
 #include "folio/comm/communicator.h"
 #include "folio/data/tokenizer.h"
 #include "folio/inference/token_choice.h"
-#include "folio/models/gpt.h"
+#include "folio/models/model.h"
 
 namespace folio {
 
@@ -29,14 +30,14 @@ int64_t window_length(int64_t count, int64_t context);
 /// (pieces are whole characters; bytes that make none are U+FFFD). Of a longer prompt the last
 /// `context` tokens count. An empty prompt begins with a newline where the tokenizer has one, else
 /// with token 0. Returns the whole new text. The random numbers depend on (seed, position) alone.
-std::string generate(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
-                     const SamplingOptions& options,
+std::string generate(const LanguageModel& model, const Tokenizer& tokenizer,
+                     std::string_view prompt, const SamplingOptions& options,
                      const std::function<void(std::string_view)>& emit = {});
 
 /// `count` texts, computed side by side, up to 16 at a time. The first is that of generate(); the
 /// random numbers of each depend on (seed, its number, position) alone. The ranks share them out;
 /// each has them all in the end.
-std::vector<std::string> generate_samples(const Gpt& model, const Tokenizer& tokenizer,
+std::vector<std::string> generate_samples(const LanguageModel& model, const Tokenizer& tokenizer,
                                           std::string_view prompt, const SamplingOptions& options,
                                           int64_t count, Communicator& ranks = no_others());
 

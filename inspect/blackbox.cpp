@@ -1,27 +1,15 @@
 #include "folio/inspect/blackbox.h"
 
 #include "folio/kernels/threads.h"
-#include "folio/tensor/error.h"
+#include "folio/tensor/scope_exit.h"
 
 namespace folio {
 namespace {
 
-/// Sets the number of threads for a scope.
-class ThreadsOfStep {
- public:
-  explicit ThreadsOfStep(int count) : before_(threads()) { set_threads(count); }
-  ~ThreadsOfStep() { set_threads(before_); }
-  ThreadsOfStep(const ThreadsOfStep&) = delete;
-  ThreadsOfStep& operator=(const ThreadsOfStep&) = delete;
-
- private:
-  int before_;
-};
-
-/// The samples of the whole batch in which the bad values of `first` lie.
+/// The samples of the whole batch that contain bad values of `first`.
 std::vector<int64_t> samples_of(const FirstNonFinite& first, const RefusedStep& step,
                                 int64_t first_sample) {
-  // Activations and their gradients have a row a sample.
+  // Activations and their gradients have a row per sample.
   const Shape& shape = first.made[first.culprit].shape;
   std::vector<int64_t> samples;
   if (shape.rank() < 2 || shape[0] != step.settings.micro_batch) return samples;
@@ -33,14 +21,16 @@ std::vector<int64_t> samples_of(const FirstNonFinite& first, const RefusedStep& 
 
 std::string Finding::where() const { return first ? first->where() : "no op"; }
 
-Finding examine(const Gpt& model, ParameterStore& parameters, const RefusedStep& step) {
-  const ThreadsOfStep threads(step.threads);
+Finding examine(const Task& task, const Model& model, ParameterStore& parameters,
+                const RefusedStep& step) {
+  const ScopeExit restore_threads([before = threads()] { set_threads(before); });
+  set_threads(step.threads);
   FiniteCheck check(parameters);
   Tape tape(parameters.device());
   tape.set_observer(&check);
   const Tensor loss({1}, accumulator_of(parameters.dtype()), parameters.device());
   Finding finding;
-  compute_gradients(model, parameters, tape, step.batch, step.settings, loss,
+  compute_gradients(task, model, parameters, tape, step.batch, step.settings, loss,
                     [&](int64_t first_sample) {
                       if (check.found()) return false;
                       check.restart();

@@ -1,14 +1,14 @@
-// The black box's bundle: a refused step in a directory, to be repeated without the run or its
-// text.
+// Bundles of the black box: directories from which a refused step can be repeated without the run
+// or its text.
 //
 //   RUN/blackbox/step_N/   N: the step, counted from 1
-//     checkpoint/          a whole checkpoint (run/checkpoint.h) of the state before the step
-//     batch.safetensors    "inputs" and "targets", i32 (B, T)
-//     report.txt           as printed
-//     report.json          the same for programs
-//     step.json            seed, step, micro-batch, loss settings and threads; loss, gradient norm
+//     checkpoint/          a checkpoint (run/checkpoint.h) of the state before the step
+//     batch.safetensors    the tensors of the batch: "tokens", "targets", ...
+//     report.txt           the report as text
+//     report.json          the report as JSON
+//     step.json            seed, step, micro-batch and threads; loss, gradient norm
 //                          and learning rate; what was found; size and checksum of each other
-//                          file, and a checksum of itself
+//                          file, and its own checksum
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,16 @@
 #include <utility>
 
 #include "folio/inspect/blackbox.h"
+#include "folio/run/checkpoint.h"
 #include "folio/train/trainer.h"
 
 namespace folio {
 
-/// The step and place of the latest bundle in RUN/blackbox.
+/// The step and path of the latest bundle in RUN/blackbox.
 std::optional<std::pair<int64_t, std::filesystem::path>> latest_bundle(
     const std::filesystem::path& run);
 
-/// What a bundle holds besides model and tokenizer, which load_model() reads from `checkpoint`.
+/// A bundle without its model and tokenizer, which load_model() reads from `checkpoint`.
 struct Bundle {
   std::filesystem::path directory, checkpoint;
   RefusedStep step;
@@ -34,14 +35,13 @@ struct Bundle {
   std::string report;  // report.txt
 };
 
-/// The bundle that `path` is or, of a run, the one of the latest step. Every file is checked;
-/// throws Error that names the one that is missing or damaged.
+/// Reads the bundle `path` or, if it is a run, its latest bundle. Verifies every file and throws an
+/// Error that names one that is missing or damaged.
 Bundle read_bundle(const std::filesystem::path& path);
 
-/// For a step that `trainer` refused because it is not finite: examines it, prints the report,
-/// writes the bundle into RUN/blackbox, replacing one of the same step, and throws the Error that
-/// ends the run. `progress` is that before the step. Where the bundle cannot be written, the Error
-/// says so too.
+/// Examines a step that `trainer` refused because it is not finite, prints the report, writes the
+/// bundle to RUN/blackbox and throws the Error that ends the run. `progress` is the state before
+/// the step. The Error also reports a failure to write the bundle.
 [[noreturn]] void stop_with_black_box(const std::filesystem::path& run, const Config& config,
                                       Trainer& trainer, Progress progress,
                                       const StepResult& result);

@@ -1,4 +1,4 @@
-// What the black box found, for people and for programs.
+// The reports of the black box as text and as JSON.
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -14,10 +14,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t most_whole_samples = 4;  // shown with all of their text
-constexpr int64_t most_lines = 3;         // of each sample where it is not known which one matters
+constexpr size_t most_whole_samples = 4;  // printed with their full text
+constexpr int64_t most_lines = 3;         // of each sample, if the bad sample is unknown
 
-/// (row, column, ...) of an element counted in row-major order.
+/// The indices (row, column, ...) of an element in row-major order.
 std::vector<int64_t> position_of(int64_t element, const Shape& shape) {
   std::vector<int64_t> position(shape.rank());
   for (int axis = shape.rank() - 1; axis >= 0; --axis) {
@@ -58,10 +58,9 @@ struct SampleText {
   std::string text;
 };
 
-/// The samples that the bad values lie in, whole; else the beginning of each in the micro-batch.
-std::vector<SampleText> texts_of(const RefusedStep& step, const Finding& finding,
+/// The samples with bad values or, if those are unknown, the start of each in the micro-batch.
+std::vector<SampleText> texts_of(const RefusedStep& step, const Finding& finding, const Task& task,
                                  const Tokenizer& tokenizer) {
-  const int64_t context = step.batch.inputs.dim(1);
   const auto micro_batch = static_cast<size_t>(step.settings.micro_batch);
   const bool told = !finding.samples.empty() &&
                     (finding.samples.size() < micro_batch || micro_batch <= most_whole_samples);
@@ -69,16 +68,13 @@ std::vector<SampleText> texts_of(const RefusedStep& step, const Finding& finding
   if (told) {
     samples.resize(std::min(samples.size(), most_whole_samples));
   } else {
-    // All samples of the batch matter if all micro-batches were computed and none stood out.
-    samples.resize(finding.first ? micro_batch : static_cast<size_t>(step.batch.inputs.dim(0)));
+    // If all micro-batches were computed without a bad value, all samples are listed.
+    samples.resize(finding.first ? micro_batch : static_cast<size_t>(step.batch.samples()));
     std::iota(samples.begin(), samples.end(), finding.first ? finding.first_sample : 0);
   }
   std::vector<SampleText> texts;
   for (const int64_t sample : samples) {
-    const int32_t* inputs = step.batch.inputs.data<int32_t>() + sample * context;
-    std::vector<int32_t> tokens(inputs, inputs + context);
-    tokens.push_back(step.batch.targets.data<int32_t>()[(sample + 1) * context - 1]);
-    std::string text = tokenizer.decode(tokens);
+    std::string text = task.sample_text(step.batch, sample, tokenizer);
     if (!told) {
       size_t end = 0;
       for (int64_t line = 0; line < most_lines && end != text.npos; ++line) {
@@ -91,9 +87,9 @@ std::vector<SampleText> texts_of(const RefusedStep& step, const Finding& finding
   return texts;
 }
 
-std::string shown_samples(const RefusedStep& step, const Finding& finding,
+std::string shown_samples(const RefusedStep& step, const Finding& finding, const Task& task,
                           const Tokenizer& tokenizer) {
-  const std::vector<SampleText> texts = texts_of(step, finding, tokenizer);
+  const std::vector<SampleText> texts = texts_of(step, finding, task, tokenizer);
   std::string text;
   if (finding.samples.empty()) {
     text = "samples  it cannot be told which one matters; how each begins:\n";
@@ -147,7 +143,7 @@ Json to_json(const std::vector<ObservedTensor>& tensors) {
 
 }  // namespace
 
-std::string report_text(const RefusedStep& step, const Finding& finding,
+std::string report_text(const RefusedStep& step, const Finding& finding, const Task& task,
                         const Tokenizer& tokenizer) {
   std::string text = fmt::format(
       "step {}   loss {}, gradient norm {}, learning rate {}\n"
@@ -159,17 +155,16 @@ std::string report_text(const RefusedStep& step, const Finding& finding,
         "first    no op: every output and every gradient is finite, only the norm over all\n"
         "         gradients, or the sum of the losses, is too large for f32\n";
   } else {
-    text +=
-        fmt::format("first    {}, in the {} pass of samples {} to {} of {}\n", finding.where(),
-                    finding.first->backward ? "backward" : "forward", finding.first_sample,
-                    finding.first_sample + step.settings.micro_batch - 1, step.batch.inputs.dim(0));
+    text += fmt::format("first    {}, in the {} pass of samples {} to {} of {}\n", finding.where(),
+                        finding.first->backward ? "backward" : "forward", finding.first_sample,
+                        finding.first_sample + step.settings.micro_batch - 1, step.batch.samples());
     text += lines_of("read", finding.first->read);
     text += lines_of("made", finding.first->made);
   }
-  return text + shown_samples(step, finding, tokenizer);
+  return text + shown_samples(step, finding, task, tokenizer);
 }
 
-std::string report_json(const RefusedStep& step, const Finding& finding,
+std::string report_json(const RefusedStep& step, const Finding& finding, const Task& task,
                         const Tokenizer& tokenizer) {
   Json object = {{"step", step.number()},
                  {"loss", number(step.loss)},
@@ -189,10 +184,10 @@ std::string report_json(const RefusedStep& step, const Finding& finding,
   }
   object["samples"] = finding.samples;
   object["texts"] = Json::array();
-  for (const SampleText& sample : texts_of(step, finding, tokenizer)) {
+  for (const SampleText& sample : texts_of(step, finding, task, tokenizer)) {
     object["texts"].push_back({{"sample", sample.sample}, {"text", sample.text}});
   }
-  // A tokenizer may cut a character in two.
+  // A tokenizer may split a character.
   return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "folio/io/config_value.h"
 #include "folio/io/output.h"
-#include "folio/run/config_fields.h"
+#include "folio/run/config.h"
 #include "folio/run/metrics_reader.h"
 #include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
@@ -13,32 +14,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double error_rate = 0.05;  // over all pairs together
+constexpr double error_rate = 0.05;  // over all pairs
 
-/// What does not change the measured loss, or is compared by other means.
-constexpr std::string_view set_aside[] = {"data.text",           "train.seed",
-                                          "train.threads",       "train.log_every",
-                                          "train.eval_every",    "train.checkpoint_every",
-                                          "train.sample_at",     "train.sample_prompt",
-                                          "train.sample_tokens", "train.sample_temperature",
-                                          "train.tensorboard",   "train.bucket_mb",
-                                          "train.overlap",       "train.rank_timeout",
-                                          "optimizer.shard"};
-
-std::vector<std::string> differences(const Setting& a, const Setting& b) {
-  std::vector<std::string> names = differing_keys(a.config, b.config);
-  std::erase_if(names, [](const std::string& name) {
-    return std::ranges::find(set_aside, name) != std::end(set_aside);
-  });
-  if (a.text_hash != b.text_hash) names.insert(names.begin(), "data.text");
-  return names;
-}
-
-std::string value_of(const Config& config, const std::string& name) {
-  for (const ConfigField& field : config_fields()) {
-    if (field.name() == name) return field.write(config);
+/// The keys in which two settings were trained differently. Texts are compared by their hashes.
+std::vector<KeyDifference> compared_differences(const Setting& a, const Setting& b) {
+  std::vector<KeyDifference> found = differences(a.config, b.config);
+  std::erase_if(found, [](const KeyDifference& difference) { return !difference.compared; });
+  if (a.text_hash != b.text_hash) {
+    found.insert(found.begin(), {.key = "data.text",
+                                 .a = write_string(a.config.data.text),
+                                 .b = write_string(b.config.data.text)});
   }
-  return "";
+  return found;
 }
 
 /// "A", "B", ..., "Z", "AA", ...
@@ -56,7 +43,7 @@ Setting read_setting(const fs::path& run) {
   setting.config = load_config(config);
   setting.text_hash = read_text_identity(run).hash;
   const Config& c = setting.config;
-  const Metrics metrics = read_metrics(metrics_file, c.train.batch * c.model.context);
+  const Metrics metrics = read_metrics(metrics_file, c.train.batch * c.model.context());
   FOLIO_CHECK(metrics.last_step >= c.train.steps, run.string(),
               "the run has done {} of {} steps; finish it (folio train --resume --run {}) or leave "
               "it out",
@@ -75,9 +62,8 @@ std::string verdict(const Setting& a, const Setting& b, const std::string& name_
                     const std::string& name_b, size_t pairs) {
   std::string text = fmt::format("{} and {} differ in", name_a, name_b);
   const char* separator = " ";
-  for (const std::string& name : differences(a, b)) {
-    text += fmt::format("{}{} ({} | {})", separator, name, value_of(a.config, name),
-                        value_of(b.config, name));
+  for (const KeyDifference& difference : compared_differences(a, b)) {
+    text += fmt::format("{}{} ({} | {})", separator, difference.key, difference.a, difference.b);
     separator = ", ";
   }
   text += ".\n";
@@ -118,8 +104,9 @@ std::vector<Setting> read_settings(const std::vector<fs::path>& runs) {
   std::vector<Setting> settings;
   for (const fs::path& run : runs) {
     Setting read = read_setting(run);
-    const auto same = std::ranges::find_if(
-        settings, [&](const Setting& setting) { return differences(setting, read).empty(); });
+    const auto same = std::ranges::find_if(settings, [&](const Setting& setting) {
+      return compared_differences(setting, read).empty();
+    });
     if (same == settings.end()) {
       settings.push_back(std::move(read));
       continue;

@@ -1,4 +1,4 @@
-// The `compare` verb: do two settings differ by more than their seeds do?
+// The `compare` verb: tests whether settings differ by more than seeds do.
 #pragma once
 
 #include <filesystem>
@@ -10,18 +10,18 @@
 
 namespace folio {
 
-/// Runs of one config but for the seed.
+/// Runs of the same config with different seeds.
 struct Setting {
-  Config config;  // of its first run
+  Config config;  // of the first run
   std::string text_hash;
   std::vector<std::string> runs;
   std::vector<uint64_t> seeds;
-  std::vector<double> losses;  // the last validation loss of each
+  std::vector<double> losses;  // the last validation losses
 };
 
-/// Groups finished runs by config, the seed and what only reports (where the text lies, threads,
-/// logging, samples, checkpoints) left aside. Throws Error for a directory that is no run, for a
-/// run that is not finished or has no validation loss, and for a seed that a setting has twice.
+/// Groups finished runs by config, ignoring the seed and keys that do not affect the loss (the path
+/// of the text, threads, logging, samples, checkpoints). Throws Error for a directory that is not a
+/// run, for a run that is unfinished or has no validation loss, and for a repeated seed.
 std::vector<Setting> read_settings(const std::vector<std::filesystem::path>& runs);
 
 /// A table of the settings and a sentence for each pair of them.

@@ -19,34 +19,27 @@ std::vector<float> as_floats(const Tensor& tensor) {
   return {wide.begin(), wide.end()};
 }
 
-/// Takes queries and keys from each attention op and computes its probabilities again.
+/// Recomputes the probabilities of each attention op from its queries and keys.
 class AttentionObserver : public TapeObserver {
  public:
-  explicit AttentionObserver(int64_t heads) : heads_(heads) {}
-
-  void after_forward(const char* op, std::span<const Variable> inputs,
-                     std::span<const Variable>) override {
-    if (std::string_view(op) != "attention") return;
-    const Tensor& qkv = inputs.front().value;  // (1, T, 3 C)
-    const int64_t length = qkv.dim(1), width = qkv.dim(2) / 3, head_dim = width / heads_;
-    const std::vector<float> values = as_floats(qkv);
-    for (int64_t head = 0; head < heads_; ++head) {
-      AttentionMap map{layer_, head, std::vector<float>(static_cast<size_t>(length * length))};
-      for (int64_t i = 0; i < length; ++i) {
-        const float* q = &values[i * 3 * width + head * head_dim];
-        fill_row(&map.probabilities[i * length], i + 1, [&](int64_t j) {
-          const float* k = &values[j * 3 * width + width + head * head_dim];
-          const double dot = std::inner_product(q, q + head_dim, k, 0.0);
-          return dot / std::sqrt(static_cast<double>(head_dim));
+  void attention(const ObservedAttention& op) override {
+    const int64_t queries = op.queries.dim(1), keys = op.keys.dim(1);
+    if (queries != keys) return;  // to another sequence
+    const int64_t q_width = op.queries.dim(2), k_width = op.keys.dim(2);
+    const std::vector<float> q_values = as_floats(op.queries), k_values = as_floats(op.keys);
+    for (int64_t head = 0; head < op.heads; ++head) {
+      AttentionMap map{layer_, head, std::vector<float>(static_cast<size_t>(queries * keys))};
+      for (int64_t i = 0; i < queries; ++i) {
+        const float* q = &q_values[i * q_width + op.first_query_column + head * op.head_dim];
+        fill_row(&map.probabilities[i * keys], op.causal ? i + 1 : keys, [&](int64_t j) {
+          const float* k = &k_values[j * k_width + op.first_key_column + head * op.head_dim];
+          return std::inner_product(q, q + op.head_dim, k, 0.0) * op.scale;
         });
       }
       maps.push_back(std::move(map));
     }
     ++layer_;
   }
-  void before_backward(const char*, std::span<GradSlot* const>) override {}
-  void after_backward(const char*, std::span<GradSlot* const>,
-                      std::span<GradSlot* const>) override {}
 
   std::vector<AttentionMap> maps;
 
@@ -61,7 +54,6 @@ class AttentionObserver : public TapeObserver {
     for (int64_t j = 0; j < count; ++j) row[j] = static_cast<float>(scores[j] / sum);
   }
 
-  int64_t heads_;
   int64_t layer_ = 0;
 };
 
@@ -80,7 +72,7 @@ std::vector<double> probabilities(std::span<const float> logits, double temperat
   return result;
 }
 
-/// Of tokens that are no whole characters, the bytes: "<E2><80>".
+/// The text of a token; bytes of incomplete characters as in "<E2><80>".
 std::string shown(const Tokenizer& tokenizer, int32_t token) {
   const std::string text = tokenizer.decode({&token, 1});
   if (repaired_utf8(text) == text) return text;
@@ -91,14 +83,15 @@ std::string shown(const Tokenizer& tokenizer, int32_t token) {
 
 }  // namespace
 
-Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
+Explanation explain(const LanguageModel& model, const Tokenizer& tokenizer, std::string_view prompt,
                     double temperature, int64_t candidates) {
   FOLIO_CHECK(std::isfinite(temperature) && temperature >= 0.0, "explain",
               "the temperature is {}; it must be at least 0", temperature);
   std::vector<int32_t> tokens = tokenizer.encode(prompt, "--prompt");
   FOLIO_CHECK(!tokens.empty(), "--prompt", "is empty; give the text to explain");
   Explanation result;
-  const int64_t most = std::min(model.config().context, most_explained);
+  const int64_t most =
+      model.context() == 0 ? most_explained : std::min(model.context(), most_explained);
   result.tokens_left_out = std::max<int64_t>(0, std::ssize(tokens) - most);
   tokens.erase(tokens.begin(), tokens.begin() + result.tokens_left_out);
   const auto length = static_cast<int64_t>(tokens.size());
@@ -107,13 +100,14 @@ Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_vi
 
   Tape tape(model.device());
   const NoRecording no_recording(tape);
-  AttentionObserver observer(model.config().heads);
+  AttentionObserver observer;
   tape.set_observer(&observer);
-  const std::vector<float> logits = as_floats(model.logits(tape, input).value);  // (1, T, V)
+  const std::vector<float> logits =
+      as_floats(model.forward(tape, {{{"tokens", input}}}).value);  // (1, T, V)
   tape.set_observer(nullptr);
   result.maps = std::move(observer.maps);
 
-  const int64_t vocabulary = model.config().vocabulary;
+  const int64_t vocabulary = model.vocabulary();
   for (int64_t position = 0; position < length; ++position) {
     result.tokens.push_back(shown(tokenizer, tokens[position]));
     const std::span<const float> row(&logits[position * vocabulary], vocabulary);

@@ -1,5 +1,5 @@
-// What a model sees in a prompt: the next tokens it expects at each position, and where each head
-// of each layer looks.
+// Explains a model's view of a prompt: the expected next tokens at each position, and the attention
+// of each head of each layer.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "folio/data/tokenizer.h"
-#include "folio/models/gpt.h"
+#include "folio/models/model.h"
 
 namespace folio {
 
@@ -17,11 +17,11 @@ struct ExpectedToken {
   int32_t token = 0;
   std::string text;
   double probability = 0.0;          // softmax of the logits
-  double sampled_probability = 0.0;  // the same after the temperature
+  double sampled_probability = 0.0;  // with the temperature
 };
 
-/// The probabilities of one head: row i, position i's, holds T numbers that sum to 1, those of
-/// later positions 0.
+/// The attention probabilities of one head. Row i belongs to position i and sums to 1; later
+/// positions have probability 0.
 struct AttentionMap {
   int64_t layer = 0, head = 0;
   std::vector<float> probabilities;  // (T, T)
@@ -29,20 +29,20 @@ struct AttentionMap {
 
 struct Explanation {
   std::vector<std::string> tokens;                   // T of them
-  int64_t tokens_left_out = 0;                       // of the prompt, before them
-  std::vector<std::vector<ExpectedToken>> expected;  // (T, candidates): likeliest first
-  std::vector<ExpectedToken> came;  // (T - 1): the token that does come next in the prompt
-  std::vector<AttentionMap> maps;   // by layer and head
+  int64_t tokens_left_out = 0;                       // at the start of the prompt
+  std::vector<std::vector<ExpectedToken>> expected;  // (T, candidates), most likely first
+  std::vector<ExpectedToken> came;                   // (T - 1): the actual next token of the prompt
+  std::vector<AttentionMap> maps;                    // by layer and head
 };
 
-constexpr int64_t most_explained = 64;  // tokens: more would not be seen on a page
+constexpr int64_t most_explained = 64;  // tokens that are legible on a page
 
-/// Runs the model once over the end of the prompt, as many tokens as its context and
-/// most_explained allow. The attention probabilities are softmax(Q K^T / sqrt(C / heads)), causal
-/// (Vaswani et al. 2017, equation 1), computed here again from the queries and keys that each layer
-/// hands to its fused kernel. A temperature of 0 leaves the likeliest token alone. Throws Error for
-/// an empty prompt, unknown characters, and a temperature that is negative or not finite.
-Explanation explain(const Gpt& model, const Tokenizer& tokenizer, std::string_view prompt,
+/// Runs the model once over the end of the prompt, as far as its context and most_explained allow.
+/// The attention probabilities are causal softmax(Q K^T / sqrt(C / heads)) (Vaswani et al. 2017,
+/// equation 1), recomputed from the queries and keys of each layer's fused kernel. A temperature of
+/// 0 keeps only the most likely token. Throws Error for an empty prompt, unknown characters, and a
+/// temperature that is negative or not finite.
+Explanation explain(const LanguageModel& model, const Tokenizer& tokenizer, std::string_view prompt,
                     double temperature, int64_t candidates = 5);
 
 }  // namespace folio

@@ -11,7 +11,7 @@
 namespace folio {
 namespace {
 
-/// visit(i, value) for every element.
+/// Calls visit(i, value) for every element.
 template <class Visit>
 void for_each_element(const Tensor& given, const Visit& visit) {
   const Tensor values = on_device(given, Device::cpu);
@@ -116,7 +116,7 @@ void FiniteCheck::find_layer(SeenOp& op, std::span<const Variable> inputs) const
     op.layer += fmt::format("{}{}", op.layer.empty() ? "" : ", ", layer);
   }
   if (!layers.empty()) return;
-  // The op that made an input knows its own layer, or the one that it comes after.
+  // The op that wrote an input has a layer, or follows one.
   for (const Variable& input : inputs) {
     const SeenOp* maker = maker_of(input.slot);
     if (maker == nullptr || maker->layer.empty()) continue;
@@ -133,7 +133,7 @@ void FiniteCheck::after_forward(const char* op, std::span<const Variable> inputs
   seen.op = op;
   find_layer(seen, inputs);
   for (const Variable& x : inputs) {
-    // As its maker left it: this op may have worked in place.
+    // The statistics from its op's output, since this op may work in place.
     const SeenOp* maker = maker_of(x.slot);
     seen.inputs.push_back(maker == nullptr ? observed(name_of(x.slot), x.value)
                                            : maker->outputs[origins_.at(x.slot).output]);
@@ -164,7 +164,7 @@ void FiniteCheck::before_backward(const char*, std::span<GradSlot* const> output
   incoming_.clear();
   if (found_) return;
   for (const GradSlot* slot : outputs) {
-    // Now, since an op may add to the gradient of its own output.
+    // Before the closure runs, since an op may add to the gradient of its own output.
     if (slot == nullptr || !slot->written) continue;
     incoming_.push_back(observed(fmt::format("gradient of {}", name_of(slot)), slot->grad));
   }

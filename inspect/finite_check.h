@@ -1,4 +1,4 @@
-// Finds the first op of a computation that makes a value which is not finite.
+// Finds the first op of a computation whose result is not finite.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@
 
 namespace folio {
 
-/// What a tensor's elements are like.
+/// Statistics of a tensor's elements.
 struct ValueRange {
   double min = std::numeric_limits<double>::infinity();   // of the finite elements:
   double max = -std::numeric_limits<double>::infinity();  // min > max if there are none
-  int64_t nan = 0, infinite = 0;                          // how many are so
+  int64_t nan = 0, infinite = 0;                          // counts
   int64_t first_bad = -1;                                 // row-major; -1: all are finite
   double first_bad_value = 0.0;
 
@@ -27,8 +27,8 @@ struct ValueRange {
 /// Reads every element of a CPU tensor of any type.
 ValueRange range_of(const Tensor& values);
 
-/// A tensor that an op read or made. `name` is a parameter's own name, or says where the tensor
-/// comes from: "output of linear in blocks.0.feed_forward.up", "gradient of norm.weight".
+/// A tensor that an op read or wrote. `name` is the name of a parameter or describes the origin:
+/// "output of linear in blocks.0.feed_forward.up", "gradient of norm.weight".
 struct ObservedTensor {
   std::string name;
   Shape shape;
@@ -36,10 +36,10 @@ struct ObservedTensor {
   ValueRange range;
 };
 
-/// The op that made the first value that is not finite.
+/// The op that wrote the first value that is not finite.
 struct FirstNonFinite {
   std::string op;
-  bool backward = false;  // in a gradient that it wrote, not in its output
+  bool backward = false;  // the value is in a gradient, not in the output
   /// The names of its parameters without their last part: "blocks.1.feed_forward.up". An op
   /// without parameters has the layer that its input comes from, and `after_layer` is set; the
   /// layer is empty if there is none.
@@ -48,8 +48,9 @@ struct FirstNonFinite {
   /// Forward: its inputs and outputs. Backward: gradients of its outputs, then its inputs and
   /// outputs as they were in the forward pass; and the gradients that it wrote.
   std::vector<ObservedTensor> read, made;
-  /// Which of `made` is the first that is not finite, and the indices along its first axis at which
-  /// it is not, ascending. Empty for the gradient of a parameter, and for a scalar.
+  /// The index in `made` of the first tensor that is not finite, and the bad indices along its
+  /// first axis in ascending order, which are empty for the gradient of a parameter and for a
+  /// scalar.
   size_t culprit = 0;
   std::vector<int64_t> bad_rows;
 
@@ -57,14 +58,14 @@ struct FirstNonFinite {
   std::string where() const;
 };
 
-/// An observer of a tape that looks at every element of everything that ops read and make, until it
-/// has found one that is not finite. What it finds depends on the values alone.
+/// A tape observer that checks every element of the inputs and results of ops until it finds one
+/// that is not finite. The result depends only on the values.
 class FiniteCheck : public TapeObserver {
  public:
-  /// `parameters`, which must outlive this, give names to what ops read.
+  /// `parameters` must outlive this object and provide the names of tensors.
   explicit FiniteCheck(const ParameterStore& parameters);
 
-  /// To be called after Tape::clear(), which makes the variables that were seen invalid.
+  /// Must be called after Tape::clear(), which invalidates the observed variables.
   void restart();
   const std::optional<FirstNonFinite>& found() const { return found_; }
 
@@ -75,7 +76,7 @@ class FiniteCheck : public TapeObserver {
                       std::span<GradSlot* const> written) override;
 
  private:
-  /// An op of the forward pass, as its backward and its output's readers need it.
+  /// An op of the forward pass, for its backward pass and for the ops that read its output.
   struct SeenOp {
     std::string op, layer;
     bool after_layer = false;

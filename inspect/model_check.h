@@ -1,4 +1,4 @@
-// What `folio gradcheck` does to a model: every parameter's gradient beside finite differences.
+// `folio gradcheck`: compares every parameter's gradient with finite differences.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +10,19 @@
 
 namespace folio {
 
-/// A row for each parameter of a store in f64, at the best of several steps of the differences: a
-/// large step shows the model's curvature and the kinks of ReLU, a small one the rounding of f64,
-/// and where between them neither is seen differs from model to model; a wrong gradient is off at
-/// every step. `loss` as in check_gradients(); `elements` are checked in each parameter, spread
-/// evenly, and the one with the largest gradient; 0: all.
+/// A row for each parameter of an f64 store, at the best of several difference steps. A large step
+/// is limited by the curvature of the model and the kinks of ReLU, a small one by the rounding of
+/// f64, and the best step between them depends on the model; a wrong gradient fails at every step.
+/// `loss` is as in check_gradients(). In each parameter, `elements` evenly spaced elements and the
+/// one with the largest gradient are checked; 0 checks all.
 std::vector<GradientCheckRow> check_model(ParameterStore& parameters,
                                           const std::function<Variable(Tape&)>& loss, Tape& tape,
                                           int64_t elements);
 
-/// The rows as a table for people, with a last line that sums up.
+/// The rows as a table, with a summary in the last line.
 std::string gradient_table(const std::vector<GradientCheckRow>& rows, ParameterStore& parameters);
 
-/// Throws Error if any row is off.
+/// Throws Error if any row exceeds its tolerance.
 void require_right_gradients(const std::vector<GradientCheckRow>& rows);
 
 }  // namespace folio

@@ -7,18 +7,17 @@
 
 #include "folio/data/corpus.h"
 #include "folio/data/prepared_text.h"
+#include "folio/io/files.h"
 #include "folio/io/output.h"
+#include "folio/io/utf8.h"
 #include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
 namespace {
 
-bool continues_character(char byte) { return (static_cast<uint8_t>(byte) & 0xC0u) == 0x80u; }
-
-/// Recognises every substring of a text: a path from the root spells one. A state stands for the
-/// substrings that end at the same places of the text; `link` leads to the longest of their proper
-/// suffixes that ends at more.
+/// Recognizes every substring of a text as a path from the root. A state represents the substrings
+/// with the same end positions; `link` leads to the longest proper suffix with more end positions.
 class SuffixAutomaton {
  public:
   explicit SuffixAutomaton(std::string_view text) {
@@ -28,8 +27,8 @@ class SuffixAutomaton {
     for (char byte : text) last = append(last, byte);
   }
 
-  /// Moves (state, length), the longest suffix of what was read that is a substring of the text,
-  /// on by one byte.
+  /// Reads one byte. (state, length) is the longest suffix of the bytes read so far that is a
+  /// substring of the text.
   void read(char byte, int32_t& state, int64_t& length) const {
     for (;;) {
       if (const int32_t next = step(state, byte); next != none) {
@@ -51,7 +50,7 @@ class SuffixAutomaton {
   struct State {
     int64_t length = 0;  // of the longest substring
     int32_t link = none;
-    std::vector<std::pair<char, int32_t>> edges;  // seldom more than one
+    std::vector<std::pair<char, int32_t>> edges;  // rarely more than one
   };
 
   int32_t step(int32_t state, char byte) const {
@@ -67,7 +66,7 @@ class SuffixAutomaton {
     }
   }
 
-  /// The state of the whole text with one more byte, `last` being that of the text so far.
+  /// Appends one byte to the text, whose state is `last`, and returns the new state.
   int32_t append(int32_t last, char byte) {
     const auto added = static_cast<int32_t>(states_.size());
     states_.push_back({.length = states_[last].length + 1, .link = root, .edges = {}});
@@ -81,7 +80,7 @@ class SuffixAutomaton {
       states_[added].link = q;
       return added;
     }
-    // The shorter substrings of q now end at one more place than its longer ones.
+    // The shorter substrings of q now have one more end position than the longer ones.
     const auto clone = static_cast<int32_t>(states_.size());
     states_.push_back(
         {.length = states_[p].length + 1, .link = states_[q].link, .edges = states_[q].edges});
@@ -104,9 +103,9 @@ VerbatimSpan longest_verbatim_span(std::string_view text, std::string_view sampl
     automaton.read(text[i], state, length);
     if (length <= best.length) continue;
     const size_t end = i + 1;
-    if (end < text.size() && continues_character(text[end])) continue;
+    if (end < text.size() && is_continuation(text[end])) continue;
     size_t begin = end - static_cast<size_t>(length);
-    while (begin < end && continues_character(text[begin])) ++begin;
+    while (begin < end && is_continuation(text[begin])) ++begin;
     const auto whole = static_cast<int64_t>(end - begin);
     if (whole > best.length) best = {whole, static_cast<int64_t>(begin), 0};
   }
@@ -124,29 +123,29 @@ std::string read_training_text(const std::filesystem::path& run, const Config& c
     const PreparedText prepared = open_prepared(path);
     return text_of(tokenizer,
                    split_corpus(path, prepared.facts.bytes, prepared.tokens, prepared.storage,
-                                config.data.validation_fraction, config.model.context)
+                                config.data.validation_fraction, config.model.context())
                        .train());
   }
   std::string text = read_file(path);
   const Corpus corpus =
-      make_corpus(path, text, tokenizer, config.data.validation_fraction, config.model.context);
-  // Characters are counted, not bytes: an unknown one may have been replaced by another.
+      make_corpus(path, text, tokenizer, config.data.validation_fraction, config.model.context());
+  // Counts characters instead of bytes, since unknown characters may have been replaced.
   const std::string learned = text_of(tokenizer, corpus.train());
-  auto characters = std::ranges::count_if(learned, [](char c) { return !continues_character(c); });
+  int64_t characters = count_characters(learned);
   size_t end = 0;
-  while (end < text.size() && (characters > 0 || continues_character(text[end]))) {
-    characters -= continues_character(text[end++]) ? 0 : 1;
+  while (end < text.size() && (characters > 0 || is_continuation(text[end]))) {
+    characters -= is_continuation(text[end++]) ? 0 : 1;
   }
   text.resize(end);
   return text;
 }
 
 std::string describe(const VerbatimSpan& span, std::string_view sample) {
-  if (span.length == 0) return "nothing of it stands in the training text";
+  if (span.length == 0) return "no part of it is in the training text";
   const std::string quoted = nlohmann::json(sample.substr(span.sample_offset, span.length))
                                  .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return fmt::format(
-      "the longest span that stands in the training text: {} of {} bytes, at byte {}: {}",
+      "the longest span that is in the training text: {} of {} bytes, at byte {}: {}",
       grouped(span.length), grouped(std::ssize(sample)), grouped(span.text_offset), quoted);
 }
 

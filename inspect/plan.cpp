@@ -1,106 +1,121 @@
 #include "folio/inspect/plan.h"
 
-#include <algorithm>
-#include <iterator>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "folio/autograd/observer.h"
 #include "folio/autograd/parameters.h"
-#include "folio/inspect/plan_gpu.h"
+#include "folio/inspect/counting_kernels.h"
+#include "folio/inspect/placeholder_memory.h"
+#include "folio/kernels/cuda/gemm.h"
 #include "folio/kernels/kernels.h"
-#include "folio/models/gpt.h"
+#include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/train/device.h"
 #include "folio/train/precision.h"
+#include "folio/train/step_gradients.h"
 
 namespace folio {
 namespace {
 
-constexpr int64_t token_bytes = 4;
-
 /// "blocks.3.attention.qkv.weight" to "blocks.N.attention.qkv.weight".
 std::string without_number(const std::string& name) {
-  constexpr std::string_view prefix = "blocks.";
-  if (!name.starts_with(prefix)) return name;
-  return fmt::format("{}N{}", prefix, name.substr(name.find('.', prefix.size())));
+  size_t begin = 0;
+  while (begin < name.size()) {
+    const size_t end = std::min(name.find('.', begin), name.size());
+    const std::string_view part = std::string_view(name).substr(begin, end - begin);
+    const bool number = std::ranges::all_of(part, [](char c) { return '0' <= c && c <= '9'; });
+    if (number && !part.empty()) return name.substr(0, begin) + "N" + name.substr(end);
+    begin = end + 1;
+  }
+  return name;
 }
 
-/// Multiplying a row by a matrix of n elements takes n multiplications and n additions. Forward
-/// does it once; backward twice, for the input's and for the matrix's gradient: 6 n.
-///
-/// A causal query at position t meets t + 1 keys, (T + 1) / 2 on average over the context. Each
-/// meeting costs 2 C for its part of Q K^T and 2 C for its part of P V; backward again takes twice
-/// as much: 3 * 4 C (T + 1) / 2 = 6 C (T + 1) a layer. (Where attention recomputes its scores in
-/// the backward pass, that is work of the kernel's choice and not counted.)
-double flops_per_token(const GptConfig& model) {
-  const auto width = static_cast<double>(model.width);
-  const double block = 12.0 * width * width;  // qkv 3, projection 1, up 4, down 4
-  const double output = static_cast<double>(model.vocabulary) * width;
-  const auto layers = static_cast<double>(model.layers);
-  const double attention = 6.0 * layers * width * static_cast<double>(model.context + 1);
-  return 6.0 * (layers * block + output) + attention;
-}
+/// What is live when the forward pass ends.
+class LiveBeforeBackward : public TapeObserver {
+ public:
+  explicit LiveBeforeBackward(const Allocator& pool) : pool_(pool) {}
+  void before_backward(const char*, std::span<GradSlot* const>) override {
+    if (bytes_ == 0) bytes_ = static_cast<int64_t>(pool_.statistics().live_bytes);
+  }
+  int64_t bytes() const { return bytes_; }
 
-/// What is live besides the parameters when most is, in a micro-batch of N tokens, in bytes.
-/// The closures of autograd/ops keep, for each block (C the width):
-///   two sums (the stream before each norm) 2 C, two normalised inputs of linear layers 2 C,
-///   qkv 3 C, attention's output C, the hidden layer before and after its activation 8 C;
-///   mean and 1 / deviation of two norms 4, attention's log-sums one a head.
-/// Where a half or a whole block is computed again, it keeps its inputs instead: the stream, and
-/// pre-norm the update that is yet to be added.
-/// Before the output layer pre-norm keeps one more sum and its normalised form, post-norm the
-/// stream that its first block began with. The dropout masks are drawn again, not kept.
-struct Activations {
-  int64_t kept = 0;       // in blocks and the final norm, and the tokens
-  int64_t logits = 0;     // and their gradient, made in one pass
-  int64_t gradients = 0;  // of activations, beyond the room that the logits leave
+ private:
+  const Allocator& pool_;
+  int64_t bytes_ = 0;
 };
 
-Activations activations(const Config& config, DType type) {
-  const GptConfig& model = config.model;
-  const int64_t tokens = config.train.batch / config.train.accumulate * model.context;
-  const int64_t value = size_of(type), statistic = size_of(accumulator_of(type));
-  const int64_t width = model.width * value;
-  const int64_t inputs = (model.norm == Norm::pre ? 2 : 1) * width;
-  // Of the 16 C, what each half of a block keeps.
-  const int64_t attention = 6 * width + (2 + model.heads) * statistic;
-  const int64_t feed_forward = 10 * width + 2 * statistic;
-  int64_t block = attention + feed_forward, again = 0;  // again: while a block goes back
-  if (model.recompute == Recompute::mlp) {
-    block = attention + width;  // the half's other input is kept already
-    again = feed_forward - width;
-  } else if (model.recompute == Recompute::block) {
-    block = inputs;
-    again = attention + feed_forward - inputs;
+/// A model whose parameters lie nowhere, and its task.
+struct PlannedModel {
+  ParameterStore parameters;
+  std::unique_ptr<Task> task;
+  std::unique_ptr<Model> model;
+  Batch batch;
+  Tensor loss;
+  StepSettings settings;
+
+  PlannedModel(const Config& config, int64_t vocabulary, const Batch& blank, DType type,
+               Device device)
+      : parameters(type, device),
+        task(make_task(config)),
+        model(make_model(config, Scope(parameters), vocabulary)),
+        batch(blank) {
+    parameters.allocate(/*with_gradients=*/true);
+    loss = Tensor({1}, accumulator_of(type), device);
+    settings = {.micro_batch = config.train.batch / config.train.accumulate,
+                .targets = std::max<int64_t>(1, task->targets(blank))};
+    if (device == Device::cpu) return;
+    for (NamedTensor& entry : batch.tensors) {
+      entry.tensor = Tensor(entry.tensor.shape(), entry.tensor.dtype(), device);
+    }
   }
-  const int64_t blocks = tokens * model.layers * block;
-  const int64_t end = tokens * (model.norm == Norm::pre ? 2 * width + 2 * statistic : width);
-  Activations result;
-  result.kept = blocks + end + 2 * tokens * token_bytes;
-  result.logits = 2 * tokens * model.vocabulary * value;
-  // Going back through the last block's hidden layer, when logits and final norm are gone: the
-  // gradients of the stream (C), of the hidden layer after (4 C) and before (4 C) its activation
-  // and of its input (C), while the hidden layer itself (4 C) is gone too.
-  const int64_t in_hidden_layer = tokens * (6 * width + again);
-  result.gradients = std::max<int64_t>(0, in_hidden_layer - end - result.logits);
-  return result;
+
+  void step(const Kernels& kernels, TapeObserver* observer) {
+    Tape tape(parameters.device());
+    tape.set_kernels(kernels);
+    tape.set_observer(observer);
+    compute_gradients(*task, *model, parameters, tape, batch, settings, loss);
+  }
+};
+
+int64_t reserved(const Allocator& pool) {
+  return static_cast<int64_t>(pool.statistics().reserved_bytes);
 }
 
-int64_t moments_of(OptimizerKind kind) { return kind == OptimizerKind::sgd ? 1 : 2; }
-
-}  // namespace
-
-int64_t Plan::memory_bytes() const {
-  int64_t sum = 0;
-  for (const PlanLine& line : memory) sum += line.bytes;
-  return sum;
+/// What a GPU holds besides: what evaluations and samples take from the device's pool, batches, and
+/// the libraries' workspace.
+std::vector<PlanLine> memory_between_steps(const Config& config, const PlannedModel& planned,
+                                           const Batch& blank, const Kernels& kernels) {
+  Allocator between(placeholder_memory(Device::cuda));
+  {
+    const AllocatorScope scope(Device::cuda, between);
+    Tape tape(Device::cuda);
+    tape.set_kernels(kernels);
+    const NoRecording no_recording(tape);
+    if (config.train.eval_every > 0 && config.data.validation_fraction > 0.0) {
+      const Batch batch = blank.part(0, planned.settings.micro_batch);
+      planned.task->loss(tape, *planned.model, batch, planned.settings.targets);
+    }
+    const auto* const language = dynamic_cast<const LanguageModel*>(planned.model.get());
+    if (!config.train.sample_at.empty() && language != nullptr) {
+      DecoderState state = language->begin({}, 1);
+      const Tensor token = Tensor::from<int32_t>({1, 1}, {0});
+      for (int i = 0; i < 2; ++i) language->next(tape, token, state);
+    }
+  }
+  int64_t bytes = 0;
+  for (const NamedTensor& entry : blank.tensors) bytes += entry.tensor.bytes();
+  // In their place, and staged for each step in flight.
+  const int64_t slots = 1 + (config.train.spike_guard > 0.0 ? 1 : config.train.steps_in_flight);
+  return {{"validation and samples between steps", reserved(between)},
+          {"batches on the GPU", slots * bytes},
+          {"workspace of matrix products", cuda::gemm_workspace_bytes}};
 }
 
-Plan make_plan(const Config& config) {
-  FOLIO_CHECK(config.train.accumulate >= 1 && config.train.batch % config.train.accumulate == 0,
-              "train.accumulate", "{} micro-batches do not divide train.batch, {}",
-              config.train.accumulate, config.train.batch);
-  ParameterStore store;  // never initialized: it has names and shapes, and no memory
-  const Gpt model(Scope(store), config.model);
-  Plan plan;
+void add_parameters(Plan& plan, const ParameterStore& store) {
   for (const Parameter& parameter : store.parameters()) {
     const std::string name = without_number(parameter.name);
     const auto row = std::ranges::find(plan.table, name, &PlanParameter::name);
@@ -112,29 +127,71 @@ Plan make_plan(const Config& config) {
   }
   plan.parameters = store.numel();
   plan.decayed_parameters = store.decayed_numel();
-  plan.tokens_per_step = config.train.batch * config.model.context;
-  plan.flops_per_token = flops_per_token(config.model);
-  const Device device = computing_device(config.train.device);
-  const DType type = computing_type(config.train.precision, multiplies_bf16(device));
-  const int64_t master = size_of(accumulator_of(type));
-  const int64_t copy = type == accumulator_of(type) ? 0 : size_of(type);
-  const bool on_cpu = device == Device::cpu;
-  plan.memory = {{"weights", plan.parameters * (on_cpu ? master + copy : master)}};
-  if (!on_cpu && copy > 0) plan.memory.push_back({"their bf16 copy", plan.parameters * copy});
+}
+
+void add_resident_memory(Plan& plan, const Config& config, DType type) {
+  const auto value = static_cast<int64_t>(size_of(type)),
+             master = static_cast<int64_t>(size_of(accumulator_of(type)));
+  const int64_t copy = type == accumulator_of(type) ? 0 : value;
+  plan.memory.push_back({"weights", plan.parameters * (master + copy)});
   plan.memory.push_back({"gradients", plan.parameters * master});
   if (config.train.reduce == Reduce::ordered && config.train.accumulate > 1) {
     // Beside those of a micro-batch; of several ranks each holds its part.
     plan.memory.push_back({"their sums over micro-batches", plan.parameters * master});
   }
-  plan.memory.push_back(
-      {"optimizer moments", moments_of(config.optimizer.kind) * plan.parameters * master});
-  if (on_cpu) {
-    const Activations live = activations(config, type);
-    plan.memory.push_back({"activations kept for the backward pass", live.kept});
-    plan.memory.push_back({"logits and their gradient", live.logits});
-    plan.memory.push_back({"gradients of activations", live.gradients});
-  } else {
-    std::ranges::copy(gpu_memory(config, type), std::back_inserter(plan.memory));
+  const auto moments = static_cast<int64_t>(state_names(config.optimizer.kind).size());
+  plan.memory.push_back({"optimizer moments", moments * plan.parameters * master});
+}
+
+}  // namespace
+
+int64_t Plan::memory_bytes() const {
+  int64_t sum = 0;
+  for (const PlanLine& line : memory) sum += line.bytes;
+  return sum;
+}
+
+Plan make_plan(const Config& config, int64_t vocabulary) {
+  FOLIO_CHECK(config.train.accumulate >= 1 && config.train.batch % config.train.accumulate == 0,
+              "train.accumulate", "{} micro-batches do not divide train.batch, {}",
+              config.train.accumulate, config.train.batch);
+  const Device device = computing_device(config.train.device);
+  const DType type = computing_type(config.train.precision, multiplies_bf16(device));
+  const bool on_gpu = device == Device::cuda;
+  const std::optional<cuda::DryRun> dry =
+      on_gpu ? std::optional<cuda::DryRun>(std::in_place) : std::nullopt;
+  // A GPU's kernels take memory of their own, so they are called: nothing is launched.
+  KernelCounter counter(on_gpu ? &kernels_for(device) : nullptr);
+  const Batch blank = make_task(config)->blank(config.train.batch);  // in real memory
+
+  Plan plan;
+  Allocator resident(placeholder_memory(device)), observed(placeholder_memory(device)),
+      pool(placeholder_memory(device));
+  const AllocatorScope scope(device, resident);
+  PlannedModel planned(config, vocabulary, blank, type, device);
+  add_parameters(plan, planned.parameters);
+  add_resident_memory(plan, config, type);
+
+  LiveBeforeBackward live(
+      observed);  // an observer keeps tensors longer: not in the pool that counts
+  {
+    const AllocatorScope inner(device, observed);
+    planned.step(counter.kernels(), &live);
+  }
+  plan.tokens_per_step = planned.task->tokens(blank);
+  plan.flops_per_token = counter.flops() / static_cast<double>(plan.tokens_per_step);
+  {
+    const AllocatorScope inner(device, pool);
+    planned.step(counter.kernels(), nullptr);
+  }
+  const int64_t most = on_gpu ? reserved(pool) : static_cast<int64_t>(pool.statistics().peak_bytes);
+  const int64_t kept = std::min(live.bytes(), most);
+  plan.memory.push_back({"activations kept for the backward pass", kept});
+  plan.memory.push_back({"gradients of activations, scratch", most - kept});
+  if (on_gpu) {
+    for (PlanLine& line : memory_between_steps(config, planned, blank, counter.kernels())) {
+      plan.memory.push_back(std::move(line));
+    }
     plan.memory_note =
         "besides what CUDA and its libraries take for themselves: not known before\n";
   }

@@ -28,16 +28,16 @@ struct Plan {
   int64_t decayed_parameters = 0;
   int64_t tokens_per_step = 0;
   double flops_per_token = 0.0;  // forward and backward, of matrix products
-  // Live at the moment of a step when most is, see the body; on a GPU taken for the whole run.
+  // Live at the moment of a step when most is; on a GPU taken for the whole run.
   std::vector<PlanLine> memory;
   std::string memory_note = {};  // empty, or a line
 
   int64_t memory_bytes() const;
 };
 
-/// `config.model.vocabulary` must be set. FLOPs per token: 6 for each element of a matrix that
-/// multiplies, and 6 layers width (context + 1) for causal attention; see the body for the
-/// derivation of each number.
-Plan make_plan(const Config& config);
+/// Makes the model in memory that takes up addresses alone, and one step of it with kernels that
+/// only count. Scores that attention computes again in its backward pass are the kernel's choice
+/// and are not counted. Throws Error as make_model() does.
+Plan make_plan(const Config& config, int64_t vocabulary);
 
 }  // namespace folio

@@ -131,7 +131,7 @@ Profile profile(const Config& given, int64_t steps) {
   const Device device = trainer.parameters().device();
   const Kernels& plain = kernels_for(device);
   KernelClock clock(device);
-  trainer.set_replays(false);
+  trainer.runner().set_replays(false);
   const auto use = [&trainer](const Kernels& kernels) {
     trainer.tape().set_kernels(kernels);
     trainer.optimizer().set_kernels(kernels);
@@ -153,7 +153,8 @@ Profile profile(const Config& given, int64_t steps) {
   owners.finish();
   profile.rows = owners.rows();
   profile.planned_flops =
-      make_plan(profile.config).flops_per_token * static_cast<double>(profile.tokens);
+      make_plan(profile.config, trainer.tokenizer().vocabulary()).flops_per_token *
+      static_cast<double>(profile.tokens);
   add_work(profile, owners, clock);
 
   std::vector<TimedStep> timed;
@@ -179,7 +180,7 @@ Profile profile(const Config& given, int64_t steps) {
       TimedStep step = take_timed();
       if (i >= 0) timed.push_back(std::move(step));
     }
-    trainer.set_replays(true);
+    trainer.runner().set_replays(true);
     for (int64_t i = -2; i < steps; ++i) {  // the first is captured
       const double seconds = trainer.step().seconds;
       if (i >= 0) untimed.push_back(seconds);

@@ -1,6 +1,5 @@
-// A table of kernels that times itself: each entry is the device's own between two looks at the
-// clock (a GPU's: two events on its stream). The kernels, and whoever does not ask for this table,
-// are untouched.
+// A table of kernels with timers: each entry calls the device's own kernel between two readings of
+// the clock (on a GPU, two events on the stream). The kernels and their own table are unchanged.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +12,8 @@
 
 namespace folio {
 
-/// Writes down what the kernels of its table do. One at a time in a process; its table is called
-/// from one thread.
+/// Records the calls of kernels through its table. At most one exists in a process, and its table
+/// is called from one thread.
 class KernelClock {
  public:
   explicit KernelClock(Device device);
@@ -24,13 +23,13 @@ class KernelClock {
 
   const Kernels& kernels() const { return timed_; }
 
-  /// From here on each call's work is noted, in order.
+  /// Starts to record the work of each call, in order.
   void describe();
-  /// From here on each call's time is noted, in order: those of a step with the calls described.
+  /// Starts to record the time of each call, in order, for a step with the calls described.
   void measure();
 
   const std::vector<KernelWork>& work() const { return work_; }
-  /// Seconds of each call since measure(). Throws Error unless there were as many as described.
+  /// Seconds of each call since measure(). Throws Error unless their number is that described.
   const std::vector<double>& seconds();
 
  private:
@@ -40,7 +39,7 @@ class KernelClock {
   void mark();  // on the GPU's stream
 
   Device device_;
-  std::deque<cuda::Event> marks_;  // two a call, used again by each step
+  std::deque<cuda::Event> marks_;  // two per call, reused by each step
   size_t next_mark_ = 0;
   const Kernels* plain_;
   Kernels timed_;

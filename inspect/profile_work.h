@@ -1,4 +1,5 @@
-// What each kernel has to do, from its arguments: the bytes of its tensors and its matrix products.
+// The work of each kernel call, from its arguments: the bytes of its tensors and its matrix
+// products.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,8 @@
 
 namespace folio {
 
-/// A product, of which only a share is wanted: under a causal mask half of the scores are not.
+/// A matrix product, and the share of it that is used: about half of the scores under a causal
+/// mask.
 struct PartialProduct {
   MatrixProduct product;
   double share = 1.0;
@@ -17,7 +19,7 @@ struct PartialProduct {
   double flops() const { return share * product.flops(); }
 };
 
-/// What one call of a kernel moves and multiplies.
+/// The bytes and products of one kernel call.
 struct KernelWork {
   double bytes = 0.0;
   std::vector<PartialProduct> products = {};
@@ -29,11 +31,11 @@ struct KernelWork {
   }
 };
 
-/// Names an entry of the table.
+/// Identifies an entry of the table.
 template <auto entry>
 struct Entry {};
 
-/// A tensor is read or written once; one that is added to is both.
+/// A tensor is read or written once; a tensor that is added to is read and written.
 inline double bytes_of(const Tensor& tensor) {
   return tensor ? static_cast<double>(tensor.bytes()) : 0.0;
 }
@@ -45,8 +47,8 @@ double bytes_of(const Other&) {
   return 0.0;
 }
 
-/// The work of entry E of the table, called with these arguments: every tensor is moved once, and
-/// no matrices are multiplied. Those for which that is not so follow.
+/// The work of entry E of the table with these arguments. By default, every tensor is moved once
+/// and no matrices are multiplied; the specializations follow.
 template <class E, class... Argument>
 KernelWork work_of(E, const Argument&... argument) {
   return {.bytes = (0.0 + ... + bytes_of(argument))};

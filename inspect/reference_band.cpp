@@ -10,7 +10,7 @@ namespace folio {
 
 ReferenceBand read_reference(const std::filesystem::path& path) {
   constexpr uint64_t most_bytes = 16 << 20;
-  const std::string text = read_whole(path, most_bytes);
+  const std::string text = read_file(path, most_bytes);
   ReferenceBand band;
   try {
     const auto json = nlohmann::json::parse(text);
@@ -22,7 +22,7 @@ ReferenceBand read_reference(const std::filesystem::path& path) {
                              point.at("deviation").get<double>()});
     }
   } catch (const nlohmann::json::exception& error) {
-    fail(path.string(), fmt::format("is no reference curve ({}); benchmarks/reference/make writes "
+    fail(path.string(), fmt::format("is not a reference curve ({}); benchmarks/reference/make writes "
                                     "them",
                                     error.what()));
   }

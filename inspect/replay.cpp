@@ -19,8 +19,9 @@ void replay(const std::filesystem::path& path) {
       load_model(config, bundle.checkpoint,
                  computing_type(config.train.precision, multiplies_bf16(device)), device, true);
   print(fmt::format("replaying {}\n", where));
-  const Finding finding = examine(*loaded->model, loaded->parameters, bundle.step);
-  const std::string report = report_text(bundle.step, finding, *loaded->tokenizer);
+  const std::unique_ptr<Task> task = make_task(config);
+  const Finding finding = examine(*task, *loaded->model, loaded->parameters, bundle.step);
+  const std::string report = report_text(bundle.step, finding, *task, *loaded->tokenizer);
   print(report);
   FOLIO_CHECK(finding.where() == bundle.where, where,
               "{} is found, but {} was recorded: another machine or version may round otherwise; "

@@ -9,12 +9,18 @@
 namespace folio {
 
 TrainHooks inspecting_hooks() {
-  return {.notes =
-              [](const Config& config, Device device) {
-                return notes_on(config, device == Device::cpu ? available_memory() : std::nullopt);
-              },
-          .flops_per_token = [](const Config& config) { return make_plan(config).flops_per_token; },
-          .on_non_finite = stop_with_black_box};
+  return {
+      .notes =
+          [](Trainer& trainer) {
+            const bool cpu = trainer.parameters().device() == Device::cpu;
+            return notes_on(trainer.config(), trainer.tokenizer().vocabulary(),
+                            cpu ? available_memory() : std::nullopt);
+          },
+      .flops_per_token =
+          [](Trainer& trainer) {
+            return make_plan(trainer.config(), trainer.tokenizer().vocabulary()).flops_per_token;
+          },
+      .on_non_finite = stop_with_black_box};
 }
 
 }  // namespace folio

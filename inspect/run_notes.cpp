@@ -15,7 +15,7 @@ namespace {
 std::optional<int64_t> number_in(const std::string& path) {
   std::ifstream file(path);
   int64_t number = 0;
-  if (!(file >> number)) return std::nullopt;  // "max" too
+  if (!(file >> number)) return std::nullopt;  // also for "max"
   return number;
 }
 
@@ -35,7 +35,7 @@ std::optional<int64_t> available_memory() {
     const int64_t left = std::max<int64_t>(*most - *used, 0);
     bytes = bytes ? std::min(*bytes, left) : left;
   }
-  // What this process has already is its own.
+  // The memory that this process already has is available to it.
   std::ifstream statm("/proc/self/statm");
   if (int64_t size = 0, resident = 0; bytes && statm >> size >> resident) {
     *bytes += resident * ::sysconf(_SC_PAGESIZE);
@@ -43,7 +43,8 @@ std::optional<int64_t> available_memory() {
   return bytes;
 }
 
-std::vector<std::string> notes_on(const Config& config, std::optional<int64_t> available) {
+std::vector<std::string> notes_on(const Config& config, int64_t vocabulary,
+                                  std::optional<int64_t> available) {
   std::vector<std::string> notes;
   const Schedule& schedule = config.schedule;
   if (schedule.kind == ScheduleKind::cosine && schedule.final_lr > schedule.lr) {
@@ -58,7 +59,7 @@ std::vector<std::string> notes_on(const Config& config, std::optional<int64_t> a
                     grouped(schedule.warmup), grouped(config.train.steps)));
   }
   if (available) {
-    const int64_t needed = make_plan(config).memory_bytes();
+    const int64_t needed = make_plan(config, vocabulary).memory_bytes();
     if (needed > *available) {
       notes.push_back(fmt::format(
           "a step needs {} when it needs most, and the system has {} left: it may be killed "

@@ -1,4 +1,4 @@
-// What a run says about itself before it begins, where its config is hardly meant so.
+// Notes about likely mistakes in a config, printed before a run.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,13 @@
 
 namespace folio {
 
-/// Bytes that this process may come to hold: those it has, and what is available of the machine's
-/// memory, or of its control group's if that is less (/proc/meminfo, cgroup v2). Empty where it is
-/// not known.
+/// The memory in bytes that this process can use: what it has, and what is available on the machine
+/// or in its control group (/proc/meminfo, cgroup v2). Empty if it is unknown.
 std::optional<int64_t> available_memory();
 
-/// A line for each: a learning rate that rises to its end, a warm-up that never ends, and a step
-/// that needs more memory than `available`, where that is known. `config.model.vocabulary` must be
-/// set.
-std::vector<std::string> notes_on(const Config& config, std::optional<int64_t> available);
+/// A line for each of: a learning rate that rises until the end, a warm-up that never ends, and a
+/// step that needs more memory than `available`, if that is known.
+std::vector<std::string> notes_on(const Config& config, int64_t vocabulary,
+                                  std::optional<int64_t> available);
 
 }  // namespace folio

@@ -1,5 +1,6 @@
 #include "folio/inspect/statistics.h"
 
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
 
@@ -8,25 +9,11 @@
 namespace folio {
 namespace {
 
-/// The continued fraction of 26.5.8, which converges fast for x < (a + 1) / (a + b + 2).
-double beta_fraction(double x, double a, double b) {
-  constexpr double tiny = 1e-300;
-  constexpr int most_terms = 1000;
-  const auto not_zero = [](double value) { return std::abs(value) < tiny ? tiny : value; };
-  double c = 1.0;
-  double d = 1.0 / not_zero(1.0 - (a + b) * x / (a + 1.0));
-  double result = d;
-  for (int m = 1; m <= most_terms; ++m) {
-    for (const double term : {m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m)),
-                              -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))}) {
-      d = 1.0 / not_zero(1.0 + term * d);
-      c = not_zero(1.0 + term / c);
-      result *= c * d;
-    }
-    if (std::abs(c * d - 1.0) < 1e-15) break;
-  }
-  return result;
-}
+using boost::math::policies::domain_error, boost::math::policies::ignore_error;
+/// Student's t distribution, which returns NaN for NaN instead of throwing.
+using StudentsT =
+    boost::math::students_t_distribution<double,
+                                         boost::math::policies::policy<domain_error<ignore_error>>>;
 
 }  // namespace
 
@@ -43,27 +30,12 @@ SampleStatistics statistics_of(std::span<const double> values) {
   return result;
 }
 
-double incomplete_beta(double x, double a, double b) {
-  if (x <= 0.0) return 0.0;
-  if (x >= 1.0) return 1.0;
-  const double front = std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) +
-                                a * std::log(x) + b * std::log1p(-x));
-  if (x < (a + 1.0) / (a + b + 2.0)) return front * beta_fraction(x, a, b) / a;
-  return 1.0 - front * beta_fraction(1.0 - x, b, a) / b;
-}
-
 double student_two_sided(double t, double degrees) {
-  return incomplete_beta(degrees / (degrees + t * t), 0.5 * degrees, 0.5);
+  return 2.0 * cdf(complement(StudentsT(degrees), std::abs(t)));
 }
 
 double student_critical(double p, double degrees) {
-  double low = 0.0, high = 1.0;
-  while (student_two_sided(high, degrees) > p && high < 1e12) high *= 2.0;
-  for (int i = 0; i < 200 && high - low > 1e-14 * high; ++i) {
-    const double middle = 0.5 * (low + high);
-    (student_two_sided(middle, degrees) > p ? low : high) = middle;
-  }
-  return 0.5 * (low + high);
+  return quantile(complement(StudentsT(degrees), 0.5 * p));
 }
 
 WelchTest welch_test(const SampleStatistics& a, const SampleStatistics& b, double confidence) {

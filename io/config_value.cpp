@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "folio/io/utf8.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -43,7 +44,7 @@ std::string double_quoted(std::string_view text) {
   return result + '"';
 }
 
-// The text of a scalar; `wanted` names what should stand there.
+// The text of a scalar. `wanted` describes the expected value.
 const std::string& scalar_of(const YAML::Node& node, std::string_view where,
                              std::string_view wanted) {
   FOLIO_CHECK(!node.IsNull(), where, "there is no value; write {}", wanted);
@@ -70,7 +71,7 @@ T parse_integer(const YAML::Node& node, std::string_view where, T low, T high) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   const bool is_integer = stop == end && error != std::errc::invalid_argument;
-  // from_chars takes no sign for unsigned types: a negative number is out of range, not misspelt.
+  // from_chars accepts no sign for unsigned types, but "-1" is out of range, not misspelled.
   const bool is_negative =
       text.size() > 1 && text[0] == '-' && text.find_first_not_of("0123456789", 1) == text.npos;
   FOLIO_CHECK(is_integer || is_negative, where, "{} is not {}", shown(text), integer_wanted);
@@ -169,11 +170,7 @@ std::string write_integers(const std::vector<int64_t>& values) {
 }
 
 std::string shown(std::string_view text) {
-  size_t end = std::min<size_t>(text.size(), 60);
-  // Not inside a UTF-8 character.
-  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) {
-    --end;
-  }
+  const size_t end = character_start(text, std::min<size_t>(text.size(), 60));
   return double_quoted(text.substr(0, end)) + (end < text.size() ? "..." : "");
 }
 

@@ -1,4 +1,4 @@
-// Single values of a config: from YAML, checked, and back. For config_fields.cpp.
+// Conversion of single config values from YAML and back.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct NumberRange {
   bool low_included = true, high_included = true;
 };
 
-// Each throws Error, beginning with `where`, that says what stands there and what is wanted.
+// The read functions throw Error(where, ...), which says what was found and what is expected.
 
 /// A whole number in [low, high], in decimal digits.
 int64_t read_integer(const YAML::Node& node, std::string_view where, int64_t low, int64_t high);
@@ -38,17 +38,17 @@ bool read_boolean(const YAML::Node& node, std::string_view where);
 std::string read_string(const YAML::Node& node, std::string_view where,
                         std::string_view wanted = "text");
 
-/// As YAML that read_string() reads back: plain where that is safe, else in double quotes.
+/// YAML that read_string() reads back: plain if that is safe, otherwise in double quotes.
 std::string write_string(std::string_view text);
 /// The shortest form that read_number() reads back to the same value.
 std::string write_number(double value);
 std::string write_integers(const std::vector<int64_t>& values);
 
-/// For messages: `text` in double quotes, escaped, cut after some 60 bytes.
+/// `text` for a message: escaped, in double quotes and truncated to about 60 bytes.
 std::string shown(std::string_view text);
-/// For messages: a key as it stands, or shown() if it is no plain word.
+/// A key for a message: unchanged if it is a plain word, otherwise shown().
 std::string shown_key(std::string_view key);
-/// For messages: what kind of thing a node is, such as "a list".
+/// The kind of a node for a message, such as "a list".
 std::string kind_of(const YAML::Node& node);
 
 }  // namespace folio

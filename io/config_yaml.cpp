@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t most_bytes = 1 << 20;
 
-// Notes where the documents of a text begin, and nothing else.
+// Records the start of each document and ignores everything else.
 class DocumentStarts : public YAML::EventHandler {
  public:
   std::vector<YAML::Mark> marks;
@@ -39,7 +39,7 @@ void check_bytes(const std::string& yaml, const std::string& where) {
               yaml.size(), most_bytes);
   decode_utf8(yaml, where);
   for (size_t i = 0; i < yaml.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(yaml[i]);  // yaml-cpp would take 0x04 for the end
+    const auto byte = static_cast<unsigned char>(yaml[i]);  // yaml-cpp treats 0x04 as the end
     FOLIO_CHECK(byte >= 0x20 || byte == '\t' || byte == '\n' || byte == '\r', where,
                 "byte {} (counted from 0) is the control character 0x{:02x}; remove it", i, byte);
   }
@@ -56,8 +56,8 @@ YAML::Node load_yaml(const std::string& yaml, const std::string& where,
                      const std::function<std::string(const YAML::Mark&)>& place) {
   check_bytes(yaml, where);
   try {
-    // YAML::Load() would pass over a second document, and YAML::LoadAll() of yaml-cpp 0.7 takes
-    // memory without end where a bracket or comma is left over.
+    // YAML::Load() ignores a second document, and YAML::LoadAll() of yaml-cpp 0.7 allocates memory
+    // without limit after an unmatched bracket or comma.
     std::istringstream stream(yaml);
     YAML::Parser parser(stream);
     DocumentStarts starts;

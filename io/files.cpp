@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "folio/tensor/error.h"
+#include "folio/tensor/scope_exit.h"
 
 namespace folio {
 namespace fs = std::filesystem;
@@ -29,9 +30,8 @@ auto uninterrupted(Call call) {
 
 void fail_system(const fs::path& path, std::string_view action, int reason) {
   const bool full = reason == ENOSPC || reason == EDQUOT;
-  fail(path.string(),
-       fmt::format("cannot {}: {}{}", action, std::generic_category().message(reason),
-                   full ? "; free some space" : ""));
+  fail(path.string(), fmt::format("cannot {}: {}", action, std::generic_category().message(reason)),
+       full ? "free some space" : "");
 }
 
 FileWriter::FileWriter(const fs::path& path) : path_(path) {
@@ -60,14 +60,14 @@ void FileWriter::write(const void* data, size_t bytes) {
 FileStamp FileWriter::finish() {
   if (uninterrupted([&] { return ::fsync(descriptor_); }) != 0) fail_system(path_, "write", errno);
   const int descriptor = std::exchange(descriptor_, -1);
-  // After close() the descriptor is gone even where it fails, so it is never called twice.
+  // close() releases the descriptor even if it fails, so it must not be called again.
   if (::close(descriptor) != 0 && errno != EINTR) fail_system(path_, "write", errno);
   finished_ = true;
   return {bytes_, checksum_.value()};
 }
 
 FileReader::FileReader(const fs::path& path) : path_(path) {
-  // Without O_NONBLOCK, opening a pipe would wait for its writer.
+  // Without O_NONBLOCK, opening a pipe blocks until it has a writer.
   descriptor_ =
       uninterrupted([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
   if (descriptor_ < 0) fail_system(path_, "read", errno);
@@ -101,7 +101,7 @@ FileStamp write_durably(const fs::path& path, std::string_view text) {
 void replace_durably(const fs::path& path, std::string_view text) {
   fs::path temporary = path;
   temporary += fmt::format(".tmp-{}", ::getpid());
-  ::unlink(temporary.c_str());  // of a dead process that had this one's number
+  ::unlink(temporary.c_str());  // left by an earlier process with the same number
   write_durably(temporary, text);
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const int reason = errno;
@@ -111,13 +111,35 @@ void replace_durably(const fs::path& path, std::string_view text) {
   sync_directory(path.parent_path());
 }
 
-std::string read_whole(const fs::path& path, uint64_t most_bytes) {
-  FileReader file(path);
-  FOLIO_CHECK(file.size() <= most_bytes, path.string(),
-              "the file has {} bytes but at most {} are expected here", file.size(), most_bytes);
-  std::string text(file.size(), '\0');
-  file.read(text.data(), text.size());
-  return text;
+std::string read_file(const fs::path& path, uint64_t most_bytes) {
+  const int file = uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
+  if (file < 0) fail_system(path, "read", errno);
+  const ScopeExit close_file([file] { ::close(file); });
+  struct stat status {};
+  const bool has_size = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+  const uint64_t size = has_size ? static_cast<uint64_t>(status.st_size) : 0;
+  std::string text;
+  for (size_t used = 0;;) {
+    FOLIO_CHECK(std::max<uint64_t>(size, used) <= most_bytes, path.string(),
+                "the file has more than {} bytes, the most that are expected here", most_bytes);
+    // One byte more than the file has, so that the second read finds its end. A pipe has no size.
+    if (used == text.size()) text.resize(used == 0 ? size + 1 : 2 * used + (1 << 16));
+    const ssize_t count =
+        uninterrupted([&] { return ::read(file, text.data() + used, text.size() - used); });
+    if (count < 0) fail_system(path, "read", errno);
+    used += static_cast<size_t>(count);
+    if (count == 0) {
+      text.resize(used);
+      return text;
+    }
+  }
+}
+
+std::optional<std::string> read_file_if_exists(const fs::path& path, uint64_t most_bytes) {
+  std::error_code error;
+  const bool is_readable = fs::is_regular_file(path, error) && ::access(path.c_str(), R_OK) == 0 &&
+                           fs::file_size(path, error) <= most_bytes && !error;
+  return is_readable ? std::optional(read_file(path, most_bytes)) : std::nullopt;
 }
 
 FileStamp stamp_of(const fs::path& path) {
@@ -141,7 +163,7 @@ void rename_path(const fs::path& from, const fs::path& to) {
 
 std::vector<fs::path> make_directories(const fs::path& directory) {
   std::error_code error;
-  std::vector<fs::path> missing;  // the innermost first
+  std::vector<fs::path> missing;  // innermost first
   for (fs::path path = directory; !path.empty() && !fs::is_directory(path, error);) {
     missing.push_back(path);
     path = path.parent_path();
@@ -168,7 +190,7 @@ void sync_directory(const fs::path& directory) {
   const int result = uninterrupted([&] { return ::fsync(descriptor); });
   const int reason = errno;
   ::close(descriptor);
-  // Some network file systems cannot flush a directory; they order renames themselves.
+  // Some network file systems cannot flush a directory; their renames are ordered anyway.
   if (result != 0 && reason != EINVAL && reason != ENOTSUP) fail_system(path, "flush", reason);
 }
 

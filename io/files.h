@@ -1,9 +1,10 @@
-// Files that survive a crash: writes that reach the disk, and reads that trust no size.
+// Durable writes, which survive a crash, and bounded reads.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,20 +13,20 @@
 
 namespace folio {
 
-/// What tells whether a file's content is what it was.
+/// Identifies the content of a file.
 struct FileStamp {
   uint64_t bytes = 0;
   uint64_t checksum = 0;
   bool operator==(const FileStamp&) const = default;
 };
 
-/// Throws Error: "PATH: cannot ACTION: the system's words for `reason`" (an errno), and for a full
-/// disk what to do about it.
+/// Throws Error "PATH: cannot ACTION: REASON", with the system's message for `reason`, an errno
+/// value.
 [[noreturn]] void fail_system(const std::filesystem::path& path, std::string_view action,
                               int reason);
 
-/// A new file. Unless finish() succeeds, the file is removed when the writer goes. All members
-/// throw Error as fail_system() does.
+/// Writes a new file. Unless finish() succeeds, the destructor removes the file. All members throw
+/// Error as fail_system() does.
 class FileWriter {
  public:
   /// The file must not exist.
@@ -46,7 +47,7 @@ class FileWriter {
   Checksum checksum_;
 };
 
-/// A regular file, read from its beginning. All members throw Error as fail_system() does.
+/// Reads a regular file from its beginning. All members throw Error as fail_system() does.
 class FileReader {
  public:
   explicit FileReader(const std::filesystem::path& path);
@@ -54,9 +55,9 @@ class FileReader {
   FileReader(const FileReader&) = delete;
   FileReader& operator=(const FileReader&) = delete;
 
-  /// Bytes in the file when it was opened.
+  /// The size of the file in bytes when it was opened.
   uint64_t size() const { return size_; }
-  /// The next `bytes` bytes; throws Error if the file ends before.
+  /// Reads the next `bytes` bytes. Throws Error if the file ends earlier.
   void read(void* data, size_t bytes);
 
  private:
@@ -65,26 +66,31 @@ class FileReader {
   uint64_t size_ = 0;
 };
 
-/// Writes a new file, flushed to the disk.
+/// Writes a new file and flushes it to the disk.
 FileStamp write_durably(const std::filesystem::path& path, std::string_view text);
 
-/// Replaces a file, or makes it: a crash at any instant leaves the old content or the new.
+/// Creates or replaces a file. A crash at any time leaves the old content or the new.
 void replace_durably(const std::filesystem::path& path, std::string_view text);
 
-/// A whole file. Throws Error, before any memory is taken, if it has more than `most_bytes` bytes.
-std::string read_whole(const std::filesystem::path& path, uint64_t most_bytes);
+/// The content of a file, which may be a pipe. Throws Error if it cannot be read or has more than
+/// `most_bytes` bytes; no more memory than that is used.
+std::string read_file(const std::filesystem::path& path, uint64_t most_bytes = UINT64_MAX);
 
-/// Size and checksum of a file as it lies on the disk.
+/// The same, or nothing where there is no such file, it cannot be read or has more bytes.
+std::optional<std::string> read_file_if_exists(const std::filesystem::path& path,
+                                               uint64_t most_bytes);
+
+/// Reads a file and returns its size and checksum.
 FileStamp stamp_of(const std::filesystem::path& path);
 
 /// Renames a file or directory.
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
 
-/// Makes a directory, and those above it that are missing, all of them durable. Returns what it
-/// made, the outermost first. Throws Error as fail_system() does, and leaves none then.
+/// Creates a directory and its missing parents and flushes them to the disk. Returns the created
+/// directories, outermost first. On failure it removes them and throws Error as fail_system() does.
 std::vector<std::filesystem::path> make_directories(const std::filesystem::path& directory);
 
-/// Makes new, removed and renamed entries of a directory durable.
+/// Flushes the entries of a directory to the disk: files created, removed or renamed in it.
 void sync_directory(const std::filesystem::path& directory);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// A short hash that tells texts apart; no protection against those who want two to agree.
+// A short hash that distinguishes texts. It is not cryptographic.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace folio {
 
-/// 16 hexadecimal digits: FNV-1a, 64 bits, of the bytes.
+/// The 64-bit FNV-1a hash of the bytes as 16 hexadecimal digits.
 std::string hash_of(std::string_view text);
 
 }  // namespace folio

@@ -24,7 +24,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     error = data_ == MAP_FAILED ? errno : 0;
   }
   ::close(file);
-  FOLIO_CHECK(is_file, path.string(), "is no file; name one that can be read more than once");
+  FOLIO_CHECK(is_file, path.string(), "is not a regular file; name one");
   if (error != 0) fail_system(path, "read", error);
 }
 

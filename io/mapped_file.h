@@ -1,4 +1,4 @@
-// A file in memory, of which the system reads what is looked at.
+// A memory-mapped file.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace folio {
 
 class MappedFile {
  public:
-  /// Throws Error for what is no regular file, or cannot be read.
+  /// Throws Error unless `path` is a readable regular file.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -20,7 +20,7 @@ class MappedFile {
   std::string_view text() const { return {static_cast<const char*>(data_), size_}; }
 
  private:
-  void* data_ = nullptr;  // null where it is empty
+  void* data_ = nullptr;  // null for an empty file
   size_t size_ = 0;
 };
 

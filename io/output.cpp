@@ -17,9 +17,9 @@ Output output = Output::needed;
 
 }  // namespace
 
-void go_on_without_output() { output = Output::welcome; }
+void make_output_optional() { output = Output::welcome; }
 
-void leave_output_to_rank_0() { output = Output::lost; }
+void silence_output() { output = Output::lost; }
 
 void print(std::string_view text) {
   if (output == Output::lost) return;
@@ -39,7 +39,7 @@ void print(std::string_view text) {
               std::strerror(errno));
 }
 
-std::string for_the_shell(const std::string& word) {
+std::string shell_quoted(const std::string& word) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%=";
   if (!word.empty() && word.find_first_not_of(plain) == word.npos) return word;

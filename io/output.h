@@ -1,4 +1,4 @@
-// Standard output, checked, and numbers as people read them.
+// Checked writes to standard output, and numbers formatted for people.
 #pragma once
 
 #include <cstdint>
@@ -7,27 +7,27 @@
 
 namespace folio {
 
-/// What print() throws where nobody reads any more (folio ... | head): nothing is to be said.
+/// Thrown by print() if the reader has closed the pipe (folio ... | head). No message is needed.
 struct ReaderIsGone {};
 
-/// Writes text to standard output and flushes it. Throws Error with the system's reason (the disk
-/// is full, ...), so that no command succeeds whose result was lost, or ReaderIsGone.
+/// Writes text to standard output and flushes it. Throws ReaderIsGone, or Error with the system's
+/// reason (such as a full disk), so that a command whose result is lost does not succeed.
 void print(std::string_view text);
 
-/// For a command whose result lies in files: the first print() that fails is told on stderr, and
-/// from then on print() does nothing.
-void go_on_without_output();
+/// Makes output optional, for commands whose results are files: the first print() that fails
+/// reports that on stderr, and print() does nothing from then on.
+void make_output_optional();
 
-/// For a rank that another one speaks for: print() does nothing.
-void leave_output_to_rank_0();
+/// Makes print() do nothing, for ranks other than 0.
+void silence_output();
 
-/// As one word of a shell's command line: quoted where it has other than plain characters.
-std::string for_the_shell(const std::string& word);
+/// `word` as one word of a shell command: quoted if it has special characters.
+std::string shell_quoted(const std::string& word);
 
 /// 1115394 as "1,115,394".
 std::string grouped(int64_t number);
 
-/// Six digits of a number: "3.40282e+38", "inf", "nan" (whatever its sign).
+/// A number with six significant digits: "3.40282e+38", "inf", "nan" (for either sign).
 std::string short_number(double value);
 
 /// Bytes as "3.2 MB" (powers of 1000).

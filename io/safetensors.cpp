@@ -17,9 +17,9 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
-// The tensor data begins at a multiple of this many bytes.
+// The tensor data is aligned to this many bytes.
 constexpr size_t alignment = 8;
-// The reference implementation's own limit.
+// The limit of the reference implementation.
 constexpr uint64_t most_header_bytes = 100'000'000;
 
 struct TypeName {
@@ -70,17 +70,17 @@ std::string make_header(const fs::path& path, const std::vector<NamedTensor>& te
   }
 }
 
-// The checked shape of an entry, whose data must be as long as it says.
+// The shape of an entry, checked against the size of its data.
 Shape shape_of(const HeaderEntry& entry, DType dtype, std::string_view where,
                std::string_view name) {
   int64_t bytes = static_cast<int64_t>(size_of(dtype));
   bool fits = true, empty = false;
   for (int i = 0; i < entry.rank; ++i) {
-    // Zeros are left out, so that no product of a Shape's dimensions can overflow.
+    // Zeros are skipped, so that the product of the other dimensions is checked for overflow too.
     empty = empty || entry.dim[i] == 0;
     fits = fits && !__builtin_mul_overflow(bytes, std::max<uint64_t>(entry.dim[i], 1), &bytes);
   }
-  FOLIO_CHECK(fits, where, "the shape of tensor \"{}\" is too large to be true", name);
+  FOLIO_CHECK(fits, where, "the shape of tensor \"{}\" is impossibly large", name);
   if (empty) bytes = 0;
   FOLIO_CHECK(entry.end >= entry.begin && entry.end - entry.begin == static_cast<uint64_t>(bytes),
               where, "tensor \"{}\" has data from {} to {} but its shape takes {} bytes", name,
@@ -105,7 +105,7 @@ Shape shape_of(const HeaderEntry& entry, DType dtype, std::string_view where,
 FileStamp write_safetensors(const fs::path& path, const std::vector<NamedTensor>& tensors,
                             const std::map<std::string, std::string>& metadata) {
   std::vector<NamedTensor> ordered = tensors;
-  // Wide elements first: then each tensor is aligned to its own element.
+  // Sorting by element size aligns every tensor to its element type.
   std::ranges::stable_sort(ordered, std::ranges::greater(),
                            [](const NamedTensor& entry) { return size_of(entry.tensor.dtype()); });
   std::vector<std::string_view> names;
@@ -123,7 +123,7 @@ FileStamp write_safetensors(const fs::path& path, const std::vector<NamedTensor>
   file.write(&header_bytes, sizeof header_bytes);
   file.write(header.data(), header.size());
   for (const NamedTensor& entry : ordered) {
-    // One at a time: a second copy of all weights would be too much.
+    // One tensor at a time: a second copy of all weights could exceed the memory.
     const Tensor here = on_device(entry.tensor, Device::cpu);
     const Tensor tensor = entry.transposed ? transposed(here) : here;
     file.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
@@ -139,11 +139,10 @@ SafetensorsFile read_safetensors(const fs::path& path) {
               "not a safetensors file: it has only {} bytes", file.size());
   file.read(&header_bytes, sizeof header_bytes);
   const uint64_t rest = file.size() - sizeof header_bytes;
-  FOLIO_CHECK(
-      header_bytes <= std::min(rest, most_header_bytes), where,
-      "the file is truncated or not a safetensors file: its header is said to take {} bytes "
-      "but {} follow",
-      header_bytes, rest);
+  FOLIO_CHECK(header_bytes <= std::min(rest, most_header_bytes), where,
+              "the file is truncated or not a safetensors file: its header should have {} bytes "
+              "but only {} follow",
+              header_bytes, rest);
   std::string text(header_bytes, '\0');
   file.read(text.data(), text.size());
   SafetensorsHeader header = parse_safetensors_header(text, where);
@@ -166,7 +165,7 @@ SafetensorsFile read_safetensors(const fs::path& path) {
       "the file is truncated or damaged: the tensors take {} bytes but {} follow the header",
       offset, rest - header_bytes);
 
-  // Shapes are checked against the data, and the data against the file, before memory is taken.
+  // Shapes are checked against the data, and the data against the file, before memory is allocated.
   SafetensorsFile result;
   result.metadata = std::move(header.metadata);
   result.tensors.reserve(ordered.size());

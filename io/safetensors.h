@@ -1,5 +1,5 @@
 // The safetensors file format: an 8-byte little-endian header length, a JSON header, raw tensors.
-// Written by Hugging Face and read by every tool of the field.
+// Specification: https://huggingface.co/docs/safetensors.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ namespace folio {
 struct NamedTensor {
   std::string name;
   Tensor tensor;
-  bool transposed = false;  // of a matrix to write: the file gets its transpose
+  bool transposed = false;  // write the transpose of this matrix
 };
 
-/// Writes the tensors (of any type; names differ and are UTF-8) and the metadata to a
-/// new file, and flushes it to the disk. Throws Error with the path and the system's reason (disk
-/// full, read-only, ...); what was written of the file is then removed.
+/// Writes tensors of any type, with distinct UTF-8 names, and metadata to a new file and flushes it
+/// to the disk. On failure it removes the file and throws Error with the path and the system's
+/// reason.
 FileStamp write_safetensors(const std::filesystem::path& path,
                             const std::vector<NamedTensor>& tensors,
                             const std::map<std::string, std::string>& metadata);
@@ -31,10 +31,10 @@ struct SafetensorsFile {
   std::map<std::string, std::string> metadata;
 };
 
-/// Reads a whole file; the tensors come in the order of their data. Everything is checked before it
-/// is used: throws Error, naming the path and the fault, for a truncated file, a bad header,
-/// overlapping or missing data, an unknown type. No number in the file makes it take more memory
-/// than a few times the file's size.
+/// Reads a file. The tensors are in the order of their data. Everything is validated before it is
+/// used: throws Error, naming the path and the problem, for a truncated file, an invalid header,
+/// overlapping or missing data, or an unknown type. Memory use is bounded by a small multiple of
+/// the file's size, whatever the file contains.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
 }  // namespace folio

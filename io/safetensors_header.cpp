@@ -9,8 +9,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Takes the parser's events one by one. A document tree would cost many times the text's size
-// before the first check; here the first thing that does not belong ends the parse.
+// Handles the events of the SAX parser. A document tree would take many times the size of the text
+// before the first check; here the first invalid event stops the parser.
 class HeaderEvents : public Json::json_sax_t {
  public:
   explicit HeaderEvents(std::string_view where) : where_(where) {}
@@ -38,7 +38,7 @@ class HeaderEvents : public Json::json_sax_t {
       case Place::top:
         name_ = name;
         if (name == "__metadata__") {
-          FOLIO_CHECK(!metadata_seen_, where_, "bad header: __metadata__ stands there twice");
+          FOLIO_CHECK(!metadata_seen_, where_, "bad header: __metadata__ is repeated");
           metadata_seen_ = true;
           place_ = Place::metadata_value;
         } else {
@@ -51,7 +51,7 @@ class HeaderEvents : public Json::json_sax_t {
         return true;
       case Place::metadata: {
         const auto [place, is_new] = header.metadata.try_emplace(name);
-        FOLIO_CHECK(is_new, where_, "bad header: \"{}\" stands twice in __metadata__", name);
+        FOLIO_CHECK(is_new, where_, "bad header: \"{}\" is repeated in __metadata__", name);
         text_ = &place->second;
         place_ = Place::metadata_text;
         return true;
@@ -99,7 +99,7 @@ class HeaderEvents : public Json::json_sax_t {
   bool number_unsigned(uint64_t value) override {
     if (place_ == Place::shape) {
       FOLIO_CHECK(numbers_ < 4, where_,
-                  "tensor \"{}\" has more than 4 dimensions; Folio has none such", name_);
+                  "tensor \"{}\" has more than 4 dimensions, which Folio does not support", name_);
       FOLIO_CHECK(value <= INT64_MAX, where_, "bad header: a dimension of tensor \"{}\" is {}",
                   name_, value);
       entry_->dim[numbers_++] = value;
@@ -115,7 +115,7 @@ class HeaderEvents : public Json::json_sax_t {
 
   bool end_array() override {
     FOLIO_CHECK(place_ == Place::shape || numbers_ == 2, where_,
-                "bad header: tensor \"{}\" has not two data_offsets but {}", name_, numbers_);
+                "bad header: tensor \"{}\" has {} data_offsets instead of 2", name_, numbers_);
     place_ = Place::entry;
     return true;
   }
@@ -132,14 +132,14 @@ class HeaderEvents : public Json::json_sax_t {
   bool null() override { refuse("null"); }
   bool boolean(bool) override { refuse("true or false"); }
   bool number_integer(int64_t) override { refuse("a negative number"); }
-  bool number_float(double, const std::string&) override { refuse("a number that is not whole"); }
+  bool number_float(double, const std::string&) override { refuse("a fraction"); }
   bool binary(Json::binary_t&) override { refuse("binary data"); }
   bool parse_error(size_t byte, const std::string&, const Json::exception&) override {
     fail(where_, fmt::format("bad header: not valid JSON at byte {}", byte));
   }
 
  private:
-  // Where in the header the next event falls; X_value: the key X was read, its value comes.
+  // The position of the next event in the header. In state X_value, the value of key X follows.
   enum class Place {
     outside,
     top,
@@ -164,16 +164,16 @@ class HeaderEvents : public Json::json_sax_t {
 
   [[noreturn]] void refuse(std::string_view what) const {
     fail(where_, name_.empty()
-                     ? fmt::format("bad header: {} where none belongs", what)
-                     : fmt::format("bad header: {} where none belongs, at \"{}\"", what, name_));
+                     ? fmt::format("bad header: {} is not allowed here", what)
+                     : fmt::format("bad header: {} is not allowed at \"{}\"", what, name_));
   }
 
   std::string_view where_;
   Place place_ = Place::outside;
-  std::string name_;              // the top-level key that is being read
-  HeaderEntry* entry_ = nullptr;  // its tensor
-  std::string* text_ = nullptr;   // the metadata that is being read
-  int numbers_ = 0;               // read so far of a list
+  std::string name_;              // the current top-level key
+  HeaderEntry* entry_ = nullptr;  // the current tensor
+  std::string* text_ = nullptr;   // the current metadata value
+  int numbers_ = 0;               // how many numbers of the current list have been read
   bool metadata_seen_ = false, dtype_seen_ = false, shape_seen_ = false, offsets_seen_ = false;
 };
 
@@ -184,7 +184,7 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, std::string_vi
   HeaderEvents events(where);
   try {
     Json::sax_parse(text.begin(), text.end(), &events);
-  } catch (const Json::exception&) {  // what the parser throws past its own handler
+  } catch (const Json::exception&) {  // the parser throws some errors without parse_error()
     fail(where, "bad header: not valid JSON");
   }
   return std::move(events.header);

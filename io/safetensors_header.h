@@ -1,4 +1,4 @@
-// The JSON header of a safetensors file, parsed without trust.
+// Parser for the JSON header of an untrusted safetensors file.
 #pragma once
 
 #include <array>
@@ -9,12 +9,12 @@
 
 namespace folio {
 
-/// One tensor as the header describes it; nothing is known yet of whether it makes sense.
+/// One tensor as the header describes it. The values are not validated.
 struct HeaderEntry {
   std::string dtype;              // "F32", ...
-  std::array<uint64_t, 4> dim{};  // the first `rank` count
+  std::array<uint64_t, 4> dim{};  // the first `rank` are used
   int rank = 0;
-  uint64_t begin = 0, end = 0;  // bytes, from the first behind the header
+  uint64_t begin = 0, end = 0;  // in bytes after the header
 };
 
 struct SafetensorsHeader {
@@ -22,9 +22,9 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
 };
 
-/// Throws Error, beginning with `where`, for anything that the format does not allow: bad JSON,
-/// unknown, missing or repeated keys, wrong types, more than four dimensions. Neither time nor
-/// memory exceeds a small multiple of the text's length, however it is nested.
+/// Throws Error(where, ...) for anything that the format does not allow: invalid JSON, unknown,
+/// missing or repeated keys, wrong types, more than four dimensions. Time and memory are bounded by
+/// a small multiple of the text's length, however deep it is nested.
 SafetensorsHeader parse_safetensors_header(std::string_view text, std::string_view where);
 
 }  // namespace folio

@@ -14,8 +14,8 @@ std::atomic<bool> stop_requested = false;
 std::atomic<bool> tells_so = true;
 static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may use nothing else");
 
-/// Where the handler runs. What the system writes to the stack for a handler destroys the heap
-/// while oneDNN's f32 product for AVX-512 runs (docs/decisions.md).
+/// The alternate signal stack. While oneDNN's f32 product for AVX-512 runs, a signal frame on the
+/// normal stack would overwrite the heap (docs/decisions.md).
 alignas(16) std::array<char, 1 << 16> handler_stack;
 
 extern "C" void note_signal(int) {
@@ -48,7 +48,8 @@ StopSignal::StopSignal(bool tells) {
   tells_so = tells;
   stop_requested = false;
   ::sigaltstack(nullptr, &old_stack_);
-  if ((old_stack_.ss_flags & SS_DISABLE) != 0) {  // else one is there already, as a sanitizer's
+  if ((old_stack_.ss_flags & SS_DISABLE) !=
+      0) {  // otherwise there is one already, such as a sanitizer's
     stack_t own = {};
     own.ss_sp = handler_stack.data();
     own.ss_size = handler_stack.size();
@@ -56,7 +57,8 @@ StopSignal::StopSignal(bool tells) {
   }
   old_interrupt_ = handle(SIGINT, SA_RESETHAND);
   old_terminate_ = handle(SIGTERM, 0);
-  old_hangup_ = handle(SIGHUP, 0);  // the terminal is gone, as when an ssh session ends
+  old_hangup_ =
+      handle(SIGHUP, 0);  // the terminal is closed, for example by the end of an ssh session
   old_user_ = handle(SIGUSR1, 0);
 }
 

@@ -1,24 +1,23 @@
-// SIGINT, SIGTERM, SIGHUP and SIGUSR1 as a wish to stop, which training hears between two steps.
+// Handles SIGINT, SIGTERM, SIGHUP and SIGUSR1 as requests to stop between two steps.
 #pragma once
 
 #include <signal.h>
 
 namespace folio {
 
-/// While it lives, these signals are only noted (mpirun hands SIGUSR1 on to all ranks and leaves
-/// them their time; after the others it kills them). The second SIGINT ends the process, as if
-/// there were no such object. A signal that was ignored before (nohup, a job in the background)
-/// stays ignored. At most one at a time, on the thread that began the program: it gives that one a
-/// stack for handlers.
+/// While an object exists, these signals only set a flag. A second SIGINT terminates the process as
+/// usual. A signal that was ignored before (nohup, a background job) stays ignored. mpirun forwards
+/// SIGUSR1 to all ranks and waits for them; after the other signals it kills them. At most one
+/// object may exist, on the main thread, for which it sets an alternate signal stack.
 class StopSignal {
  public:
-  /// `tells`: on standard output, that the wish was heard.
+  /// `tells`: whether a request is acknowledged on standard output.
   explicit StopSignal(bool tells = true);
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  /// Whether one of them came.
+  /// Whether a signal has arrived.
   bool requested() const;
 
  private:

@@ -7,7 +7,7 @@
 namespace folio {
 namespace {
 
-// In columns of tiles: each line of the source is read while the cache still has it.
+// Works in columns of tiles, so that a cache line of the source is used completely.
 template <class T>
 void transpose(const Tensor& to, const Tensor& from) {
   constexpr int64_t tile = 16;

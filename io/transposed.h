@@ -1,11 +1,11 @@
-// The transpose of a matrix, for files that hold it the other way round.
+// The transpose of a matrix, for file formats with the other layout.
 #pragma once
 
 #include "folio/tensor/tensor.h"
 
 namespace folio {
 
-/// (M, N) on the CPU becomes (N, M), of the same type. Throws Error for anything but a matrix.
+/// Transposes (M, N) on the CPU to (N, M) of the same type. Throws Error unless it is a matrix.
 Tensor transposed(const Tensor& matrix);
 
 }  // namespace folio

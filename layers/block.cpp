@@ -9,9 +9,10 @@
 namespace folio {
 namespace {
 
-/// part(tape, x), of which only x as it is now stays alive for the backward pass.
+/// part(tape, x) under activation checkpointing: only x as it is now stays alive for the backward
+/// pass, which runs the part again.
 template <class Part>
-void keep_only(Tape& tape, ResidualStream& x, const Part& part) {
+void checkpointed(Tape& tape, ResidualStream& x, const Part& part) {
   const auto run = [part, dropout = x.dropout](Tape& tape, const std::array<Variable, 2>& inputs) {
     ResidualStream inner{inputs[0], inputs[1], dropout};
     part(tape, inner);
@@ -35,8 +36,12 @@ Variable ResidualStream::normalize(Tape& tape, const LayerNorm& norm) {
 
 Block::Block(const Scope& scope, const BlockOptions& options)
     : attention_norm(scope / "attention_norm", options.width, options.bias),
-      attention(scope / "attention", options.width, options.heads, options.bias, options.dropout,
-                options.residual_init),
+      attention(scope / "attention", {.width = options.width,
+                                      .heads = options.heads,
+                                      .causal = options.causal,
+                                      .dropout = options.dropout,
+                                      .bias = options.bias,
+                                      .projection_init = options.residual_init}),
       attention_dropout(scope / "attention_residual", options.dropout),
       feed_forward_norm(scope / "feed_forward_norm", options.width, options.bias),
       feed_forward(scope / "feed_forward", options.width, 4 * options.width, options.bias,
@@ -45,19 +50,27 @@ Block::Block(const Scope& scope, const BlockOptions& options)
       order(options.norm),
       again(options.recompute) {}
 
-void Block::operator()(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache) const {
+void Block::operator()(Tape& tape, ResidualStream& x, const std::optional<Tensor>& key_mask) const {
+  run(tape, x, key_mask);
+}
+
+void Block::operator()(Tape& tape, ResidualStream& x, const KeyValueCache& cache) const {
+  run(tape, x, cache);
+}
+
+void Block::run(Tape& tape, ResidualStream& x, const Seen& seen) const {
   switch (again) {
     case Recompute::none:
-      attention_half(tape, x, cache);
+      attention_half(tape, x, seen);
       feed_forward_half(tape, x);
       break;
     case Recompute::mlp:
-      attention_half(tape, x, cache);
-      keep_only(tape, x, [this](Tape& tape, ResidualStream& x) { feed_forward_half(tape, x); });
+      attention_half(tape, x, seen);
+      checkpointed(tape, x, [this](Tape& tape, ResidualStream& x) { feed_forward_half(tape, x); });
       break;
     case Recompute::block:
-      keep_only(tape, x, [this, cache](Tape& tape, ResidualStream& x) {
-        attention_half(tape, x, cache);
+      checkpointed(tape, x, [this, seen](Tape& tape, ResidualStream& x) {
+        attention_half(tape, x, seen);
         feed_forward_half(tape, x);
       });
       break;
@@ -65,10 +78,9 @@ void Block::operator()(Tape& tape, ResidualStream& x, const KeyValueCache::Layer
   x.dropout = &feed_forward_dropout;
 }
 
-void Block::attention_half(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache) const {
+void Block::attention_half(Tape& tape, ResidualStream& x, const Seen& seen) const {
   const auto attend = [&](const Variable& input) {
-    return cache != nullptr ? attention(tape, input, *cache)
-                            : attention(tape, input, /*causal=*/true);
+    return std::visit([&](const auto& what) { return attention(tape, input, what); }, seen);
   };
   x.update = attend(order == Norm::pre ? x.normalize(tape, attention_norm) : x.stream);
   x.dropout = &attention_dropout;

@@ -1,6 +1,10 @@
 // A residual block: attention, then feed-forward, each with a residual connection and a norm.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <variant>
+
 #include "folio/layers/attention.h"
 #include "folio/layers/dropout.h"
 #include "folio/layers/feed_forward.h"
@@ -16,6 +20,7 @@ enum class Recompute : uint8_t { none, mlp, block };
 struct BlockOptions {
   int64_t width = 0;  // C; heads must divide it
   int64_t heads = 1;
+  bool causal = true;  // a position sees itself and those before it
   double dropout = 0.0;
   bool bias = false;  // of linear layers and layer norms
   Norm norm = Norm::pre;
@@ -37,7 +42,7 @@ struct ResidualStream {
 
 struct Block {
   LayerNorm attention_norm;
-  MultiHeadAttention attention;
+  SelfAttention attention;
   Dropout attention_dropout;
   LayerNorm feed_forward_norm;
   FeedForward feed_forward;
@@ -48,11 +53,17 @@ struct Block {
   Block(const Scope& scope, const BlockOptions& options);
 
   /// Pre-norm (GPT-2): x + f(norm(x)) for each sub-layer f. Post-norm (Vaswani): norm(x + f(x)).
-  /// With a cache, x are positions that follow the cache's.
-  void operator()(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache = nullptr) const;
+  /// key_mask: i32 (B, T), 0 where a position is padding.
+  void operator()(Tape& tape, ResidualStream& x,
+                  const std::optional<Tensor>& key_mask = std::nullopt) const;
+  /// x are positions that follow the cache's and join them.
+  void operator()(Tape& tape, ResidualStream& x, const KeyValueCache& cache) const;
 
  private:
-  void attention_half(Tape& tape, ResidualStream& x, const KeyValueCache::Layer* cache) const;
+  /// What the attention of a call sees besides x.
+  using Seen = std::variant<std::optional<Tensor>, KeyValueCache>;
+  void run(Tape& tape, ResidualStream& x, const Seen& seen) const;
+  void attention_half(Tape& tape, ResidualStream& x, const Seen& seen) const;
   void feed_forward_half(Tape& tape, ResidualStream& x) const;
 };
 

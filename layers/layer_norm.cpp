@@ -8,15 +8,13 @@ LayerNorm::LayerNorm(const Scope& scope, int64_t width, bool with_bias)
 }
 
 Variable LayerNorm::operator()(Tape& tape, const Variable& x) const {
-  const Variable b = bias != nullptr ? bias->variable() : Variable{};
-  return layer_norm(tape, x, weight->variable(), bias != nullptr ? &b : nullptr, eps);
+  return layer_norm(tape, x, weight->variable(), optional_variable(bias), eps);
 }
 
 NormalizedSum LayerNorm::operator()(Tape& tape, const Variable& residual, const Variable& x,
                                     const Dropout& dropout) const {
-  const Variable b = bias != nullptr ? bias->variable() : Variable{};
   return residual_dropout_layer_norm(tape, residual, x, dropout.probability, dropout.site,
-                                     weight->variable(), bias != nullptr ? &b : nullptr, eps);
+                                     weight->variable(), optional_variable(bias), eps);
 }
 
 }  // namespace folio

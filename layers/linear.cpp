@@ -9,9 +9,7 @@ Linear::Linear(const Scope& scope, int64_t inputs, int64_t outputs, bool with_bi
 }
 
 Variable Linear::operator()(Tape& tape, const Variable& x) const {
-  if (bias == nullptr) return linear(tape, x, weight->variable(), nullptr, activation);
-  const Variable b = bias->variable();
-  return linear(tape, x, weight->variable(), &b, activation);
+  return linear(tape, x, weight->variable(), optional_variable(bias), activation);
 }
 
 }  // namespace folio

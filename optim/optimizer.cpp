@@ -23,20 +23,46 @@ void check_options(const OptimizerConfig& config) {
 
 }  // namespace
 
+void OptimizerConfig::bind(Section& section, double& lr) {
+  section.choice<OptimizerKind>(
+      "name", kind,
+      {{"adamw", OptimizerKind::adamw}, {"adam", OptimizerKind::adam}, {"sgd", OptimizerKind::sgd}},
+      "");
+  section.number("lr", lr, above_0, "the learning rate's peak");
+  section.numbers("betas", beta1, beta2, fraction,
+                  "decay of the first and second moment; sgd: the first is momentum");
+  // Smaller ones vanish beside a gradient of zero in f32.
+  section.number("eps", eps, {1e-30, 1.0}, "added to the denominator");
+  section.number("weight_decay", weight_decay, at_least_0, "of matrices only");
+  section.boolean("shard", shard, "each rank keeps and updates a part (ZeRO stage 1)")
+      .changeable()
+      .incidental();
+  section.number("clip", clip, at_least_0, "largest norm of the whole gradient; 0: no clipping");
+}
+
+std::vector<std::string> state_names(OptimizerKind kind) {
+  if (kind == OptimizerKind::sgd) return {"velocity"};
+  return {"first_moment", "second_moment"};
+}
+
 Optimizer::Optimizer(ParameterStore& store, const OptimizerConfig& config)
     : store_(store), kernels_(&kernels_for(store.device())), config_(config) {
-  FOLIO_CHECK(store.values(), "optimizer", "the parameters must be initialized first");
+  FOLIO_CHECK(
+      store.gradients(), "optimizer",
+      "the parameters have no gradients: they must be initialized, and some must be trained");
+  for (const Parameter& parameter : store.parameters()) {
+    FOLIO_CHECK(!parameter.trained || parameter.decay == (parameter.offset < store.decayed_numel()),
+                parameter.name, "decay was changed after memory was laid out; set it before");
+  }
   check_options(config);
-  std::vector<std::string> names = {"first_moment", "second_moment"};
-  if (config.kind == OptimizerKind::sgd) names = {"velocity"};
   const DType master = store.values().dtype();
-  for (std::string& name : names) {
-    state_.push_back({std::move(name), Tensor({store.numel()}, master, store.device())});
+  for (const std::string& name : state_names(config.kind)) {
+    state_.push_back({name, Tensor({store.trained_numel()}, master, store.device())});
     kernels_->fill(state_.back().slab, 0.0);
   }
   norm_and_scale_ = Tensor({2}, master, store.device());
   kernels_->fill(norm_and_scale_, 1.0);
-  ranges_ = {{0, store.numel()}};
+  ranges_ = {{0, store.trained_numel()}};
   store.start_gradients();
 }
 
@@ -45,9 +71,9 @@ void Optimizer::shard(std::vector<SlabRange> ranges, std::function<void(const Te
   int64_t count = 0, last_end = 0;
   for (const SlabRange& range : ranges) {
     FOLIO_CHECK(range.begin % norm_piece == 0 && range.begin >= last_end &&
-                    range.end > range.begin && range.end <= store_.numel(),
+                    range.end > range.begin && range.end <= store_.trained_numel(),
                 "optimizer", "elements {} to {} are no shard of {}", range.begin, range.end,
-                store_.numel());
+                store_.trained_numel());
     count += range.size();
     last_end = range.end;
   }
@@ -65,9 +91,9 @@ void Optimizer::shard(std::vector<SlabRange> ranges, std::function<void(const Te
   add_up_ = std::move(add_up);
 }
 
-void Optimizer::step(double lr) {
+void Optimizer::step(int64_t step, double lr) {
   measure();
-  update(lr);
+  update(step, lr);
 }
 
 double Optimizer::measure() {
@@ -87,7 +113,7 @@ void Optimizer::measure_on_device() {
 
 // The same sums in the same order as in gradient_norm, from whoever has them.
 void Optimizer::measure_shards() {
-  const int64_t pieces = (store_.numel() + norm_piece - 1) / norm_piece;
+  const int64_t pieces = (store_.trained_numel() + norm_piece - 1) / norm_piece;
   const auto pieces_of = [](const SlabRange& range) {
     return (range.size() + norm_piece - 1) / norm_piece;
   };
@@ -116,29 +142,27 @@ void Optimizer::measure_shards() {
   kernels_->fill(norm_and_scale_.view(1, {1}), clip_scale(norm, config_.clip));
 }
 
-void Optimizer::skip() {
-  ++steps_;
+void Optimizer::discard_gradients() {
   measured_ = false;
   store_.start_gradients();
 }
 
-void Optimizer::update(double lr) {
+void Optimizer::update(int64_t step, double lr) {
   FOLIO_CHECK(measured_, "optimizer", "update() was called without measure() before it");
   measured_ = false;
-  ++steps_;
   // The slabs begin with the parameters that decay.
   const int64_t decayed = store_.decayed_numel();
   int64_t moments = 0;  // where those of the range begin
   for (const SlabRange& range : ranges_) {
     const int64_t middle = std::clamp(decayed, range.begin, range.end);
-    update({range.begin, middle}, moments, lr, config_.weight_decay);
-    update({middle, range.end}, moments + middle - range.begin, lr, 0.0);
+    update({range.begin, middle}, moments, step, lr, config_.weight_decay);
+    update({middle, range.end}, moments + middle - range.begin, step, lr, 0.0);
     moments += range.size();
   }
   store_.start_gradients();
 }
 
-void Optimizer::update(const SlabRange& range, int64_t moments_begin, double lr,
+void Optimizer::update(const SlabRange& range, int64_t moments_begin, int64_t step, double lr,
                        double weight_decay) {
   if (range.size() == 0) return;
   const auto part = [&](const Tensor& slab) {
@@ -149,7 +173,7 @@ void Optimizer::update(const SlabRange& range, int64_t moments_begin, double lr,
     kernels_->sgd(
         part(store_.values()), part(store_.rounded_values()), moments(0), part(store_.gradients()),
         norm_and_scale_,
-        {.lr = lr, .momentum = config_.beta1, .weight_decay = weight_decay, .step = steps_});
+        {.lr = lr, .momentum = config_.beta1, .weight_decay = weight_decay, .step = step + 1});
   } else {
     kernels_->adam(part(store_.values()), part(store_.rounded_values()), moments(0), moments(1),
                    part(store_.gradients()), norm_and_scale_,
@@ -159,7 +183,7 @@ void Optimizer::update(const SlabRange& range, int64_t moments_begin, double lr,
                     .eps = config_.eps,
                     .weight_decay = weight_decay,
                     .decoupled = config_.kind == OptimizerKind::adamw,
-                    .step = steps_});
+                    .step = step + 1});
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "folio/autograd/parameters.h"
+#include "folio/io/section.h"
 #include "folio/tensor/tensor.h"
 
 namespace folio {
@@ -26,6 +27,9 @@ struct OptimizerConfig {
   double weight_decay = 0.1;  // on matrices only
   double clip = 1.0;          // largest global gradient norm; 0: no clipping
   bool shard = false;         // over ranks, see Optimizer::shard()
+
+  /// `lr`: the peak of the learning rate, which belongs to the schedule.
+  void bind(Section& section, double& lr);
 };
 
 /// A piece of the optimizer's state, for checkpoints: a slab laid out as the parameters are or,
@@ -35,6 +39,9 @@ struct OptimizerState {
   Tensor slab;
 };
 
+/// The names of the slabs that an optimizer of this kind keeps: one value for each parameter each.
+std::vector<std::string> state_names(OptimizerKind kind);
+
 class Optimizer {
  public:
   /// `store` must be initialized and outlive the optimizer. Throws Error for impossible options.
@@ -42,7 +49,8 @@ class Optimizer {
 
   /// Updates every parameter from its gradient, clipped, and starts new gradients. Parameters that
   /// no gradient reached are treated as having gradient zero. The same as measure() and update().
-  void step(double lr);
+  /// `step` is counted from 0: Adam's bias correction depends on it.
+  void step(int64_t step, double lr);
 
   /// The first half: completes the gradients and returns their global norm, before clipping.
   double measure();
@@ -51,9 +59,9 @@ class Optimizer {
   /// A captured graph has just done what measure_on_device() does.
   void note_measured() { measured_ = true; }
   /// The second half. Throws Error without the first.
-  void update(double lr);
-  /// Instead of the second half: parameters and moments stay as they are. The step still counts.
-  void skip();
+  void update(int64_t step, double lr);
+  /// Instead of the second half: parameters and moments stay as they are.
+  void discard_gradients();
 
   /// From now on this process updates these ranges of the slabs alone, and keeps moments of them
   /// alone (ZeRO stage 1: Rajbhandari et al. 2020, arXiv:1910.02054, section 5.1); others have the
@@ -68,23 +76,20 @@ class Optimizer {
   /// Where it lies on the device, and the factor that clips: (2), a master's type.
   const Tensor& norm_and_scale() const { return norm_and_scale_; }
 
-  /// How many steps were taken or skipped (Adam's bias correction depends on it).
-  int64_t steps() const { return steps_; }
-  void set_steps(int64_t steps) { steps_ = steps; }
   std::vector<OptimizerState>& state() { return state_; }
   /// Computes with another table of the same device (a profiler's), which must outlive its use.
   void set_kernels(const Kernels& kernels) { kernels_ = &kernels; }
 
  private:
   void measure_shards();
-  void update(const SlabRange& range, int64_t moments_begin, double lr, double weight_decay);
+  void update(const SlabRange& range, int64_t moments_begin, int64_t step, double lr,
+              double weight_decay);
 
   ParameterStore& store_;
   const Kernels* kernels_;
   OptimizerConfig config_;
   std::vector<OptimizerState> state_;
   Tensor norm_and_scale_;
-  int64_t steps_ = 0;
   bool measured_ = false;
   std::vector<SlabRange> ranges_;  // that are updated
   std::function<void(const Tensor&)> add_up_;

@@ -6,6 +6,16 @@
 
 namespace folio {
 
+void Schedule::bind(Section& section) {
+  section.choice<ScheduleKind>("name", kind,
+                               {{"cosine", ScheduleKind::cosine},
+                                {"constant", ScheduleKind::constant},
+                                {"inverse_square_root", ScheduleKind::inverse_square_root}},
+                               "");
+  section.integer("warmup", warmup, 0, most_steps, "steps in which the rate climbs");
+  section.number("final_lr", final_lr, at_least_0, "at the last step of cosine");
+}
+
 double Schedule::operator()(int64_t step) const {
   if (step < warmup) return lr * static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
   switch (kind) {

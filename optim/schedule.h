@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "folio/io/section.h"
+
 namespace folio {
 
 enum class ScheduleKind : uint8_t {
@@ -20,6 +22,8 @@ struct Schedule {
   int64_t warmup = 100;    // steps
   int64_t steps = 2000;    // of the whole run
 
+  /// Binds all but lr, which is a key of the optimizer, and steps.
+  void bind(Section& section);
   /// The learning rate of `step`, counted from 0.
   double operator()(int64_t step) const;
 };

@@ -9,7 +9,6 @@
 #include "folio/io/output.h"
 #include "folio/io/version.h"
 #include "folio/report/html.h"
-#include "folio/report/page_style.h"
 #include "folio/report/report_facts.h"
 #include "folio/report/svg_plot.h"
 #include "folio/run/machine.h"
@@ -17,7 +16,7 @@
 namespace folio {
 namespace {
 
-/// A token that can be seen.
+/// A token with visible symbols for spaces and line breaks, as HTML.
 std::string visible(std::string_view token) {
   std::string text;
   for (const char c : token) {
@@ -70,7 +69,7 @@ std::string expectations(const Explanation& explanation) {
   return html + "</ol>\n";
 }
 
-/// Where the last position looks most, in words.
+/// Describes the attention of the last position in words.
 std::string in_words(const Explanation& explanation, const AttentionMap& map) {
   const size_t length = explanation.tokens.size();
   const float* row = &map.probabilities[(length - 1) * length];
@@ -103,7 +102,7 @@ std::string map_svg(const Explanation& explanation, const AttentionMap& map) {
   std::array<std::string, levels + 1> paths;
   for (int i = 0; i < length; ++i) {
     for (int j = 0; j <= i; ++j) {
-      // The square root shows small probabilities too.
+      // The square root makes small probabilities visible.
       const double shade = std::sqrt(static_cast<double>(map.probabilities[i * length + j]));
       fmt::format_to(std::back_inserter(paths[std::lround(shade * levels)]), "M{} {}h{}v{}h-{}z",
                      margin + j * cell, margin + i * cell, cell, cell, cell);

@@ -15,8 +15,8 @@ struct ExplainedModel {
   double temperature = 0.0;
 };
 
-/// Self-contained, without scripts. Attention maps are SVG: a row a position, darker where it
-/// looks.
+/// A self-contained page without scripts. Each attention map is an SVG image with a row per
+/// position; a darker cell means a higher probability.
 std::string explanation_page(const Explanation& explanation, const ExplainedModel& model);
 
 }  // namespace folio

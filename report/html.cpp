@@ -4,34 +4,17 @@
 
 #include <cstdint>
 
+#include "folio/io/utf8.h"
+#include "folio/report/assets.h"
+
 namespace folio {
-namespace {
-
-/// Bytes of the UTF-8 character that `text` begins with; 0 if it begins with none.
-size_t character_length(std::string_view text) {
-  const auto byte = [text](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0u) != 0x80u) return 0;
-  }
-  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
-  const bool no_character = (lead == 0xED && byte(1) > 0x9F) || (lead == 0xF4 && byte(1) > 0x8F);
-  return overlong || no_character ? 0 : length;
-}
-
-}  // namespace
 
 std::string escape_html(std::string_view text) {
   std::string result;
   result.reserve(text.size());
-  while (!text.empty()) {
-    const size_t length = character_length(text);
-    const char c = text.front();
-    const bool control = length == 1 && static_cast<uint8_t>(c) < 0x20 && c != '\n' && c != '\t';
-    if (length == 0 || control || c == 0x7F) {
+  for (const char c : repaired_utf8(text)) {
+    const auto byte = static_cast<uint8_t>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) {
       result += "\uFFFD";
     } else if (c == '&') {
       result += "&amp;";
@@ -44,11 +27,19 @@ std::string escape_html(std::string_view text) {
     } else if (c == '\'') {
       result += "&#39;";
     } else {
-      result += text.substr(0, length);
+      result += c;
     }
-    text.remove_prefix(length == 0 ? 1 : length);
   }
   return result;
+}
+
+std::string page_head(std::string_view title) {
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n"
+      "<style>\n{}\n{}</style>\n</head><body>\n",
+      escape_html(title), plot_css, page_css);
 }
 
 std::string svg_data_uri(std::string_view svg) {

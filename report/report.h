@@ -1,4 +1,4 @@
-// The `report` verb: runs to one HTML page.
+// The `report` verb: an HTML page about runs.
 #pragma once
 
 #include <filesystem>
@@ -8,7 +8,7 @@ namespace folio {
 
 struct ReportOptions {
   std::vector<std::filesystem::path> runs;
-  std::filesystem::path out;  // empty: report.html in the run, or here if there are several
+  std::filesystem::path out;  // empty: report.html in the run, or here for several
   std::vector<std::filesystem::path> references;  // files of benchmarks/reference/
 };
 

@@ -1,7 +1,6 @@
 #include "folio/report/report_data.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <set>
@@ -9,6 +8,8 @@
 
 #include "folio/inspect/novelty.h"
 #include "folio/io/files.h"
+#include "folio/io/names.h"
+#include "folio/io/utf8.h"
 #include "folio/run/checkpoint.h"
 #include "folio/run/initial_weights.h"
 #include "folio/run/machine.h"
@@ -22,22 +23,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t most_sample_bytes = 1 << 20;
-constexpr int64_t most_read_tokens = 100'000'000;  // of a text that is read whole
+constexpr int64_t most_read_tokens = 100'000'000;  // longer texts are not searched
 
-/// N of "step_N.txt".
-std::optional<int64_t> sample_step(const std::string& name) {
-  constexpr std::string_view before = "step_", after = ".txt";
-  if (!name.starts_with(before) || !name.ends_with(after)) return std::nullopt;
-  const char* begin = name.data() + before.size();
-  const char* end = name.data() + name.size() - after.size();
-  int64_t step = 0;
-  const auto [stopped, error] = std::from_chars(begin, end, step);
-  if (error != std::errc() || stopped != end || step < 0) return std::nullopt;
-  return step;
-}
-
-/// Of many steps the first, the last, and between them each the nearest to a power of their ratio:
-/// a text changes most in the beginning.
+/// Selects the first and the last step and logarithmically spaced steps between them, since samples
+/// change most at the beginning.
 std::vector<int64_t> chosen_steps(const std::set<int64_t>& steps) {
   std::vector<int64_t> all(steps.begin(), steps.end());
   if (all.size() <= most_samples) return all;
@@ -57,21 +46,17 @@ void read_samples(ReportRun& run) {
   std::error_code error;
   for (fs::directory_iterator entry(run.directory / "samples", error), end; !error && entry != end;
        entry.increment(error)) {
-    if (const auto step = sample_step(entry->path().filename().string())) steps.insert(*step);
+    const auto step = parse_step_name(entry->path().filename().string(), ".txt");
+    if (step) steps.insert(*step);
   }
   for (const int64_t step : chosen_steps(steps)) {
-    const fs::path path = run.directory / "samples" / fmt::format("step_{}.txt", step);
-    run.samples.push_back({step, read_whole(path, most_sample_bytes)});
+    const fs::path path = run.directory / "samples" / (step_name(step) + ".txt");
+    run.samples.push_back({step, read_file(path, most_sample_bytes)});
   }
   run.samples_left_out = std::ssize(steps) - std::ssize(run.samples);
 }
 
-int64_t characters_in(std::string_view text) {
-  return std::ranges::count_if(text,
-                               [](char c) { return (static_cast<uint8_t>(c) & 0xC0u) != 0x80u; });
-}
-
-/// The tokenizer of the newest checkpoint that has one, or null.
+/// The tokenizer of the newest checkpoint with an undamaged one, or null.
 std::unique_ptr<Tokenizer> tokenizer_of(const fs::path& directory) {
   std::vector<fs::path> candidates;
   for (const auto& [step, path] : list_checkpoints(directory)) candidates.push_back(path);
@@ -79,24 +64,24 @@ std::unique_ptr<Tokenizer> tokenizer_of(const fs::path& directory) {
   for (auto path = candidates.rbegin(); path != candidates.rend(); ++path) {
     try {
       return load_tokenizer(*path);
-    } catch (const Error&) {  // damaged: an older one may do
+    } catch (const Error&) {  // damaged; try an older one
     }
   }
   return nullptr;
 }
 
-/// The longest stretch of the last sample, without its prompt, that stands in the training text.
+/// Finds the longest span of the last sample, without its prompt, that is in the training text.
 void find_span(ReportRun& run, std::string_view training_text) {
   const ReportSample& last = run.samples.back();
   std::string_view written = last.text;
   if (written.starts_with(run.config.train.sample_prompt)) {
     written.remove_prefix(run.config.train.sample_prompt.size());
   }
-  if (written.ends_with('\n')) written.remove_suffix(1);  // the file's own
+  if (written.ends_with('\n')) written.remove_suffix(1);  // added by the file
   const VerbatimSpan span = longest_verbatim_span(training_text, written);
   if (span.length == 0) return;
   const std::string text(written.substr(span.sample_offset, span.length));
-  run.span = ReportSpan{last.step, characters_in(text), text};
+  run.span = ReportSpan{last.step, count_characters(text), text};
 }
 
 void read_text_of(ReportRun& run, std::unique_ptr<Tokenizer>& tokenizer) {
@@ -107,13 +92,13 @@ void read_text_of(ReportRun& run, std::unique_ptr<Tokenizer>& tokenizer) {
     run.text.hash = recorded.hash;
     Config config = run.config;
     config.data.text = find_run_text(run.directory, config).path.string();
-    TokenizedText text = tokenize_text(config, std::move(tokenizer));
-    tokenizer = std::move(text.tokenizer);
-    const Corpus& corpus = text.corpus;
+    const std::unique_ptr<Task> task = make_task(config);
+    tokenizer = task->open(std::move(tokenizer));
+    const Corpus& corpus = task->corpus();
     run.text.tokens = std::ssize(corpus.tokens);
     run.text.train_tokens = corpus.train_tokens;
     if (run.text.tokens > most_read_tokens) return;
-    run.text.characters = characters_in(text_of(*tokenizer, corpus.tokens));
+    run.text.characters = count_characters(text_of(*tokenizer, corpus.tokens));
     if (!run.samples.empty()) find_span(run, text_of(*tokenizer, corpus.train()));
   } catch (const Error& error) {
     run.text.why_unknown = error.what();
@@ -123,7 +108,7 @@ void read_text_of(ReportRun& run, std::unique_ptr<Tokenizer>& tokenizer) {
 void read_text_and_vocabulary(ReportRun& run) {
   std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(run.directory);
   read_text_of(run, tokenizer);
-  if (tokenizer) run.config.model.vocabulary = tokenizer->vocabulary();
+  if (tokenizer) run.vocabulary = tokenizer->vocabulary();
 }
 
 ReportRun read_run(const fs::path& directory) {
@@ -135,8 +120,9 @@ ReportRun read_run(const fs::path& directory) {
   ReportRun run{.directory = directory,
                 .name = fs::absolute(directory / "").lexically_normal().parent_path().filename(),
                 .config = loaded,
+                .vocabulary = 0,
                 .plan = {},
-                .metrics = read_metrics(metrics, loaded.train.batch * loaded.model.context),
+                .metrics = read_metrics(metrics, loaded.train.batch * loaded.model.context()),
                 .samples = {},
                 .samples_left_out = 0,
                 .text = {},
@@ -144,7 +130,7 @@ ReportRun read_run(const fs::path& directory) {
                 .span = {}};
   read_samples(run);
   read_text_and_vocabulary(run);
-  if (run.config.model.vocabulary > 0) run.plan = make_plan(run.config);
+  if (run.vocabulary > 0) run.plan = make_plan(run.config, run.vocabulary);
   return run;
 }
 
@@ -155,7 +141,7 @@ std::vector<ReportRun> read_runs(const std::vector<fs::path>& directories) {
   for (const fs::path& directory : directories) runs.push_back(read_run(directory));
   std::map<std::string, int> uses;
   for (const ReportRun& run : runs) ++uses[run.name];
-  for (ReportRun& run : runs) {  // where two would be called the same, their paths tell them apart
+  for (ReportRun& run : runs) {  // runs of the same name are distinguished by their paths
     if (uses[run.name] > 1) run.name = run.directory.string();
   }
   return runs;

@@ -1,4 +1,4 @@
-// What a report says about a run, gathered from its directory.
+// Collects the data of a report from run directories.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,12 @@ struct ReportSample {
   std::string text;  // with its prompt
 };
 
-/// What the text and its split are, where that could be found out.
+/// The text and its split, as far as they are known.
 struct ReportText {
   std::string path;
   int64_t bytes = 0;
   std::string hash;
-  int64_t characters = 0, tokens = 0, train_tokens = 0;  // 0: the text is gone
+  int64_t characters = 0, tokens = 0, train_tokens = 0;  // 0 if the text is missing
   std::string why_unknown;
 };
 
@@ -36,22 +36,23 @@ struct ReportSpan {
 struct ReportRun {
   std::filesystem::path directory;
   std::string name;
-  Config config;             // model.vocabulary is 0 where it could not be found out
-  std::optional<Plan> plan;  // where the vocabulary is known
+  Config config;
+  int64_t vocabulary = 0;    // 0 if it is unknown
+  std::optional<Plan> plan;  // only if the vocabulary is known
   Metrics metrics;
-  std::vector<ReportSample> samples;  // by step; at most most_samples
+  std::vector<ReportSample> samples;  // by step, at most most_samples
   int64_t samples_left_out = 0;
   ReportText text;
   std::vector<std::pair<std::string, std::string>> machine;
-  std::optional<ReportSpan> span;  // longest stretch of the last sample that the text has too
+  std::optional<ReportSpan> span;  // longest verbatim span of the last sample
 
-  int64_t tokens_per_step() const { return config.train.batch * config.model.context; }
+  int64_t tokens_per_step() const { return config.train.batch * config.model.context(); }
 };
 
 constexpr size_t most_samples = 8;
 
-/// Reads runs. Throws Error for a directory that is no run or has no metrics.jsonl that can be
-/// read; whatever else is missing is left empty.
+/// Reads runs. Throws Error for a directory that is not a run or has no readable metrics.jsonl.
+/// Anything else that is missing is left empty.
 std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& directories);
 
 }  // namespace folio

@@ -9,7 +9,7 @@
 #include "folio/inspect/plan.h"
 #include "folio/io/output.h"
 #include "folio/report/html.h"
-#include "folio/run/config_fields.h"
+#include "folio/run/config.h"
 #include "folio/run/final_evaluation.h"
 #include "folio/tensor/error.h"
 
@@ -24,7 +24,7 @@ std::string decimals(double value, int digits) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "not known";
 }
 
-/// Of the points of the series, so that a slow first step does not count.
+/// The median over the points of the series, which ignores a slow first step.
 double median(const MetricsSeries& series) {
   std::vector<double> values;
   for (const MetricsPoint& point : series.points()) values.push_back(point.mean);
@@ -36,8 +36,10 @@ double median(const MetricsSeries& series) {
 
 Facts model_facts(const ReportRun& run) {
   Facts facts;
-  for (const ConfigField& field : config_fields()) {
-    if (field.section == "model") facts.emplace_back(field.key, field.write(run.config));
+  Config config = run.config;
+  for (const Section& section : sections_of(config)) {
+    if (section.name() != "model") continue;
+    for (const Field& field : section.fields()) facts.emplace_back(field.key, field.write());
   }
   if (!run.plan) return facts;
   facts.emplace_back("parameters", grouped(run.plan->parameters));
@@ -63,10 +65,10 @@ Facts data_facts(const ReportRun& run) {
                  {"bytes", text.bytes > 0 ? grouped(text.bytes) : "not known"}};
   if (text.characters > 0) facts.emplace_back("characters", grouped(text.characters));
   facts.emplace_back("tokenizer", run.config.data.tokenizer);
-  if (run.config.model.vocabulary > 0) {
-    facts.emplace_back("vocabulary", grouped(run.config.model.vocabulary));
+  if (run.vocabulary > 0) {
+    facts.emplace_back("vocabulary", grouped(run.vocabulary));
     facts.emplace_back("loss of a guess among all, ln V",
-                       decimals(std::log(static_cast<double>(run.config.model.vocabulary)), 4));
+                       decimals(std::log(static_cast<double>(run.vocabulary)), 4));
   }
   if (text.tokens > 0) {
     facts.emplace_back("tokens to train on", grouped(text.train_tokens));
@@ -81,7 +83,7 @@ Facts training_facts(const ReportRun& run) {
   Facts facts = {{"steps", fmt::format("{} of {}", grouped(run.metrics.last_step),
                                        grouped(run.config.train.steps))},
                  {"tokens a step", fmt::format("{} ({} \u00d7 {})", grouped(run.tokens_per_step()),
-                                               run.config.train.batch, run.config.model.context)},
+                                               run.config.train.batch, run.config.model.context())},
                  {"tokens seen", grouped(tokens)}};
   if (run.text.train_tokens > 0) {
     facts.emplace_back(
@@ -216,11 +218,9 @@ std::string report_introduction(const std::vector<ReportRun>& runs) {
       return names;
     }());
   }
-  const GptConfig& model = run.config.model;
   return fmt::format(
-      "A GPT of {} and {}, {} wide, that sees {} at a time, after {} on <em>{}</em>.",
-      counted(model.layers, "layer"), counted(model.heads, "head"), model.width,
-      counted(model.context, "token"), counted(run.metrics.last_step, "step"),
+      "A model ({}: {}) after {} on <em>{}</em>.", run.config.model.family.name(),
+      run.config.model.family->summary(), counted(run.metrics.last_step, "step"),
       escape_html(fs::path(run.text.path.empty() ? run.config.data.text : run.text.path)
                       .filename()
                       .string()));

@@ -1,4 +1,4 @@
-// What a report states in words and figures: model, data, training, machine.
+// The facts of a report: model, data, training and machine.
 #pragma once
 
 #include <string>
@@ -8,16 +8,16 @@
 
 namespace folio {
 
-/// The figures at the head of a page, a <dl> a run.
+/// The headline figures, one <dl> per run.
 std::string report_headlines(const std::vector<ReportRun>& runs);
 
-/// A sentence that introduces the runs, as HTML.
+/// A sentence of HTML that introduces the runs.
 std::string report_introduction(const std::vector<ReportRun>& runs);
 
-/// Tables of facts, a column a run; what differs between runs is marked.
+/// Tables of facts with a column per run. Differences between runs are marked.
 std::string report_facts(const std::vector<ReportRun>& runs);
 
-/// What was missing or could not be read, as HTML; empty if nothing was.
+/// A list of what is missing or could not be read, as HTML; empty if nothing is.
 std::string report_notes(const std::vector<ReportRun>& runs);
 
 /// "4 layers of width 128" and the like need the plural.

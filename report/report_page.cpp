@@ -6,8 +6,8 @@
 
 #include "folio/io/output.h"
 #include "folio/io/version.h"
+#include "folio/report/assets.h"
 #include "folio/report/html.h"
-#include "folio/report/page_style.h"
 #include "folio/report/report_facts.h"
 #include "folio/report/report_plots.h"
 #include "folio/report/svg_plot.h"
@@ -106,7 +106,7 @@ std::string report_page(const std::vector<ReportRun>& runs,
       folio_version());
   html += fmt::format("<script type=\"application/json\" id=\"plot-data\">{}</script>\n",
                       report_plot_data(runs, references));
-  html += fmt::format("<script>{}</script>\n", plot_script());
+  html += fmt::format("<script>\n{}</script>\n", plot_js);
   return html + "</body></html>\n";
 }
 

@@ -1,4 +1,5 @@
-// The HTML page of a report: self-contained, readable without scripts, on a phone and on paper.
+// The HTML page of a report. It is self-contained and readable without scripts, on phones and on
+// paper.
 #pragma once
 
 #include <string>

@@ -14,7 +14,7 @@
 namespace folio {
 namespace {
 
-/// A line of a plot with all its abscissae.
+/// A curve of a plot with all its x values.
 struct Curve {
   std::string name;
   int color = 0;
@@ -27,7 +27,7 @@ struct Curve {
 struct ReportPlot {
   std::string key, title, y_label;
   bool may_be_log = false;
-  bool large = false;  // in two sizes: for screens and for phones
+  bool large = false;  // drawn in two sizes, for screens and for phones
   std::vector<Curve> curves;
 };
 
@@ -147,7 +147,7 @@ std::string figure(const ReportPlot& plot, const Axis& axis, size_t axis_index, 
       plot.title, axis.label);
 }
 
-/// Rows at steps spread over the curve that has the fewest, so that most rows are full.
+/// Rows at steps of the curve with the fewest points, so that most rows are complete.
 std::string table(const ReportPlot& plot) {
   constexpr size_t most_rows = 16;
   const Curve& guide = *std::ranges::min_element(
@@ -189,7 +189,7 @@ std::string radio(std::string_view name, std::string_view key, std::string_view 
       name, key, label, checked ? " checked" : "");
 }
 
-/// Six significant digits are more than a plot or a reader can tell apart.
+/// Six significant digits are more than a plot can show.
 double rounded(double value) {
   return std::isfinite(value) ? std::stod(fmt::format("{:.6g}", value)) : value;
 }
@@ -249,7 +249,7 @@ std::string report_plot_data(const std::vector<ReportRun>& runs,
   }
   std::string text = data.dump(-1, ' ', false, Json::error_handler_t::replace);
   for (size_t at = 0; (at = text.find('<', at)) != std::string::npos;) {
-    text.replace(at, 1, "\\u003c");  // no text can end the element
+    text.replace(at, 1, "\\u003c");  // so that no text can end the element
   }
   return text;
 }

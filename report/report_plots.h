@@ -1,4 +1,4 @@
-// The plots of a report: every axis drawn once, so that switching needs no script.
+// The plots of a report. All combinations of axes are drawn, so switching needs no script.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace folio {
 
-/// Switches, plots with links to save them, and their numbers as tables: a <section>.
+/// A <section> with switches, plots with links to save them, and tables of their numbers.
 std::string report_plots(const std::vector<ReportRun>& runs,
                          const std::vector<ReferenceBand>& references);
 
-/// What the script reads values from, as JSON that may stand in a <script> element:
+/// The values for plot.js as JSON that is safe in a <script> element:
 /// {"loss": [{"name": ..., "color": 0, "points": [[step, tokens, seconds, value], ...]}, ...], ...}
 std::string report_plot_data(const std::vector<ReportRun>& runs,
                              const std::vector<ReferenceBand>& references);

@@ -6,14 +6,16 @@
 #include <cmath>
 
 #include "folio/io/output.h"
+#include "folio/io/utf8.h"
+#include "folio/report/assets.h"
 #include "folio/report/html.h"
 
 namespace folio {
 namespace {
 
-constexpr double character_width = 6.7, legend_row = 21.0;  // at the font size of plot_style()
+constexpr double character_width = 6.7, legend_row = 21.0;  // at the font size of plot.css
 
-/// From a value to a place.
+/// Maps a value to a coordinate.
 struct Scale {
   double low = 0.0, high = 1.0, from = 0.0, to = 1.0;
   bool log = false;
@@ -24,7 +26,7 @@ struct Scale {
   }
 };
 
-/// Numbers that can be drawn: differences of larger ones would overflow.
+/// Whether a number can be drawn. Differences of larger numbers could overflow.
 bool fits(double value) { return std::abs(value) < 1e300; }
 
 bool usable(const PlotPoint& point, bool log_y) {
@@ -51,13 +53,12 @@ std::string time_label(double seconds) {
   return fmt::format("{:g} h", seconds / 3600.0);
 }
 
-/// A name that fits: the middle gives way. Cuts between characters only.
+/// A name of at most `most` bytes: the middle is replaced by an ellipsis.
 std::string shortened(std::string_view name, size_t most) {
   if (name.size() <= most) return std::string(name);
-  const auto inside = [name](size_t i) { return (static_cast<uint8_t>(name[i]) & 0xC0u) == 0x80u; };
-  size_t head = most / 2, tail = name.size() - (most - most / 2 - 1);
-  while (head > 0 && inside(head)) --head;
-  while (tail < name.size() && inside(tail)) ++tail;
+  const size_t head = character_start(name, most / 2);
+  size_t tail = name.size() - (most - most / 2 - 1);
+  while (tail < name.size() && is_continuation(name[tail])) ++tail;
   return fmt::format("{}\u2026{}", name.substr(0, head), name.substr(tail));
 }
 
@@ -280,7 +281,7 @@ std::vector<double> axis_ticks(double low, double high, int wanted) {
   std::vector<double> ticks;
   for (double i = std::ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i) {
     ticks.push_back(i == 0.0 ? 0.0 : i * step);
-    if (ticks.size() > 100) break;  // where neighbouring doubles are the same
+    if (ticks.size() > 100) break;  // adjacent ticks may round to the same double
   }
   return ticks;
 }
@@ -320,32 +321,8 @@ std::vector<double> time_ticks(double high, int wanted) {
 
 std::string svg_file(std::string_view svg) {
   const size_t inside = svg.find('>') + 1;
-  return fmt::format("{}\n<style>{}.plot{{background:var(--paper)}}</style>{}",
-                     svg.substr(0, inside), plot_style(), svg.substr(inside));
-}
-
-std::string_view plot_style() {
-  return R"(
-:root,.plot{--paper:#fffdf8;--ink:#211d18;--soft:#645c51;--grid:#e6dfd2;
---color0:#9c2f24;--color1:#1f5f99;--color2:#8a6400;--color3:#2c7358;--color4:#7a4596;--color5:#5d5d5d}
-.plot{font:12.5px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums}
-@media (prefers-color-scheme:dark){:root,.plot{--paper:#1d1a17;--ink:#ece6db;--soft:#aba294;--grid:#38332d;
---color0:#f08a78;--color1:#7db7ee;--color2:#e3b95a;--color3:#77c9a6;--color4:#c79be6;--color5:#b9b9b9}}
-@media print{:root,.plot{--paper:#fff;--ink:#000;--soft:#444;--grid:#ddd;
---color0:#9c2f24;--color1:#1f5f99;--color2:#8a6400;--color3:#2c7358;--color4:#7a4596;--color5:#5d5d5d}}
-.plot text{fill:var(--soft)}
-.color0{--color:var(--color0)}.color1{--color:var(--color1)}.color2{--color:var(--color2)}
-.color3{--color:var(--color3)}.color4{--color:var(--color4)}.color5{--color:var(--color5)}
-.plot path{fill:none;stroke-linejoin:round;stroke-linecap:round}
-.plot .axis path{stroke:var(--grid)}.plot .axis .base{stroke:var(--soft)}
-.plot .line{stroke:var(--color);stroke-width:2}
-.plot .faint{stroke:var(--color);stroke-width:1.2;stroke-opacity:.6}
-.plot .key{stroke-opacity:1}
-.plot .reference{stroke:var(--color);stroke-width:1.5;stroke-dasharray:5 4}
-.plot.map text{font-size:7px}.plot.map .paper{fill:var(--grid);fill-opacity:.35}.plot.map .cell{fill:var(--color0)}
-.plot .band{fill:var(--color);fill-opacity:.15;stroke:none}
-.plot .dot{fill:var(--paper);stroke:var(--color);stroke-width:2}
-)";
+  return fmt::format("{}\n<style>\n{}.plot{{background:var(--paper)}}</style>{}",
+                     svg.substr(0, inside), plot_css, svg.substr(inside));
 }
 
 }  // namespace folio

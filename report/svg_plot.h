@@ -1,4 +1,4 @@
-// Line plots as SVG: readable without scripts, by screen readers, and when saved to a file.
+// Line plots as SVG. They work without scripts, with screen readers and as separate files.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +10,21 @@ namespace folio {
 
 struct PlotPoint {
   double x = 0.0, y = 0.0;
-  double low = 0.0, high = 0.0;  // of what the point stands for, drawn as a band
+  double low = 0.0, high = 0.0;  // the range of the values in the point, drawn as a band
 };
 
 enum class PlotStyle : uint8_t {
-  faint,  // a thin line within its band
+  faint,  // a thin line with its band
   line,
-  dots,  // a strong line with a dot at each point, where there are few
-  band,  // a wide dashed line within its band: a reference
+  dots,  // a thick line with dots, if there are few points
+  band,  // a reference: a dashed line with its band
 };
 
 struct PlotSeries {
-  std::string name;  // in the legend; empty: not there
-  int color = 0;     // counted from 0; after plot_colors they repeat
+  std::string name;  // in the legend; empty: not in the legend
+  int color = 0;     // from 0; repeats after plot_colors
   PlotStyle style = PlotStyle::line;
-  std::vector<PlotPoint> points;  // by x
+  std::vector<PlotPoint> points;  // sorted by x
 };
 
 enum class PlotAxis : uint8_t { number, seconds };
@@ -32,7 +32,7 @@ enum class PlotAxis : uint8_t { number, seconds };
 struct PlotOptions {
   std::string id;           // of the SVG element, unique in a page
   std::string title;        // for screen readers, and the name of the saved file
-  std::string description;  // what is to be seen, in words
+  std::string description;  // of the curves, in words
   std::string x_label, y_label;
   PlotAxis x_axis = PlotAxis::number;
   bool log_y = false;
@@ -41,23 +41,19 @@ struct PlotOptions {
 
 constexpr int plot_colors = 6;
 
-/// An <svg> element with title, description, legend, axes and one group a series. The range of y is
-/// that of the lines; what of a band lies beyond is cut off. Points that are not finite (or, on a
-/// log axis, not above 0) are left out.
+/// An <svg> element with title, description, legend, axes and one group per series. The range of y
+/// is that of the lines; bands are clipped to it. Points that are not finite, or not positive on a
+/// log axis, are skipped.
 std::string svg_plot(const PlotOptions& options, const std::vector<PlotSeries>& series);
 
-/// The same as a file of its own, with its style.
+/// The content of an SVG file with the plot and its style.
 std::string svg_file(std::string_view svg);
-
-/// Colors and strokes of plots in light and in dark, for the page and for saved plots. Everything
-/// is below a class "plot".
-std::string_view plot_style();
 
 /// Round numbers in [low, high], about `wanted` of them.
 std::vector<double> axis_ticks(double low, double high, int wanted);
 /// 1, 2 and 5 times powers of ten in [low, high], more or fewer where the range asks for it.
 std::vector<double> log_ticks(double low, double high);
-/// Times that people count in: whole and half minutes, hours, ...
+/// Round times, such as half minutes, minutes and hours.
 std::vector<double> time_ticks(double high, int wanted);
 
 }  // namespace folio

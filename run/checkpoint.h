@@ -1,8 +1,8 @@
 // Checkpoints: everything needed to continue a run, in a directory that is whole or absent.
 //
 //   checkpoints/step_500/
-//     model.safetensors      the weights, under Hugging Face's names: see huggingface.h
-//     config.json            what Hugging Face calls the model; only of models that are a GPT-2
+//     model.safetensors      the weights; under Hugging Face's names if the model is one of theirs
+//     config.json            what Hugging Face calls the model, then
 //     optimizer.safetensors  the moments, by parameter name: "NAME.first_moment", ...
 //     tokenizer.json         Folio's own format
 //     config.yaml            the run's, with every default
@@ -10,10 +10,9 @@
 //                            tokenizer's hash, size and checksum of each other file, and a
 //                            checksum of itself
 //
-// The directory is written under a temporary name (step_500.tmp-PID), flushed to the disk and
-// renamed: a crash at any instant leaves earlier checkpoints whole. One that is there already is
-// put aside first (best.old) and removed last; whatever looks for checkpoints takes the one put
-// aside if the crash fell between. Nothing in a checkpoint depends on device or process.
+// The directory is written as a PendingDirectory, so a crash at any time leaves earlier checkpoints
+// complete. A crash while one is replaced can leave it as best.old, which is then taken for best.
+// Nothing in a checkpoint depends on the device or the process.
 #pragma once
 
 #include <cstdint>
@@ -47,14 +46,15 @@ struct Progress {
 /// Writes `directory` as described above, making its parents; a checkpoint that it holds already is
 /// replaced. What saves of dead processes left beside it is removed. Throws Error with the path and
 /// the reason, after removing whatever it wrote; what was there before is then as it was.
-void save_checkpoint(const std::filesystem::path& directory, const ParameterStore& parameters,
-                     Optimizer& optimizer, const Tokenizer& tokenizer, const Config& config,
-                     const Progress& progress);
+void save_checkpoint(const std::filesystem::path& directory, const Model& model,
+                     const ParameterStore& parameters, Optimizer& optimizer,
+                     const Tokenizer& tokenizer, const Config& config, const Progress& progress);
 
 /// Fills `parameters` (initialized, of the same model), f32 from f64 and back by rounding. The file
 /// is checked against state.json first. Throws Error naming the file and, for another model, the
 /// parameter with both shapes; nothing is changed then.
-void load_parameters(const std::filesystem::path& directory, ParameterStore& parameters);
+void load_parameters(const std::filesystem::path& directory, const Model& model,
+                     ParameterStore& parameters);
 
 /// Fills the optimizer and returns the progress. Throws Error as load_parameters() does.
 Progress load_progress(const std::filesystem::path& directory, const ParameterStore& parameters,
@@ -66,13 +66,13 @@ Progress read_progress(const std::filesystem::path& directory);
 /// The tokenizer that the model was trained with. Throws Error naming the file.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory);
 
-/// Removes a checkpoint: a crash at any instant leaves it whole or absent. Throws Error with the
-/// path and the reason.
-void remove_checkpoint(const std::filesystem::path& directory);
-
 /// Checks sizes and checksums of all files against state.json; throws Error that names the first
 /// damaged one.
 void verify_checkpoint(const std::filesystem::path& directory);
+
+/// What is wrong with a checkpoint, beginning with the name of a file: "model.safetensors: it has
+/// 512 bytes but state.json says 1024 (is it truncated?)". Empty if nothing is.
+std::string checkpoint_fault(const std::filesystem::path& directory);
 
 /// The checkpoints of a run directory, by step: step and path. Neither the best nor temporary
 /// leftovers of a crash are listed.

@@ -11,6 +11,8 @@
 
 namespace folio {
 
+constexpr uint64_t most_state_bytes = 1 << 20;
+
 struct CheckpointState {
   Progress progress;
   std::string tokenizer_hash;
@@ -28,7 +30,12 @@ CheckpointState state_from_json(std::string_view json, std::string_view where);
 /// Reads DIRECTORY/state.json. Throws Error if it is missing or damaged.
 CheckpointState read_state(const std::filesystem::path& directory);
 
-/// Throws Error naming the file if its size or checksum is not what the state says.
+/// What is wrong with a file of the checkpoint: that its size or checksum is not what the state
+/// says. Empty if nothing is. Throws Error if the file cannot be read.
+std::string file_fault(const std::filesystem::path& directory, const CheckpointState& state,
+                       const std::string& name);
+
+/// Throws Error naming the file if file_fault() finds something.
 void verify_file(const std::filesystem::path& directory, const CheckpointState& state,
                  const std::string& name);
 

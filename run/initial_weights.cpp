@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* model_file = "model.safetensors";
-constexpr std::string_view positions = "position_embedding.weight";
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -28,27 +27,16 @@ const NamedTensor* find(const std::vector<NamedTensor>& tensors, std::string_vie
   return found == tensors.end() ? nullptr : &*found;
 }
 
-/// Cuts off the positions beyond those of the model, which may have none.
-void take_first_positions(std::vector<NamedTensor>& tensors, const NamedTensor* wanted) {
-  if (wanted == nullptr) return;
-  const Shape& shape = wanted->tensor.shape();
+/// Cuts off the rows of a file's tensors beyond those of the model, where it allows that.
+void take_first_rows(std::vector<NamedTensor>& tensors, const std::vector<NamedTensor>& wanted,
+                     const Model& model) {
   for (NamedTensor& entry : tensors) {
-    const bool longer = entry.name == positions && entry.tensor.shape().rank() == 2 &&
-                        entry.tensor.dim(0) > shape[0] && entry.tensor.dim(1) == shape[1];
+    const NamedTensor* const here = find(wanted, entry.name);
+    if (here == nullptr || !model.takes_first_rows(entry.name)) continue;
+    const Shape& shape = here->tensor.shape();
+    const bool longer = entry.tensor.shape().rank() == 2 && entry.tensor.dim(0) > shape[0] &&
+                        entry.tensor.dim(1) == shape[1];
     if (longer) entry.tensor = entry.tensor.view(0, shape);
-  }
-}
-
-/// What others save besides, or under shorter names: GPT2Model has no "transformer.", old files
-/// have the causal mask, and a tied output a second time.
-void make_plain(std::vector<NamedTensor>& tensors, bool has_output) {
-  std::erase_if(tensors, [&](const NamedTensor& entry) {
-    return entry.name.ends_with(".attn.bias") || entry.name.ends_with(".attn.masked_bias") ||
-           (!has_output && entry.name == "lm_head.weight");
-  });
-  for (NamedTensor& entry : tensors) {
-    const std::string longer = "transformer." + entry.name;
-    if (from_huggingface_name(longer) != longer) entry.name = longer;
   }
 }
 
@@ -74,27 +62,28 @@ std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from) 
   return read_tokenizer(path);
 }
 
-TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer) {
-  if (!tokenizer && !config.train.init_from.empty()) {
-    tokenizer = load_initial_tokenizer(config.train.init_from);
-    FOLIO_CHECK(!tokenizer || tokenizer->kind() == config.data.tokenizer, "data.tokenizer",
-                "is {}, but that of train.init_from is {}; set data.tokenizer to that",
-                config.data.tokenizer, tokenizer->kind());
-  }
-  return tokenize_text(config.data, config.model.context, std::move(tokenizer));
+std::unique_ptr<Tokenizer> initial_tokenizer(const Config& config) {
+  const std::string& from = config.train.init_from;
+  if (from.empty()) return nullptr;
+  auto tokenizer = load_initial_tokenizer(from);
+  FOLIO_CHECK(!tokenizer || tokenizer->kind() == config.data.tokenizer, "data.tokenizer",
+              "is {}, but that of train.init_from is {}; set data.tokenizer to that",
+              config.data.tokenizer, tokenizer->kind());
+  return tokenizer;
 }
 
-void load_initial_weights(const std::string& init_from, ParameterStore& parameters) {
+void load_initial_weights(const std::string& init_from, const Model& model,
+                          ParameterStore& parameters) {
   const fs::path directory = find_initial_weights(init_from), path = directory / model_file;
   if (is_there(directory / "state.json")) verify_file(directory, read_state(directory), model_file);
   SafetensorsFile file = read_safetensors(path);
   const std::vector<NamedTensor> wanted = masters_of(parameters);
-  make_plain(file.tensors, find(wanted, "output.weight") != nullptr);
-  from_huggingface(file.tensors);
-  take_first_positions(file.tensors, find(wanted, positions));
-  fill_tensors(
-      wanted, file.tensors, path,
-      "train.init_from needs a model of the same layers, width, vocabulary, bias and tied");
+  model.from_huggingface(file.tensors);
+  from_huggingface(model.huggingface(), file.tensors);
+  take_first_rows(file.tensors, wanted, model);
+  fill_tensors(wanted, file.tensors, path,
+               "train.init_from needs a model of the same layers, width, vocabulary, bias and tied",
+               model.huggingface());
   parameters.masters_changed();
 }
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "folio/autograd/parameters.h"
-#include "folio/data/tokenized_text.h"
 #include "folio/data/tokenizer.h"
+#include "folio/models/model.h"
 #include "folio/run/config.h"
 
 namespace folio {
@@ -20,13 +20,13 @@ std::filesystem::path find_initial_weights(const std::string& init_from);
 /// The tokenizer beside the weights, which the run then takes too; null where there is none.
 std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from);
 
-/// The text of a config, tokenized by `tokenizer`, by the tokenizer of train.init_from, or by one
-/// that is built from it. Throws Error as tokenize_text() does, and where the tokenizer of
-/// train.init_from is of another kind than data.tokenizer.
-TokenizedText tokenize_text(const Config& config, std::unique_ptr<Tokenizer> tokenizer = nullptr);
+/// The tokenizer of train.init_from, with which the text is to be read; null where the config names
+/// no such weights or they have none. Throws Error where it is of another kind than data.tokenizer.
+std::unique_ptr<Tokenizer> initial_tokenizer(const Config& config);
 
 /// The weights. Of positions beyond the model's context the file may have more. Throws Error where
 /// it is of another model.
-void load_initial_weights(const std::string& init_from, ParameterStore& parameters);
+void load_initial_weights(const std::string& init_from, const Model& model,
+                          ParameterStore& parameters);
 
 }  // namespace folio

@@ -24,10 +24,9 @@ std::unique_ptr<LoadedRun> load_model(const Config& config, const fs::path& chec
   loaded->checkpoint = checkpoint;
   set_threads(static_cast<int>(config.train.threads));
   loaded->tokenizer = load_tokenizer(loaded->checkpoint);
-  loaded->config.model.vocabulary = loaded->tokenizer->vocabulary();
-  loaded->model = std::make_unique<Gpt>(Scope(loaded->parameters), loaded->config.model);
+  loaded->model = make_model(config, Scope(loaded->parameters), loaded->tokenizer->vocabulary());
   loaded->parameters.allocate(with_gradients);
-  load_parameters(loaded->checkpoint, loaded->parameters);
+  load_parameters(loaded->checkpoint, *loaded->model, loaded->parameters);
   loaded->progress = read_progress(loaded->checkpoint);
   return loaded;
 }

@@ -7,7 +7,7 @@
 
 #include "folio/autograd/parameters.h"
 #include "folio/data/tokenizer.h"
-#include "folio/models/gpt.h"
+#include "folio/models/model.h"
 #include "folio/run/checkpoint.h"
 #include "folio/run/config.h"
 
@@ -22,7 +22,7 @@ struct LoadedRun {
   std::filesystem::path checkpoint;
   std::unique_ptr<Tokenizer> tokenizer;
   ParameterStore parameters;
-  std::unique_ptr<Gpt> model;
+  std::unique_ptr<Model> model;
 };
 
 /// From one checkpoint and its config alone. It computes in `dtype`, whatever train.precision says:

@@ -4,13 +4,12 @@
 #include <sys/utsname.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "folio/io/files.h"
+#include "folio/io/json.h"
 #include "folio/io/version.h"
 #include "folio/kernels/threads.h"
-#include "folio/tensor/error.h"
 
 namespace folio {
 namespace {
@@ -40,29 +39,25 @@ std::string machine_json(int ranks) {
   utsname system{};
   const bool known = uname(&system) == 0;
   const std::string processor = processor_line("model name");
-  const nlohmann::ordered_json json = {
-      {"folio", folio_version()},
-      {"compiler", __VERSION__},
-      {"system",
-       known ? fmt::format("{} {} {}", system.sysname, system.release, system.machine) : "unknown"},
-      {"processor", processor.empty() ? "unknown" : processor},
-      {"vectors", vector_instructions()},
-      {"logical processors", std::thread::hardware_concurrency()},
-      {"threads", threads()},
-      {"ranks", ranks}};
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_text(
+      {{"folio", folio_version()},
+       {"compiler", __VERSION__},
+       {"system", known ? fmt::format("{} {} {}", system.sysname, system.release, system.machine)
+                        : "unknown"},
+       {"processor", processor.empty() ? "unknown" : processor},
+       {"vectors", vector_instructions()},
+       {"logical processors", std::thread::hardware_concurrency()},
+       {"threads", threads()},
+       {"ranks", ranks}});
 }
 
 std::vector<std::pair<std::string, std::string>> read_machine(const std::filesystem::path& run) {
+  const auto text = read_file_if_exists(run / "machine.json", 1 << 16);  // absent from old runs
+  const std::optional<Json> json = text ? parse_json(*text) : std::nullopt;
   std::vector<std::pair<std::string, std::string>> members;
-  try {
-    const auto json = nlohmann::ordered_json::parse(read_whole(run / "machine.json", 1 << 16));
-    for (const auto& [name, value] : json.items()) {
-      members.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
-    }
-  } catch (const Error&) {  // runs of before had none
-  } catch (const nlohmann::json::exception&) {
-    members.clear();
+  if (!json || !json->is_object()) return members;
+  for (const auto& [name, value] : json->items()) {
+    members.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
   }
   return members;
 }

@@ -58,7 +58,7 @@ MetricsWriter::MetricsWriter(const std::filesystem::path& path, int64_t after_st
   std::error_code error;
   const bool is_new = !std::filesystem::exists(path_, error);
   if (std::filesystem::is_regular_file(path_, error)) {
-    const std::string text = read_whole(path_, UINT64_MAX);
+    const std::string text = read_file(path_);
     const std::string kept = lines_until(text, after_step);
     if (kept != text) replace_durably(path_, kept);
   }

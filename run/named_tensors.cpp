@@ -36,7 +36,8 @@ std::vector<NamedTensor> masters_of(const ParameterStore& parameters) {
 }
 
 void fill_tensors(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
-                  const std::filesystem::path& path, std::string_view question) {
+                  const std::filesystem::path& path, std::string_view question,
+                  std::span<const NameRule> rules) {
   const std::string where = path.string();
   std::map<std::string_view, const Tensor*> found;
   for (const NamedTensor& entry : tensors) found[entry.name] = &entry.tensor;
@@ -57,8 +58,8 @@ void fill_tensors(const std::vector<NamedTensor>& wanted, const std::vector<Name
   if (found.size() > wanted.size()) {
     std::ranges::sort(names);
     for (const NamedTensor& entry : tensors) {
-      FOLIO_CHECK(std::ranges::binary_search(names, entry.name) || is_zero_bias(entry), where,
-                  "{} is in the checkpoint but not in the model; {}", entry.name, question);
+      FOLIO_CHECK(std::ranges::binary_search(names, entry.name) || is_zero_bias(rules, entry),
+                  where, "{} is in the checkpoint but not in the model; {}", entry.name, question);
     }
   }
   for (const auto& [name, tensor, transposed] : wanted) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "folio/autograd/parameters.h"
 #include "folio/io/safetensors.h"
+#include "folio/models/model.h"
 
 namespace folio {
 
@@ -14,9 +16,11 @@ namespace folio {
 std::vector<NamedTensor> masters_of(const ParameterStore& parameters);
 
 /// Fills every wanted tensor from the one of its name among `tensors`, which are those of the file
-/// `path`. Throws Error where names, shapes or types do not fit, ending in `question`; everything
-/// is checked before anything is changed.
+/// `path`. A bias of zeros that is not wanted, as a writer under `rules` adds it, is passed over.
+/// Throws Error where names, shapes or types do not fit, ending in `question`; everything is
+/// checked before anything is changed.
 void fill_tensors(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
-                  const std::filesystem::path& path, std::string_view question);
+                  const std::filesystem::path& path, std::string_view question,
+                  std::span<const NameRule> rules = {});
 
 }  // namespace folio

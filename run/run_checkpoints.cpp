@@ -2,34 +2,19 @@
 
 #include <algorithm>
 
+#include "folio/io/pending_directory.h"
 #include "folio/run/checkpoint.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
 namespace fs = std::filesystem;
 
-std::string fault_of(const fs::path& checkpoint) {
-  try {
-    verify_checkpoint(checkpoint);
-    return "";
-  } catch (const Error& error) {
-    // Without what the reader knows: the directory, that this is damage, and what could be done.
-    std::string fault = error.what();
-    const std::string directory = (checkpoint / "").string();
-    if (fault.starts_with(directory)) fault.erase(0, directory.size());
-    constexpr std::string_view known = ": damaged: ";
-    if (const size_t at = fault.find(known); at != fault.npos)
-      fault.replace(at, known.size(), ": ");
-    return fault.substr(0, fault.rfind("; "));
-  }
-}
-
 ResumePoint find_resume_point(const fs::path& run) {
   ResumePoint point;
   const auto best = best_checkpoint(run);
   int64_t best_step = -1;
   if (best) {
-    const std::string fault = fault_of(*best);
+    const std::string fault = checkpoint_fault(*best);
     point.best_is_whole = fault.empty();
     if (point.best_is_whole) {
       best_step = read_progress(*best).step;
@@ -41,7 +26,7 @@ ResumePoint find_resume_point(const fs::path& run) {
   for (; !checkpoints.empty() && point.checkpoint.empty(); checkpoints.pop_back()) {
     const auto& [step, path] = checkpoints.back();
     if (best_step > step) break;
-    const std::string fault = fault_of(path);
+    const std::string fault = checkpoint_fault(path);
     if (fault.empty()) {
       point.checkpoint = path;
     } else {
@@ -68,7 +53,7 @@ void remove_old_checkpoints(const fs::path& run, int64_t step, int64_t keep) {
   std::erase_if(checkpoints, [step](const auto& entry) { return entry.first > step; });
   const auto kept = std::min<int64_t>(keep, std::ssize(checkpoints));
   checkpoints.resize(checkpoints.size() - static_cast<size_t>(kept));
-  for (const auto& [number, path] : checkpoints) remove_checkpoint(path);
+  for (const auto& [number, path] : checkpoints) remove_directory(path);
 }
 
 }  // namespace folio

@@ -8,10 +8,6 @@
 
 namespace folio {
 
-/// What is wrong with a checkpoint, beginning with the file it is wrong with: "model.safetensors:
-/// it has 512 bytes but state.json says 1024 (is it truncated?)". Empty if it is whole.
-std::string fault_of(const std::filesystem::path& checkpoint);
-
 struct CheckpointFault {
   std::filesystem::path checkpoint;
   std::string fault;

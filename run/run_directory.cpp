@@ -2,48 +2,36 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <system_error>
 
 #include "folio/io/files.h"
 #include "folio/run/machine.h"
 #include "folio/run/metrics.h"
 #include "folio/tensor/error.h"
+#include "folio/tensor/scope_exit.h"
 
 namespace folio {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// What a continued run may change: how long it goes on, what it reports and keeps, where it
-/// computes, and which steps it refuses. The text may lie elsewhere, but must be the same.
-constexpr auto changeable = std::to_array<std::string_view>({"data.text",
-                                                             "train.steps",
-                                                             "train.threads",
-                                                             "train.device",
-                                                             "train.log_every",
-                                                             "train.eval_every",
-                                                             "train.sample_at",
-                                                             "train.checkpoint_every",
-                                                             "train.sample_prompt",
-                                                             "train.sample_tokens",
-                                                             "train.sample_temperature",
-                                                             "train.on_non_finite",
-                                                             "train.max_skips",
-                                                             "train.spike_guard",
-                                                             "train.spike_window",
-                                                             "train.keep_last",
-                                                             "train.recompute",
-                                                             "train.tensorboard",
-                                                             "train.bucket_mb",
-                                                             "train.overlap",
-                                                             "train.rank_timeout",
-                                                             "optimizer.shard",
-                                                             "train.steps_in_flight"});
-
 std::string joined(const auto& names) {
   std::string all;
   for (const auto& name : names) all += fmt::format("{}{}", all.empty() ? "" : ", ", name);
   return all;
+}
+
+/// The keys that a resumed run may change: how long it goes on, what it reports and keeps, where it
+/// computes, and which steps it refuses. The text may lie elsewhere, but must be the same.
+std::vector<std::string> changeable_keys(Config config) {
+  std::vector<std::string> keys;
+  for (const Section& section : sections_of(config)) {
+    for (const Field& field : section.fields()) {
+      if (field.may_change) keys.push_back(fmt::format("{}.{}", section.name(), field.key));
+    }
+  }
+  return keys;
 }
 
 /// What a start leaves behind that was cut short before config.yaml, see write_run_files().
@@ -94,29 +82,12 @@ void check_nothing_is_lost(const fs::path& directory, int64_t checkpoint_every) 
   const fs::path path = directory / "metrics.jsonl";
   std::error_code missing;
   if (!fs::exists(path, missing)) return;
-  const int64_t steps = last_step_in(read_whole(path, UINT64_MAX));
+  const int64_t steps = last_step_in(read_file(path));
   FOLIO_CHECK(steps <= checkpoint_every, directory.string(),
               "there is no checkpoint to continue from, but metrics.jsonl goes to step {}, which "
               "starting over would destroy; start a new run with another --run, or remove this one",
               steps);
 }
-
-/// Removes what was made for a new run, unless it is kept.
-class NewPaths {
- public:
-  NewPaths() = default;
-  NewPaths(const NewPaths&) = delete;
-  NewPaths& operator=(const NewPaths&) = delete;
-  ~NewPaths() {
-    std::error_code ignored;  // of a directory: others have put something there
-    for (; !paths_.empty(); paths_.pop_back()) fs::remove(paths_.back(), ignored);
-  }
-  void add(const fs::path& path) { paths_.push_back(path); }
-  void keep() { paths_.clear(); }
-
- private:
-  std::vector<fs::path> paths_;
-};
 
 /// runs/NAME-OF-CONFIG, or the first of NAME-2, NAME-3, ... that does not exist.
 fs::path new_directory(const fs::path& config) {
@@ -155,10 +126,10 @@ OpenedRun open_old_run(const TrainOptions& options) {
   // What the weights were trained with counts, whatever happened to the run's own file since.
   const fs::path trained_path =
       run.from.checkpoint.empty() ? old_path : run.from.checkpoint / "config.yaml";
-  run.changed_keys = differing_keys(load_config(trained_path), run.config);
   std::vector<std::string> refused;
-  for (const std::string& key : run.changed_keys) {
-    if (std::ranges::find(changeable, key) == changeable.end()) refused.push_back(key);
+  for (const KeyDifference& difference : differences(load_config(trained_path), run.config)) {
+    run.changed_keys.push_back(difference.key);
+    if (!difference.may_change) refused.push_back(difference.key);
   }
   FOLIO_CHECK(refused.empty() || !run.from.checkpoint.empty(), trained_path.string(),
               "a continued run cannot change {}; but this one has no checkpoint to continue from: "
@@ -167,7 +138,7 @@ OpenedRun open_old_run(const TrainOptions& options) {
   FOLIO_CHECK(refused.empty(), trained_path.string(),
               "a continued run cannot change {}; it can change {}. Leave the others as they were, "
               "or start a new run with another --run",
-              joined(refused), joined(changeable));
+              joined(refused), joined(changeable_keys(run.config)));
   if (run.config.data.text == old.data.text) {
     run.text = find_run_text(run.directory, run.config);
   } else {
@@ -208,22 +179,27 @@ OpenedRun open_run(const TrainOptions& options) {
 }
 
 void write_run_files(OpenedRun& run, int ranks) {
-  NewPaths made;
+  std::vector<fs::path> made;
+  const ScopeExit remove_made([&made] {
+    std::error_code ignored;  // another process may have put files into a directory
+    for (; !made.empty(); made.pop_back()) fs::remove(made.back(), ignored);
+  });
   const auto make = [&made](const fs::path& directory) {
-    for (const fs::path& path : make_directories(directory)) made.add(path);
+    std::ranges::move(make_directories(directory), std::back_inserter(made));
   };
   if (!run.lock.held()) {
     make(run.directory);
     run.lock = RunLock(run.directory);
     check_free(run.directory);  // still, now that nobody else can start here
-    for (const char* name : {"lock", "text.json", "config.yaml"}) made.add(run.directory / name);
+    for (const char* name : {"lock", "text.json", "config.yaml"})
+      made.push_back(run.directory / name);
   }
   // config.yaml makes it a run, so that comes last.
   replace_durably(run.directory / "text.json", to_json(run.text));
   replace_durably(run.directory / "config.yaml", to_yaml(run.config));
   make(run.directory / "checkpoints");
   make(run.directory / "samples");
-  made.keep();
+  made.clear();
   replace_durably(run.directory / "machine.json", machine_json(ranks));
 }
 

@@ -129,7 +129,7 @@ class Graph {
 
 /// While one lives, nothing is put on the device: kernels, library calls and copies return at once,
 /// and memory may be anything. What work allocates can be seen so without doing it, see
-/// inspect/plan_gpu.h.
+/// inspect/plan.h.
 class DryRun {
  public:
   DryRun();

@@ -6,19 +6,31 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace folio {
 
-/// The one exception type of the library. what() reads "WHERE: WHAT", for example
-/// "linear: weight is (65, 128) but the input's last dimension is 64; they must agree".
+/// The one exception type of the library. what() is "WHERE: MESSAGE" or, with a remedy,
+/// "WHERE: MESSAGE; REMEDY". Example: "linear: weight is (65, 128) but the input's last dimension
+/// is 64; they must agree". All parts are single lines: control characters become \x0a and the
+/// like.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  Error(std::string_view where, std::string_view message, std::string_view remedy = {});
+
+  /// The op, config key or file.
+  const std::string& where() const { return where_; }
+  /// What is wrong; most messages include the remedy.
+  const std::string& message() const { return message_; }
+  /// What to do about it, where it was given separately.
+  const std::string& remedy() const { return remedy_; }
+
+ private:
+  std::string where_, message_, remedy_;
 };
 
-/// Throws Error("where: message"), one line: control characters become \x0a and the like.
-[[noreturn]] void fail(std::string_view where, std::string_view message);
+/// Throws Error.
+[[noreturn]] void fail(std::string_view where, std::string_view message,
+                       std::string_view remedy = {});
 
 }  // namespace folio
 

@@ -4,9 +4,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "folio/data/batches.h"
-#include "folio/data/corpus.h"
-#include "folio/data/synthetic.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -31,45 +28,42 @@ class NoTraining {
 
 double Evaluation::perplexity() const { return std::exp(loss); }
 
-std::optional<double> Evaluation::bits_per_byte(const Tokenizer& tokenizer, TokenSpan split) const {
-  if (tokenizer.kind() == synthetic_name) return std::nullopt;
-  const int64_t bytes = text_bytes(tokenizer, split.subspan(1));  // nothing predicts the first
-  return loss * static_cast<double>(tokens) / (std::numbers::ln2 * static_cast<double>(bytes));
+std::optional<double> Evaluation::bits_per_byte(std::optional<int64_t> text_bytes) const {
+  if (!text_bytes) return std::nullopt;
+  return loss * static_cast<double>(targets) /
+         (std::numbers::ln2 * static_cast<double>(*text_bytes));
 }
 
-Evaluation evaluate(const Gpt& model, Tape& tape, TokenSpan tokens, int64_t batch,
-                    int64_t max_batches, Communicator& ranks) {
-  const int64_t context = model.config().context;
-  const Windows windows(tokens, context);
-  FOLIO_CHECK(windows.count() > 0, "evaluate",
-              "there are {} tokens; at least 2 are needed for one to be predicted", tokens.size());
+Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const DataSource& source,
+                    int64_t batch, int64_t max_batches, Communicator& ranks) {
   FOLIO_CHECK(batch >= 1 && max_batches >= 0, "evaluate",
               "batch is {} and max_batches {}; wanted at least 1 and at least 0", batch,
               max_batches);
-  const int64_t all = (windows.count() + batch - 1) / batch;
+  const int64_t all = (source.windows() + batch - 1) / batch;
   const int64_t count = max_batches > 0 ? std::min(all, max_batches) : all;
 
   const NoRecording no_recording(tape);
   const NoTraining no_training(tape);
   const Parts parts{.count = count, .ranks = ranks.size()};
   const SlabRange own = parts.of(ranks.rank());
-  const Tensor sums({count}, DType::f64);  // of each batch
-  Evaluation result;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t first = i * all / count * batch;
-    const int64_t end = std::min(windows.predicted_tokens(), (first + batch) * context);
-    const int64_t predicted = end - first * context;
-    result.tokens += predicted;
-    if (i < own.begin || i >= own.end) continue;
-    const Batch part = windows.batch(first, batch);
-    const Variable loss =
-        model.loss(tape, part.inputs, part.targets, /*label_smoothing=*/0.0, predicted);
-    sums.data<double>()[i] = loss.value.item() * static_cast<double>(predicted);
+  const Tensor losses({count}, DType::f64), targets({count}, DType::f64);  // of each batch
+  for (int64_t i = own.begin; i < own.end; ++i) {
+    Totals totals;
+    task.measure(tape, model, source.window(i * all / count * batch, batch), totals);
+    losses.data<double>()[i] = totals.loss;
+    targets.data<double>()[i] = static_cast<double>(totals.targets);
   }
-  ranks.all_gather(sums, parts);
+  ranks.all_gather(losses, parts);
+  ranks.all_gather(targets, parts);
+  Evaluation result{.whole_split = count == all};
+  for (const double number : targets.to_vector<double>()) {
+    result.targets += static_cast<int64_t>(number);
+  }
+  FOLIO_CHECK(result.targets > 0, "evaluate",
+              "the split has no targets; at least 2 tokens are needed for one to be predicted");
   double sum = 0.0;
-  for (const double of_batch : sums.to_vector<double>()) sum += of_batch;
-  result.loss = sum / static_cast<double>(result.tokens);
+  for (const double loss : losses.to_vector<double>()) sum += loss;
+  result.loss = sum / static_cast<double>(result.targets);
   return result;
 }
 

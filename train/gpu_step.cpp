@@ -1,5 +1,6 @@
 #include "folio/train/gpu_step.h"
 
+#include <chrono>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -13,21 +14,25 @@ namespace folio {
 /// What goes to the device for one step, written by the CPU, then read by the copy stream; and what
 /// comes back.
 struct GpuStep::Slot {
-  Tensor tokens, values;                // pinned
-  Tensor staged_tokens, staged_values;  // on the device
-  Tensor outcome;                       // pinned f32 (3): loss, norm, scale
-  cuda::Event here, free;               // staged; pinned memory and staging read to the end
+  Batch pinned, staged;  // on the host and on the device
+  Tensor pinned_values{pinned_tensor({sizeof(cuda::StepValues) / 4}, DType::i32)};
+  Tensor staged_values{{sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda};
+  Tensor outcome{pinned_tensor({3}, DType::f32)};  // loss, norm, scale
+  cuda::Event here, free;  // staged; pinned memory and staging read to the end
   cuda::Event outcome_is_here;
+  StepResult result;
 
-  explicit Slot(const Shape& tokens_shape)
-      : tokens(pinned_tensor(tokens_shape, DType::i32)),
-        values(pinned_tensor({sizeof(cuda::StepValues) / 4}, DType::i32)),
-        staged_tokens(tokens_shape, DType::i32, Device::cuda),
-        staged_values({sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda),
-        outcome(pinned_tensor({3}, DType::f32)) {}
+  explicit Slot(const Batch& batch) {
+    for (const auto& [name, tensor, transposed] : batch.tensors) {
+      pinned.tensors.push_back({name, pinned_tensor(tensor.shape(), tensor.dtype())});
+      staged.tensors.push_back({name, Tensor(tensor.shape(), tensor.dtype(), Device::cuda)});
+    }
+  }
 };
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 /// While it lives, kernels are captured so that they read what differs from step to step there.
 class StepValuesOnDevice {
@@ -40,26 +45,18 @@ class StepValuesOnDevice {
   StepValuesOnDevice& operator=(const StepValuesOnDevice&) = delete;
 };
 
+size_t bytes_of(const Tensor& tensor) { return static_cast<size_t>(tensor.bytes()); }
+
 }  // namespace
 
-GpuStep::GpuStep(const Gpt& model, ParameterStore& store, Optimizer& optimizer, Tape& tape,
-                 const Shape& batch, int64_t in_flight)
-    : model_(model),
-      store_(store),
-      optimizer_(optimizer),
-      tape_(tape),
-      pool_(std::make_unique<Allocator>(cuda::device_memory())) {
-  const Shape tokens{2, batch[0], batch[1]};
-  tokens_ = Tensor(tokens, DType::i32, Device::cuda);
+GpuStep::GpuStep(const StepParts& parts)
+    : parts_(parts), pool_(std::make_unique<Allocator>(cuda::device_memory())) {
   values_ = Tensor({sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda);
   zero_ = Tensor({1}, DType::f32, Device::cuda);
   loss_ = Tensor({1}, DType::f32, Device::cuda);
   halt_ = Tensor({1}, DType::f32, Device::cuda);
   kernels_for(Device::cuda).fill(zero_, 0.0);
   kernels_for(Device::cuda).fill(halt_, 0.0);
-  for (int64_t i = 0; i < in_flight; ++i) slots_.push_back(std::make_unique<Slot>(tokens));
-  // The copy stream writes into memory that the compute stream may have used last.
-  cuda::Context::get().synchronize();
 }
 
 GpuStep::~GpuStep() {
@@ -73,91 +70,151 @@ GpuStep::~GpuStep() {
   if (pool_->statistics().live_blocks > 0) kept->push_back(std::move(pool_));
 }
 
+int64_t GpuStep::most_in_flight() const { return guarded() ? 1 : parts_.config.steps_in_flight; }
+
+void GpuStep::allocate(const Batch& batch) {
+  for (const auto& [name, tensor, transposed] : batch.tensors) {
+    batch_.tensors.push_back({name, Tensor(tensor.shape(), tensor.dtype(), Device::cuda)});
+  }
+  for (int64_t i = 0; i < most_in_flight(); ++i) slots_.push_back(std::make_unique<Slot>(batch));
+  // The copy stream writes into memory that the compute stream may have used last.
+  cuda::Context::get().synchronize();
+}
+
 void GpuStep::gradients_and_norm(const StepSettings& settings) {
-  const Shape shape{tokens_.dim(1), tokens_.dim(2)};
-  const Batch batch{tokens_.view(0, shape), tokens_.view(shape.numel(), shape)};
-  compute_gradients(model_, store_, tape_, batch, settings, loss_);
-  optimizer_.measure_on_device();
+  auto& [config, task, source, model, parameters, optimizer, tape, spike_guard, split, ranks] =
+      parts_;
+  compute_gradients(task, model, parameters, tape, batch_, settings, loss_);
+  optimizer.measure_on_device();
   // norm += loss * 0: nothing, or NaN; and so for the steps that follow one with such a norm.
-  const Tensor norm = optimizer_.norm_and_scale().view(0, {1});
-  const Kernels& kernels = tape_.kernels();
+  const Tensor norm = optimizer.norm_and_scale().view(0, {1});
+  const Kernels& kernels = tape.kernels();
   kernels.scale({&norm, true}, zero_, loss_);
   kernels.scale({&norm, true}, zero_, halt_);
   kernels.scale({&halt_, true}, zero_, norm);
 }
 
-void GpuStep::compute(const Batch& batch, const StepSettings& settings, double lr) {
+void GpuStep::upload(const Batch& batch, int64_t step, double lr) {
   auto& context = cuda::Context::get();
-  Slot& upload = slot(begun_);
-  const auto step = static_cast<uint32_t>(settings.step);
+  Slot& to = slot(begun_);
+  if (begun_ >= std::ssize(slots_)) to.free.wait();
+  const cuda::StepValues values{.step_offset = static_cast<uint32_t>(step) - captured_step_,
+                                .lr = lr,
+                                .optimizer_step = step + 1};
+  std::memcpy(to.pinned_values.raw(), &values, sizeof values);
+  const auto send = [&](const Tensor& staged, const Tensor& pinned) {
+    cuda::upload_async(staged.raw(), pinned.raw(), bytes_of(staged), context.copy_stream());
+  };
+  for (size_t i = 0; i < batch_.tensors.size(); ++i) {
+    const NamedTensor& from = batch.tensors[i];
+    FOLIO_CHECK(from.name == batch_.tensors[i].name, "train",
+                "a step's batch has \"{}\" where another had \"{}\"", from.name,
+                batch_.tensors[i].name);
+    copy_tensor(to.pinned.tensors[i].tensor, from.tensor);
+    send(to.staged.tensors[i].tensor, to.pinned.tensors[i].tensor);
+  }
+  send(to.staged_values, to.pinned_values);
+  to.here.record(context.copy_stream());
+  to.here.hold_back(context.stream());
+  for (size_t i = 0; i < batch_.tensors.size(); ++i) {
+    copy_tensor(batch_.tensors[i].tensor, to.staged.tensors[i].tensor);
+  }
+  copy_tensor(values_, to.staged_values);
+  to.free.record(context.stream());
+}
+
+void GpuStep::compute(const Batch& batch, int64_t step, double lr) {
+  StepSettings settings = parts_.settings(step);
+  settings.targets = parts_.task.targets(batch);
   const bool captures = may_replay_ && begun_ >= warm_up && !gradients_graph_;
-  if (captures) captured_step_ = step;
-  if (begun_ >= std::ssize(slots_)) upload.free.wait();
-
-  const Shape shape{tokens_.dim(1), tokens_.dim(2)};
-  copy_tensor(upload.tokens.view(0, shape), batch.inputs);
-  copy_tensor(upload.tokens.view(shape.numel(), shape), batch.targets);
-  const cuda::StepValues values{
-      .step_offset = step - captured_step_, .lr = lr, .optimizer_step = optimizer_.steps() + 1};
-  std::memcpy(upload.values.raw(), &values, sizeof values);
-  const auto bytes = [](const Tensor& tensor) { return static_cast<size_t>(tensor.bytes()); };
-  cuda::upload_async(upload.staged_tokens.raw(), upload.tokens.raw(), bytes(tokens_),
-                     context.copy_stream());
-  cuda::upload_async(upload.staged_values.raw(), upload.values.raw(), bytes(values_),
-                     context.copy_stream());
-  upload.here.record(context.copy_stream());
-  upload.here.hold_back(context.stream());
-  copy_tensor(tokens_, upload.staged_tokens);
-  copy_tensor(values_, upload.staged_values);
-  upload.free.record(context.stream());
-
-  lr_ = lr;
+  if (captures) {
+    captured_step_ = static_cast<uint32_t>(step);
+    captured_targets_ = settings.targets;
+  }
+  upload(batch, step, lr);
   {
     const AllocatorScope scope(Device::cuda, *pool_);
     if (captures) {
       const StepValuesOnDevice reads(values_);
       gradients_graph_.capture([&] { gradients_and_norm(settings); });
     }
-    if (may_replay_ && gradients_graph_) {
+    // The graph divides by the number of targets with which it was captured.
+    if (may_replay_ && gradients_graph_ && settings.targets == captured_targets_) {
       gradients_graph_.launch();
-      optimizer_.note_measured();
+      parts_.optimizer.note_measured();
     } else {
       gradients_and_norm(settings);
     }
   }
-  auto* const outcome = upload.outcome.data<float>();
+  auto& context = cuda::Context::get();
+  Slot& from = slot(begun_);
+  auto* const outcome = from.outcome.data<float>();
   cuda::download_async(outcome, loss_.raw(), sizeof(float), context.stream());
-  cuda::download_async(outcome + 1, optimizer_.norm_and_scale().raw(), 2 * sizeof(float),
+  cuda::download_async(outcome + 1, parts_.optimizer.norm_and_scale().raw(), 2 * sizeof(float),
                        context.stream());
-  upload.outcome_is_here.record(context.stream());
-  ++begun_;
+  from.outcome_is_here.record(context.stream());
 }
 
-void GpuStep::update() {
+void GpuStep::update(int64_t step, double lr) {
   const AllocatorScope scope(Device::cuda, *pool_);
-  if (!may_replay_ || !gradients_graph_) return optimizer_.update(lr_);
+  Optimizer& optimizer = parts_.optimizer;
+  if (!may_replay_ || !gradients_graph_) return optimizer.update(step, lr);
   if (update_graph_) {
     update_graph_.launch();
-    optimizer_.skip();  // it counts the step; the graph has made it
+    optimizer.discard_gradients();  // on the host's side; the graph has used them
     return;
   }
   {
     const StepValuesOnDevice reads(values_);
-    update_graph_.capture([&] { optimizer_.update(lr_); });
+    update_graph_.capture([&] { optimizer.update(step, lr); });
   }
   update_graph_.launch();
 }
 
-GpuStep::Outcome GpuStep::wait() {
-  const Slot& oldest = slot(waited_for_++);
+void GpuStep::begin(int64_t step, double lr) {
+  const auto start = Clock::now();
+  StepResult result{.step = step + 1, .lr = lr};
+  const bool drawn = std::exchange(next_batch_step_, -1) == step;
+  const TrainConfig& config = parts_.config;
+  const Batch batch = drawn ? std::move(next_batch_) : parts_.source.draw(step, 0, config.batch);
+  result.batch_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  result.tokens = parts_.task.tokens(batch);
+  if (slots_.empty()) allocate(batch);
+  compute(batch, step, lr);
+  slot(begun_).result = std::move(result);
+  ++begun_;
+  // Without a spike guard the update is on its way before the norm is known here.
+  if (!guarded()) update(step, lr);
+  if (step + 1 < config.steps) {
+    next_batch_ = parts_.source.draw(step + 1, 0, config.batch);
+    next_batch_step_ = step + 1;
+  }
+}
+
+StepResult GpuStep::finish() {
+  Slot& oldest = slot(finished_++);
   oldest.outcome_is_here.wait();
-  const auto* const outcome = oldest.outcome.data<float>();
-  return {outcome[0], outcome[1]};
+  StepResult result = std::move(oldest.result);
+  result.loss = oldest.outcome.data<float>()[0];
+  result.gradient_norm = oldest.outcome.data<float>()[1];
+  judge(result, parts_.spike_guard);
+  if (result.refusal == Refusal::none) {
+    if (guarded()) update(result.step - 1, result.lr);
+    parts_.spike_guard.accept(result.gradient_norm);
+  } else {
+    if (guarded()) parts_.optimizer.discard_gradients();
+    resume();
+  }
+  return result;
 }
 
 void GpuStep::resume() {
-  waited_for_ = begun_;
+  finished_ = begun_;
   kernels_for(Device::cuda).fill(halt_, 0.0);  // after them all: they are on the same stream
+}
+
+std::unique_ptr<StepRunner> on_gpu(const StepParts& parts) {
+  return std::make_unique<GpuStep>(parts);
 }
 
 }  // namespace folio

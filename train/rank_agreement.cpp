@@ -81,8 +81,7 @@ void require_same_weights(const ParameterStore& parameters, Communicator& ranks)
   const Tensor values = on_device(parameters.values(), Device::cpu);
   Checksum checksum;
   checksum.add(values.raw(), static_cast<size_t>(values.bytes()));
-  const std::vector<std::string> told =
-      ranks.all_gather_text(fmt::format("{:016x}", checksum.value()));
+  const std::vector<std::string> told = ranks.all_gather_text(hexadecimal(checksum.value()));
   const auto alike = [&](const std::string& one) { return std::ranges::count(told, one); };
   const auto most = std::ranges::max_element(told, {}, alike);  // the first of these
   if (alike(*most) == ranks.size()) return;

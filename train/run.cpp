@@ -87,7 +87,7 @@ Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
   // What a sample would stumble over later is better known now.
   trainer_.tokenizer().encode(prompt_of(run_.config.train), "train.sample_prompt");
   if (const fs::path& from = run_.from.checkpoint; !from.empty()) {
-    load_parameters(from, trainer_.parameters());
+    load_parameters(from, trainer_.model(), trainer_.parameters());
     progress_ = load_progress(from, trainer_.parameters(), trainer_.optimizer());
     trainer_.set_steps_done(progress_.step);
     FOLIO_CHECK(
@@ -99,7 +99,7 @@ Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
   }
   const std::string& init_from = run_.config.train.init_from;
   if (run_.from.checkpoint.empty() && !init_from.empty() && ranks_.leads()) {
-    load_initial_weights(init_from, trainer_.parameters());
+    load_initial_weights(init_from, trainer_.model(), trainer_.parameters());
   }
   if (!run_.from.best_is_whole) {  // removed or damaged: the next evaluation makes a new one
     progress_.best_step = -1;
@@ -113,23 +113,22 @@ Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
 
 void Training::announce() {
   const Config& config = run_.config;
-  const Corpus& corpus = trainer_.corpus();
+  const Corpus& corpus = trainer_.task().corpus();
   const bool characters = trainer_.tokenizer().kind() == "char";
   print(fmt::format("reading {}: {} {}, {} different; {} train, {} validation\n",
                     corpus.path.string(), grouped(std::ssize(corpus.tokens)),
                     characters ? "characters" : "tokens",
                     grouped(trainer_.tokenizer().vocabulary()), grouped(std::ssize(corpus.train())),
                     grouped(std::ssize(corpus.validation()))));
-  print(fmt::format("model   {} layers, {} heads, width {}, context {}: {} parameters\n",
-                    config.model.layers, config.model.heads, config.model.width,
-                    config.model.context, grouped(trainer_.parameters().numel())));
+  print(fmt::format("model   {}: {} parameters\n", config.model.family->summary(),
+                    grouped(trainer_.parameters().numel())));
   const Device device = trainer_.parameters().device();
   print(fmt::format("device  {}, {}, {}\n", name_of(device), name_of(trainer_.parameters().dtype()),
                     description_of(device)));
   if (ranks_.size() > 1) print(describe_ranks(ranks_));
   print(fmt::format("steps   {}{} of {} x {} tokens\n",
                     first_step_ > 0 ? fmt::format("{} to ", grouped(first_step_ + 1)) : "",
-                    grouped(config.train.steps), config.train.batch, config.model.context));
+                    grouped(config.train.steps), config.train.batch, config.model.context()));
   print(fmt::format("run     {}\n", run_.directory.string()));
   announce_damage(run_.from);
   if (first_step_ == 0 && !config.train.init_from.empty() && ranks_.leads()) {
@@ -143,8 +142,7 @@ void Training::announce() {
   for (const std::string& key : run_.changed_keys) print(fmt::format("changed {}\n", key));
   if (!keeps_checkpoints()) print("note    no checkpoint is kept: train.checkpoint_every is 0\n");
   if (hooks_.notes) {
-    for (const auto& note : hooks_.notes(trainer_.config(), device))
-      print("note    " + note + "\n");
+    for (const auto& note : hooks_.notes(trainer_)) print("note    " + note + "\n");
   }
 }
 
@@ -256,7 +254,7 @@ void Training::refuse(const StepResult& result) {
 }
 
 void Training::evaluate() {
-  if (trainer_.corpus().validation().empty()) return;
+  if (trainer_.validation() == nullptr) return;
   evaluation_ = trainer_.evaluate(run_.config.train.eval_batches);
   if (metrics_) metrics_->validation(progress_.step, evaluation_.loss);
   if (tensorboard_) {
@@ -273,12 +271,13 @@ void Training::evaluate() {
 }
 
 void Training::sample() {
-  if (!ranks_.leads()) return;
+  const auto* const model = dynamic_cast<const LanguageModel*>(&trainer_.model());
+  if (!ranks_.leads() || model == nullptr) return;  // not every family writes text
   const TrainConfig& config = run_.config.train;
   bar_->line(fmt::format("--- sample after step {} ---", grouped(trainer_.steps_done())));
   const std::string prompt = prompt_of(config);
   print(prompt);
-  const std::string text = generate(trainer_.model(), trainer_.tokenizer(), prompt,
+  const std::string text = generate(*model, trainer_.tokenizer(), prompt,
                                     {.max_tokens = config.sample_tokens,
                                      .temperature = config.sample_temperature,
                                      .seed = config.seed},
@@ -312,12 +311,12 @@ void Training::save(const fs::path& checkpoint) {
   const WholeMoments whole(trainer_);
   if (!ranks_.leads()) return;
   metrics_->sync();  // so that no checkpoint is ahead of the metrics
-  save_checkpoint(checkpoint, trainer_.parameters(), trainer_.optimizer(), trainer_.tokenizer(),
-                  run_.config, progress_);
+  save_checkpoint(checkpoint, trainer_.model(), trainer_.parameters(), trainer_.optimizer(),
+                  trainer_.tokenizer(), run_.config, progress_);
 }
 
 void Training::conclude() {
-  const std::string run = for_the_shell(run_.directory.string());
+  const std::string run = shell_quoted(run_.directory.string());
   const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
   if (last_step_ < run_.config.train.steps) {
     print(fmt::format("stopped after step {} of {}; continue with: folio train --resume --run {}\n",
@@ -325,21 +324,20 @@ void Training::conclude() {
     return;
   }
   FinalEvaluation final{last_step_, 0.0, 0, {}, {}, {}};
-  if (run_.config.train.eval_every > 0 && !trainer_.corpus().validation().empty()) {
-    const TokenSpan split = trainer_.corpus().validation();
-    const int64_t all = std::ssize(split) - 1;
-    if (evaluation_.tokens != all) evaluation_ = trainer_.evaluate(0);
+  if (run_.config.train.eval_every > 0 && trainer_.validation() != nullptr) {
+    if (!evaluation_.whole_split) evaluation_ = trainer_.evaluate(0);
     final.loss = evaluation_.loss;
-    final.tokens = all;
-    final.bits_per_byte = evaluation_.bits_per_byte(trainer_.tokenizer(), split);
+    final.tokens = evaluation_.targets;
+    final.bits_per_byte = evaluation_.bits_per_byte(
+        trainer_.task().text_bytes(Split::validation, trainer_.tokenizer()));
     print(fmt::format(
         "validation loss {:.4f} over the whole split ({} tokens{})\n", evaluation_.loss,
-        grouped(all),
+        grouped(final.tokens),
         final.bits_per_byte ? fmt::format("; {:.4f} bits a byte", *final.bits_per_byte) : ""));
     const auto best = best_checkpoint(run_.directory);
     if (agreed(best.has_value()) && progress_.best_step >= 0 &&
         progress_.best_step != progress_.step) {
-      if (ranks_.leads()) load_parameters(*best, trainer_.parameters());
+      if (ranks_.leads()) load_parameters(*best, trainer_.model(), trainer_.parameters());
       trainer_.take_weights_of_rank_0();
       final.best_step = progress_.best_step;
       final.best_loss = trainer_.evaluate(0).loss;
@@ -349,10 +347,9 @@ void Training::conclude() {
     if (ranks_.leads()) write_final_evaluation(run_.directory, final);
   }
   if (trainer_.parameters().device() == Device::cuda && hooks_.flops_per_token) {
-    print(fmt::format(
-        "model FLOP utilisation  {}\n",
-        utilisation(bar_->tokens_per_second(), hooks_.flops_per_token(trainer_.config()),
-                    trainer_.parameters().dtype())));
+    print(fmt::format("model FLOP utilisation  {}\n",
+                      utilisation(bar_->tokens_per_second(), hooks_.flops_per_token(trainer_),
+                                  trainer_.parameters().dtype())));
   }
   print(fmt::format("{} tokens/s; {} in all\nrun  {}\n",
                     grouped(static_cast<int64_t>(bar_->tokens_per_second())),
@@ -363,7 +360,7 @@ void Training::conclude() {
         fmt::format("ranks   {}, {} tokens/s each; {:.1f}% of the steps' time waiting for "
                     "gradients\n",
                     ranks_.size(), grouped(static_cast<int64_t>(each)),
-                    100.0 * trainer_.reducer()->waited_seconds() / step_seconds_));
+                    100.0 * trainer_.runner().reducer()->waited_seconds() / step_seconds_));
   }
   if (keeps_checkpoints()) {
     print(

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "folio/comm/communicator.h"
+#include "folio/run/checkpoint.h"
 #include "folio/run/run_directory.h"
 #include "folio/train/trainer.h"
 
@@ -28,9 +29,9 @@ namespace folio {
 /// What the program adds to a training; each may be empty.
 struct TrainHooks {
   /// Lines that tell before the first step what in the config is hardly meant so.
-  std::function<std::vector<std::string>(const Config& config, Device device)> notes = {};
+  std::function<std::vector<std::string>(Trainer& trainer)> notes = {};
   /// FLOPs of forward and backward for each token.
-  std::function<double(const Config& config)> flops_per_token = {};
+  std::function<double(Trainer& trainer)> flops_per_token = {};
   /// Called when a step is not finite, with the run directory and the progress before the step.
   /// It explains the step and throws the Error that ends the run.
   std::function<void(const std::filesystem::path& run, const Config& config, Trainer& trainer,

@@ -7,27 +7,27 @@
 
 #include "folio/autograd/parameters.h"
 #include "folio/autograd/tape.h"
-#include "folio/data/batches.h"
-#include "folio/models/gpt.h"
+#include "folio/data/batch.h"
+#include "folio/models/model.h"
+#include "folio/tasks/task.h"
 
 namespace folio {
 
-/// All that a step's gradients depend on besides the weights and the batch.
+/// All that a step's gradients depend on besides the weights, the task and the batch.
 struct StepSettings {
   uint64_t seed = 0;
-  int64_t step = 0;         // counted from 0
-  int64_t micro_batch = 1;  // samples computed at a time; the last may be fewer
-  double label_smoothing = 0.0;
+  int64_t step = 0;          // counted from 0
+  int64_t micro_batch = 1;   // samples computed at a time; the last may be fewer
   int64_t first_sample = 0;  // of the batch, where it is a part of the step's
-  int64_t targets = 0;       // of the whole step; 0: the batch's own
+  int64_t targets = 0;       // of the whole step; 0: those of the batch
 };
 
-/// The parameters collect the gradient of the mean loss over all targets of `batch`, (B, T), none
-/// of them ignored; `loss`, of one element, becomes that mean. Of a part of a step's batch: its
-/// share of both. The tape is empty before and after. `begin`, if given, is called before each
-/// micro-batch with its first sample in `batch`; where it returns false, nothing more is computed.
-void compute_gradients(const Gpt& model, ParameterStore& parameters, Tape& tape, const Batch& batch,
-                       const StepSettings& settings, const Tensor& loss,
+/// The parameters collect the gradient of the task's loss over `batch`; `loss`, of one element,
+/// becomes that loss. For a part of a step's batch both are its share of the step's. The tape is
+/// empty before and after. `begin`, if given, is called before each micro-batch with its first
+/// sample in `batch`; where it returns false, nothing more is computed.
+void compute_gradients(const Task& task, const Model& model, ParameterStore& parameters, Tape& tape,
+                       const Batch& batch, const StepSettings& settings, const Tensor& loss,
                        const std::function<bool(int64_t first_sample)>& begin = {});
 
 }  // namespace folio

@@ -1,6 +1,7 @@
 // Multi-head attention, packed and with separate queries, keys and values.
 #include <cmath>
 
+#include "folio/autograd/observer.h"
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"
 #include "folio/kernels/kernels.h"
@@ -12,7 +13,7 @@ AttentionShape attention_shape(const Tape& tape, const AttentionOptions& options
                                int64_t queries, int64_t keys, int64_t columns) {
   FOLIO_CHECK(options.heads > 0 && columns % options.heads == 0, "attention",
               "{} heads do not divide {} columns", options.heads, columns);
-  if (options.key_mask != nullptr) {
+  if (options.key_mask) {
     const Tensor& mask = *options.key_mask;
     FOLIO_CHECK(mask && mask.dtype() == DType::i32 && mask.shape() == Shape({batch, keys}),
                 "attention", "key_mask is {}; wanted i32 ({}, {})", mask.describe(), batch, keys);
@@ -29,6 +30,59 @@ AttentionShape attention_shape(const Tape& tape, const AttentionOptions& options
                                        {batch, options.heads, queries, keys})};
 }
 
+/// Columns of a (B, T, W) variable from `first` on.
+struct Operand {
+  Variable variable;
+  int64_t first = 0;
+
+  /// Whether the two are different columns of one tensor.
+  bool packed_with(const Operand& other) const {
+    return variable.slot == other.variable.slot && first != other.first;
+  }
+};
+
+void observe(const Tape& tape, const AttentionShape& shape, const Operand& q, const Operand& k,
+             const Tensor& key_mask) {
+  if (tape.observer() == nullptr) return;
+  tape.observer()->attention({.queries = q.variable.value,
+                              .first_query_column = q.first,
+                              .keys = k.variable.value,
+                              .first_key_column = k.first,
+                              .heads = shape.heads,
+                              .head_dim = shape.head_dim,
+                              .causal = shape.causal,
+                              .scale = shape.scale,
+                              .key_mask = key_mask});
+}
+
+/// `inputs` are the different variables among q, k and v.
+Variable attend(Tape& tape, const Operand& q, const Operand& k, const Operand& v, int64_t columns,
+                const AttentionOptions& options, std::initializer_list<const Variable*> inputs) {
+  const Tensor &query = q.variable.value, &key = k.variable.value;
+  const AttentionShape shape =
+      attention_shape(tape, options, query.dim(0), query.dim(1), key.dim(1), columns);
+  const Variable y = tape.output(query.shape().with(2, columns), query.dtype(), inputs);
+  const Tensor log_sum =
+      tape.scratch({shape.batch, shape.heads, shape.queries}, accumulator_of(query.dtype()));
+  const Tensor key_mask = options.key_mask.value_or(Tensor());
+  tape.kernels().attention_forward(y.value, log_sum, {&query, q.first}, {&key, k.first},
+                                   {&v.variable.value, v.first}, key_mask, shape);
+  observe(tape, shape, q, k, key_mask);
+  tape.record("attention", y,
+              [shape, log_sum, key_mask, dq = q.variable.slot, dk = k.variable.slot,
+               dv = v.variable.slot, dy = y.slot, q_first = q.first, k_first = k.first,
+               v_first = v.first, k_with_q = k.packed_with(q), v_with_k = v.packed_with(k),
+               q = query, k = key, v = v.variable.value, y = y.value](Tape& tape) {
+                const GradTarget q_target = tape.grad_of(dq);
+                const GradTarget k_target = k_with_q ? q_target : tape.grad_of(dk);
+                const GradTarget v_target = v_with_k ? k_target : tape.grad_of(dv);
+                tape.kernels().attention_backward(
+                    {q_target, q_first}, {k_target, k_first}, {v_target, v_first}, {&q, q_first},
+                    {&k, k_first}, {&v, v_first}, key_mask, y, log_sum, tape.grad(dy), shape);
+              });
+  return y;
+}
+
 }  // namespace
 
 Variable attention(Tape& tape, const Variable& q, const Variable& k, const Variable& v,
@@ -40,24 +94,20 @@ Variable attention(Tape& tape, const Variable& q, const Variable& k, const Varia
   const int64_t columns = q.dim(2);
   check_shape("attention", "k", k.value, {q.dim(0), k.dim(1), columns}, q.value);
   check_shape("attention", "v", v.value, k.shape(), q.value);
-  const AttentionShape shape =
-      attention_shape(tape, options, q.dim(0), q.dim(1), k.dim(1), columns);
-  const Variable y = tape.output(q.shape(), q.value.dtype(), {&q, &k, &v});
-  const Tensor log_sum =
-      tape.scratch({shape.batch, shape.heads, shape.queries}, accumulator_of(q.value.dtype()));
-  const Tensor key_mask = options.key_mask != nullptr ? *options.key_mask : Tensor();
-  tape.kernels().attention_forward(y.value, log_sum, {&q.value}, {&k.value}, {&v.value}, key_mask,
-                                   shape);
-  tape.record("attention", y,
-              [shape, log_sum, key_mask, dq = q.slot, dk = k.slot, dv = v.slot, dy = y.slot,
-               q = q.value, k = k.value, v = v.value, y = y.value](Tape& tape) {
-                const GradTarget q_target = tape.grad_of(dq);
-                const GradTarget k_target = tape.grad_of(dk);
-                const GradTarget v_target = tape.grad_of(dv);
-                tape.kernels().attention_backward({q_target}, {k_target}, {v_target}, {&q}, {&k},
-                                                  {&v}, key_mask, y, log_sum, tape.grad(dy), shape);
-              });
-  return y;
+  return attend(tape, {q}, {k}, {v}, columns, options, {&q, &k, &v});
+}
+
+Variable attention(Tape& tape, const Variable& q, const Variable& keys_values,
+                   const AttentionOptions& options) {
+  check_floating("attention", "q", q.value);
+  FOLIO_CHECK(q.shape().rank() == 3 && keys_values.shape().rank() == 3, "attention",
+              "q is {} and keys_values {}; wanted (B, Tq, C) and (B, Tk, 2 C)", q.value.describe(),
+              keys_values.value.describe());
+  const int64_t columns = q.dim(2);
+  check_shape("attention", "keys_values", keys_values.value,
+              {q.dim(0), keys_values.dim(1), 2 * columns}, q.value);
+  return attend(tape, {q}, {keys_values, 0}, {keys_values, columns}, columns, options,
+                {&q, &keys_values});
 }
 
 Variable attention(Tape& tape, const Variable& qkv, const AttentionOptions& options) {
@@ -65,26 +115,7 @@ Variable attention(Tape& tape, const Variable& qkv, const AttentionOptions& opti
   FOLIO_CHECK(qkv.shape().rank() == 3 && qkv.dim(2) % 3 == 0, "attention",
               "qkv is {}; wanted (B, T, 3 C)", qkv.value.describe());
   const int64_t columns = qkv.dim(2) / 3;
-  const AttentionShape shape =
-      attention_shape(tape, options, qkv.dim(0), qkv.dim(1), qkv.dim(1), columns);
-  const Variable y = tape.output(qkv.shape().with(2, columns), qkv.value.dtype(), {&qkv});
-  const Tensor log_sum =
-      tape.scratch({shape.batch, shape.heads, shape.queries}, accumulator_of(qkv.value.dtype()));
-  const Tensor key_mask = options.key_mask != nullptr ? *options.key_mask : Tensor();
-  const auto part = [columns](const Tensor& packed, int i) {
-    return HeadColumns{&packed, i * columns};
-  };
-  tape.kernels().attention_forward(y.value, log_sum, part(qkv.value, 0), part(qkv.value, 1),
-                                   part(qkv.value, 2), key_mask, shape);
-  tape.record("attention", y,
-              [shape, columns, part, log_sum, key_mask, dqkv = qkv.slot, dy = y.slot,
-               qkv = qkv.value, y = y.value](Tape& tape) {
-                const GradTarget target = tape.grad_of(dqkv);
-                tape.kernels().attention_backward(
-                    {target, 0}, {target, columns}, {target, 2 * columns}, part(qkv, 0),
-                    part(qkv, 1), part(qkv, 2), key_mask, y, log_sum, tape.grad(dy), shape);
-              });
-  return y;
+  return attend(tape, {qkv, 0}, {qkv, columns}, {qkv, 2 * columns}, columns, options, {&qkv});
 }
 
 Variable cached_attention(Tape& tape, const Variable& qkv, const Tensor& cache, int64_t length,

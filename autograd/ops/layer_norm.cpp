@@ -6,22 +6,22 @@
 namespace folio {
 namespace {
 
-void check(const char* name, const Variable& x, const Variable& gain, const Variable* bias) {
+void check(const char* name, const Variable& x, const Variable& gain,
+           const std::optional<Variable>& bias) {
   check_floating(name, "x", x.value);
   FOLIO_CHECK(x.shape().rank() >= 1 && x.shape().columns() > 0, name,
               "x is {}; wanted at least one axis and one column", x.value.describe());
   const Shape columns{x.shape().columns()};
   check_shape(name, "gain", gain.value, columns, x.value);
-  if (bias != nullptr) check_shape(name, "bias", bias->value, columns, x.value);
+  if (bias) check_shape(name, "bias", bias->value, columns, x.value);
 }
 
 }  // namespace
 
-Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain, const Variable* bias,
-                    double eps) {
+Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain,
+                    const std::optional<Variable>& bias, double eps) {
   check("layer_norm", x, gain, bias);
-  const Variable none;
-  const Variable& b = bias != nullptr ? *bias : none;
+  const Variable b = bias.value_or(Variable());
   const DType dtype = x.value.dtype();
   const Variable y = tape.output(x.shape(), dtype, {&x, &gain, &b});
   const Tensor mean = tape.scratch({x.shape().rows()}, accumulator_of(dtype));
@@ -41,12 +41,11 @@ Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain, const V
 
 NormalizedSum residual_dropout_layer_norm(Tape& tape, const Variable& residual, const Variable& x,
                                           double probability, uint32_t site, const Variable& gain,
-                                          const Variable* bias, double eps) {
+                                          const std::optional<Variable>& bias, double eps) {
   const char* name = "residual_dropout_layer_norm";
   check(name, x, gain, bias);
   check_shape(name, "residual", residual.value, x.shape(), x.value);
-  const Variable none;
-  const Variable& b = bias != nullptr ? *bias : none;
+  const Variable b = bias.value_or(Variable());
   const DType dtype = x.value.dtype();
   const DropoutMask mask = tape.dropout_mask(probability, site, x.shape());
   // The sum needs a slot whenever the norm has one: the norm's gradient passes through it.

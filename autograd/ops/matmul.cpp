@@ -71,8 +71,8 @@ Variable matmul(Tape& tape, const Variable& a, const Variable& b, bool transpose
   return y;
 }
 
-Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Variable* bias,
-                Activation activation) {
+Variable linear(Tape& tape, const Variable& x, const Variable& weight,
+                const std::optional<Variable>& bias, Activation activation) {
   check_floating("linear", "x", x.value);
   check_same_type("linear", "weight", weight.value, x.value);
   FOLIO_CHECK(
@@ -80,9 +80,8 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Var
       "linear", "x is {} and weight is {}; wanted (..., I) and (O, I)", x.shape().to_string(),
       weight.shape().to_string());
   const int64_t outputs = weight.dim(0);
-  if (bias != nullptr) check_shape("linear", "bias", bias->value, {outputs}, weight.value);
-  const Variable none;
-  const Variable& b = bias != nullptr ? *bias : none;
+  if (bias) check_shape("linear", "bias", bias->value, {outputs}, weight.value);
+  const Variable b = bias.value_or(Variable());
   const Variable y = tape.output(x.shape().with(-1, outputs), x.value.dtype(), {&x, &weight, &b});
   const UnaryOp* function = unary_of(activation);
   Tensor z;  // before the activation; the backward pass needs it

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 
 #include "folio/autograd/ops.h"
 #include "support/gradcheck.h"
@@ -44,8 +45,8 @@ Variable mask_of(const Size& size, const AttentionOptions& options, DType dtype)
       for (int64_t i = 0; i < size.queries; ++i) {
         for (int64_t j = 0; j < size.keys; ++j) {
           const bool future = options.causal && j > i + size.keys - size.queries;
-          const bool padding = options.key_mask != nullptr &&
-                               options.key_mask->data<int32_t>()[b * size.keys + j] == 0;
+          const bool padding =
+              options.key_mask && options.key_mask->data<int32_t>()[b * size.keys + j] == 0;
           values.push_back(future || padding ? -1e30 : 0.0);
         }
       }
@@ -85,10 +86,11 @@ std::vector<Tensor> inputs_of(const Size& size) {
 void with_every_flag(const Size& size, const std::function<void(const AttentionOptions&)>& check) {
   const Tensor padding = padding_of(size);
   for (bool causal : {false, true}) {
-    for (const Tensor* key_mask : {static_cast<const Tensor*>(nullptr), &padding}) {
+    for (const std::optional<Tensor>& key_mask :
+         {std::optional<Tensor>(), std::optional<Tensor>(padding)}) {
       for (double probability : {0.0, 0.3}) {
         SCOPED_TRACE(fmt::format("{} causal {} mask {} dropout {}", size.to_string(), causal,
-                                 key_mask != nullptr, probability));
+                                 key_mask.has_value(), probability));
         check({.heads = size.heads,
                .causal = causal,
                .dropout = probability,
@@ -144,6 +146,39 @@ TEST(Attention, PackedEqualsSeparate) {
   }
 }
 
+TEST(Attention, PackedKeysAndValuesEqualSeparate) {
+  for (const Size& size : sizes) {
+    const int64_t columns = size.columns();
+    const Shape packed = size.kv().with(2, 2 * columns);
+    with_every_flag(size, [&](const AttentionOptions& options) {
+      const std::vector<Tensor> inputs = {random_tensor(size.q(), 4, -2.0, 2.0),
+                                          random_tensor(packed, 5, -2.0, 2.0)};
+      const Function function = [&](Tape& tape, const std::vector<Variable>& x) {
+        return attention(tape, x[0], x[1], options);
+      };
+      expect_gradients(inputs, function);
+      expect_same_function(inputs, function, [&](Tape& tape, const auto& x) {
+        const Variable k = slice(tape, x[1], 2, 0, columns);
+        const Variable v = slice(tape, x[1], 2, columns, columns);
+        return attention(tape, x[0], k, v, options);
+      });
+    });
+  }
+}
+
+// The columns of queries, keys and values decide who shares a gradient, not the slot alone.
+TEST(Attention, QueriesOfTheVariableThatHoldsKeysAndValues) {
+  const Size size{2, 2, 3, 3, 2};
+  const Shape packed = size.kv().with(2, 2 * size.columns());
+  with_every_flag(size, [&](const AttentionOptions& options) {
+    const std::vector<Tensor> input = {random_tensor(packed, 6)};
+    const Function function = [&](Tape& tape, const std::vector<Variable>& x) {
+      return attention(tape, slice(tape, x[0], 2, 1, size.columns()), x[0], options);
+    };
+    expect_gradients(input, function);
+  });
+}
+
 TEST(Attention, QueriesKeysAndValuesTheSameVariable) {
   for (const Size& size : sizes) {
     if (size.queries != size.keys) continue;
@@ -191,7 +226,7 @@ TEST(Attention, QueryThatSeesNoKeyGivesZero) {
                                      .causal = causal,
                                      .dropout = probability,
                                      .site = 3,
-                                     .key_mask = &mask};
+                                     .key_mask = mask};
       const Function function = [&](Tape& tape, const auto& x) {
         return attention(tape, x[0], x[1], x[2], options);
       };
@@ -273,11 +308,24 @@ TEST(Attention, ErrorsNameTheShapes) {
   EXPECT_THAT(packed({3, 6}, {.heads = 2}),
               AllOf(HasSubstr("attention: qkv"), HasSubstr("(3, 6)")));
   EXPECT_THAT(packed({2, 3, 6}, {.heads = 4}), AllOf(HasSubstr("4 heads"), HasSubstr("2 columns")));
+  const auto keys_values = [&](const Shape& q, const Shape& kv, int64_t heads = 2) {
+    return error_of([&] { attention(tape, variable(q), variable(kv), {.heads = heads}); });
+  };
+  EXPECT_THAT(keys_values({3, 4}, {2, 3, 8}), AllOf(HasSubstr("attention: "), HasSubstr("(3, 4)"),
+                                                    HasSubstr("(2, 3, 8)"), HasSubstr("2 C")));
+  EXPECT_THAT(
+      keys_values({2, 3, 4}, {2, 3, 4}),
+      AllOf(HasSubstr("attention: keys_values"), HasSubstr("(2, 3, 4)"), HasSubstr("(2, 3, 8)")));
+  EXPECT_THAT(
+      keys_values({2, 3, 4}, {1, 5, 8}),
+      AllOf(HasSubstr("attention: keys_values"), HasSubstr("(1, 5, 8)"), HasSubstr("(2, 5, 8)")));
+  EXPECT_THAT(keys_values({2, 3, 4}, {2, 5, 8}, 3),
+              AllOf(HasSubstr("3 heads"), HasSubstr("4 columns")));
   const Tensor wrong = random_indices({2, 4}, 7, 2), floating = random_tensor({2, 3}, 8), empty;
-  EXPECT_THAT(packed({2, 3, 6}, {.heads = 2, .key_mask = &wrong}),
+  EXPECT_THAT(packed({2, 3, 6}, {.heads = 2, .key_mask = wrong}),
               AllOf(HasSubstr("key_mask is i32 (2, 4)"), HasSubstr("wanted i32 (2, 3)")));
-  EXPECT_THAT(packed({2, 3, 6}, {.heads = 2, .key_mask = &floating}), HasSubstr("f64 (2, 3)"));
-  EXPECT_THAT(packed({2, 3, 6}, {.heads = 2, .key_mask = &empty}), HasSubstr("empty"));
+  EXPECT_THAT(packed({2, 3, 6}, {.heads = 2, .key_mask = floating}), HasSubstr("f64 (2, 3)"));
+  EXPECT_THAT(packed({2, 3, 6}, {.heads = 2, .key_mask = empty}), HasSubstr("empty"));
   EXPECT_THAT(packed({2, 3, 6}, {.heads = 2, .dropout = 1.5}), HasSubstr("dropout"));
 }
 

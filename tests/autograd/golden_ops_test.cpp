@@ -94,11 +94,9 @@ TEST_P(GoldenOps, Attention) {
       return reshape(tape, permute(tape, x, {0, 2, 1, 3}), {x.dim(0), x.dim(2), columns});
     };
     AttentionOptions options{.heads = heads, .causal = entry.at("causal").get<bool>()};
-    Tensor key_mask;
     if (entry.contains("key_mask")) {
       const auto mask = entry.at("key_mask").get<std::vector<int32_t>>();
-      key_mask = Tensor::from({q.dim(0), k.dim(2)}, mask);
-      options.key_mask = &key_mask;
+      options.key_mask = Tensor::from({q.dim(0), k.dim(2)}, mask);
     }
     const Variable y = attention(tape, side_by_side(q), side_by_side(k), side_by_side(v), options);
     const Shape apart{q.dim(0), q.dim(2), heads, q.dim(3)};

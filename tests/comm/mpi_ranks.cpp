@@ -15,10 +15,10 @@
 
 #include "comm/collectives.h"
 #include "folio/comm/launch.h"
+#include "folio/inspect/run_hooks.h"
 #include "folio/io/output.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
-#include "folio/inspect/run_hooks.h"
 
 namespace folio {
 namespace {
@@ -88,7 +88,7 @@ TEST(MpiRanks, EveryCollective) { check_everything(join_ranks(), tested_device);
 int train_and_fail(int argc, char** argv) {
   try {
     Communicator& ranks = join_ranks();
-    if (!ranks.leads()) leave_output_to_rank_0();
+    if (!ranks.leads()) silence_output();
     const bool fails = argc > 6 && std::stoi(argv[4]) == ranks.rank();
     Failing failing(ranks, fails ? argv[5] : "", fails ? std::stoll(argv[6]) : -1);
     train({.config = argv[2], .run = argv[3]}, inspecting_hooks(), failing);

@@ -37,13 +37,13 @@ TEST_F(GpuRun, ContinuesAndSamplesOnTheOtherDevice) {
   train_into("run", {.overrides = gpu_, .stop_at = 10});
   const auto here = load_run(path("run"), "last");
   EXPECT_EQ(here->parameters.device(), Device::cuda);
-  const std::string text =
-      generate(*here->model, *here->tokenizer, "the king", {.max_tokens = 20, .temperature = 0.0});
+  const std::string text = generate(as_language_model(*here->model, "the test"), *here->tokenizer,
+                                    "the king", {.max_tokens = 20, .temperature = 0.0});
   EXPECT_THAT(train_into("run", {.overrides = {"train.device=cpu"}, .resume = true}),
               HasSubstr("device  cpu"));
   const auto there = load_run(path("run"), "10");
   EXPECT_EQ(there->parameters.device(), Device::cpu);
-  EXPECT_EQ(generate(*there->model, *there->tokenizer, "the king",
+  EXPECT_EQ(generate(as_language_model(*there->model, "the test"), *there->tokenizer, "the king",
                      {.max_tokens = 20, .temperature = 0.0}),
             text);
 }

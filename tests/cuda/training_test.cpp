@@ -91,7 +91,6 @@ TEST_F(GpuTraining, ReplayedStepsHaveTheBitsOfTheirCalls) {
         copy(calling.optimizer().state()[i].slab, replaying.optimizer().state()[i].slab);
       }
       calling.parameters().masters_changed();
-      calling.optimizer().set_steps(replaying.optimizer().steps());
       calling.set_steps_done(replaying.steps_done());
       for (int i = 0; i < 2; ++i) {  // two are made by calls
         const StepResult a = replaying.step(), b = calling.step();
@@ -139,9 +138,9 @@ TEST_F(GpuTraining, CheckpointsGoFromOneDeviceToTheOther) {
     progress.step = 5;
     progress.samples = first.samples_drawn();
     const auto place = directory_.path() / (from_gpu ? "a" : "b");
-    save_checkpoint(place, first.parameters(), first.optimizer(), first.tokenizer(), first.config(),
-                    progress);
-    load_parameters(place, second.parameters());
+    save_checkpoint(place, first.model(), first.parameters(), first.optimizer(), first.tokenizer(),
+                    first.config(), progress);
+    load_parameters(place, second.model(), second.parameters());
     const Progress loaded = load_progress(place, second.parameters(), second.optimizer());
     second.set_steps_done(loaded.step);
     EXPECT_EQ(second.parameters().values().to_vector<float>(), before.values);
@@ -155,8 +154,9 @@ TEST_F(GpuTraining, SamplesAsTheCpuDoes) {
   EXPECT_EQ(cpu.parameters().values().to_vector<float>(),
             gpu.parameters().values().to_vector<float>());
   const SamplingOptions options{.max_tokens = 40, .temperature = 0.0};
-  EXPECT_EQ(generate(gpu.model(), gpu.tokenizer(), "my lord", options),
-            generate(cpu.model(), cpu.tokenizer(), "my lord", options));
+  EXPECT_EQ(
+      generate(as_language_model(gpu.model(), "the test"), gpu.tokenizer(), "my lord", options),
+      generate(as_language_model(cpu.model(), "the test"), cpu.tokenizer(), "my lord", options));
 }
 
 TEST_F(GpuTraining, AStepThatIsNotFiniteIsRefused) {

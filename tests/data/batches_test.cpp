@@ -32,13 +32,13 @@ TEST_P(EverySampling, RowsAreWindowsAndTargetsFollowInputs) {
   const BatchSampler sampler(tokens, 4, 7, GetParam(), 1);
   for (int64_t step = 0; step < 20; ++step) {
     const Batch batch = sampler.draw(step, 0, 4);
-    ASSERT_EQ(batch.inputs.shape(), Shape({4, 7}));
-    ASSERT_EQ(batch.targets.shape(), Shape({4, 7}));
+    ASSERT_EQ(batch["tokens"].shape(), Shape({4, 7}));
+    ASSERT_EQ(batch["targets"].shape(), Shape({4, 7}));
     for (int64_t b = 0; b < 4; ++b) {
       const int64_t offset = sampler.offset_of(step * 4 + b);
       for (int64_t t = 0; t < 7; ++t) {
-        EXPECT_EQ(batch.inputs.data<int32_t>()[b * 7 + t], offset + t);
-        EXPECT_EQ(batch.targets.data<int32_t>()[b * 7 + t], offset + t + 1);
+        EXPECT_EQ(batch["tokens"].data<int32_t>()[b * 7 + t], offset + t);
+        EXPECT_EQ(batch["targets"].data<int32_t>()[b * 7 + t], offset + t + 1);
       }
     }
   }
@@ -47,10 +47,10 @@ TEST_P(EverySampling, RowsAreWindowsAndTargetsFollowInputs) {
 TEST_P(EverySampling, PartsOfABatchAreSlicesOfTheWhole) {
   const std::vector<int32_t> tokens = positions(1000);
   const BatchSampler sampler(tokens, 12, 5, GetParam(), 3);
-  const auto whole = sampler.draw(9, 0, 12).inputs.to_vector<int32_t>();
+  const auto whole = sampler.draw(9, 0, 12)["tokens"].to_vector<int32_t>();
   for (int64_t first = 0; first < 12; ++first) {
     for (int64_t count = 1; count <= 12 - first; ++count) {
-      const auto part = sampler.draw(9, first, count).inputs.to_vector<int32_t>();
+      const auto part = sampler.draw(9, first, count)["tokens"].to_vector<int32_t>();
       EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + first * 5));
     }
   }
@@ -72,8 +72,8 @@ TEST_P(EverySampling, TheSeedDecides) {
 TEST_P(EverySampling, OneWindowIsEnough) {
   const std::vector<int32_t> tokens = positions(5);
   const BatchSampler sampler(tokens, 3, 4, GetParam(), 1);
-  EXPECT_THAT(sampler.draw(123, 2, 1).inputs.to_vector<int32_t>(), ElementsAre(0, 1, 2, 3));
-  EXPECT_THAT(sampler.draw(123, 2, 1).targets.to_vector<int32_t>(), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(sampler.draw(123, 2, 1)["tokens"].to_vector<int32_t>(), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(sampler.draw(123, 2, 1)["targets"].to_vector<int32_t>(), ElementsAre(1, 2, 3, 4));
 }
 
 TEST_P(EverySampling, BadArgumentsAreRefused) {
@@ -161,6 +161,22 @@ TEST(ShuffledSampling, EveryWindowComesFirstInSomeEpoch) {
   for (int count : histogram) EXPECT_NEAR(count, 1000, 150);
 }
 
+TEST_P(EverySampling, ASourceDrawsAsTheSampler) {
+  const std::vector<int32_t> tokens = positions(100);
+  const BatchSampler sampler(tokens, 4, 7, GetParam(), 9);
+  const Windows windows(tokens, 7);
+  const TokenSource source(tokens, 4, 7, GetParam(), 9);
+  const auto same = [](const Batch& a, const Batch& b) {
+    for (const char* name : {"tokens", "targets"}) {
+      EXPECT_EQ(a[name].shape(), b[name].shape());
+      EXPECT_EQ(a[name].to_vector<int32_t>(), b[name].to_vector<int32_t>());
+    }
+  };
+  for (int64_t step : {0, 1, 30}) same(source.draw(step, 1, 3), sampler.draw(step, 1, 3));
+  ASSERT_EQ(source.windows(), windows.count());
+  for (int64_t first : {0, 8, 14}) same(source.window(first, 4), windows.batch(first, 4));
+}
+
 TEST(Windows, CoverASplitOnce) {
   for (int64_t count : {2, 3, 4, 5, 9, 10, 11, 100}) {
     const std::vector<int32_t> tokens = positions(count);
@@ -170,11 +186,11 @@ TEST(Windows, CoverASplitOnce) {
     int64_t rows = 0;
     for (int64_t first = 0; first < windows.count(); first += 2) {
       const Batch batch = windows.batch(first, 2);
-      rows += batch.inputs.dim(0);
-      for (int64_t i = 0; i < batch.targets.numel(); ++i) {
-        const int32_t input = batch.inputs.data<int32_t>()[i];
-        const int32_t target = batch.targets.data<int32_t>()[i];
-        if (target == Windows::ignored) {
+      rows += batch["tokens"].dim(0);
+      for (int64_t i = 0; i < batch["targets"].numel(); ++i) {
+        const int32_t input = batch["tokens"].data<int32_t>()[i];
+        const int32_t target = batch["targets"].data<int32_t>()[i];
+        if (target == ignored_target) {
           EXPECT_EQ(input, 0);
           continue;
         }
@@ -192,9 +208,9 @@ TEST(Windows, TheLastOneMayBeShort) {
   const Windows windows(tokens, 4);
   ASSERT_EQ(windows.count(), 2);
   const Batch batch = windows.batch(1, 10);
-  EXPECT_EQ(batch.inputs.shape(), Shape({1, 4}));
-  EXPECT_THAT(batch.inputs.to_vector<int32_t>(), ElementsAre(4, 5, 0, 0));
-  EXPECT_THAT(batch.targets.to_vector<int32_t>(), ElementsAre(5, 6, -1, -1));
+  EXPECT_EQ(batch["tokens"].shape(), Shape({1, 4}));
+  EXPECT_THAT(batch["tokens"].to_vector<int32_t>(), ElementsAre(4, 5, 0, 0));
+  EXPECT_THAT(batch["targets"].to_vector<int32_t>(), ElementsAre(5, 6, -1, -1));
 }
 
 TEST(Windows, NothingToPredict) {

@@ -167,30 +167,7 @@ TEST_F(FindText, AWrongPathIsAnError) {
   EXPECT_THAT(error_of([] { find_text("../work"); }),
               StartsWith("data.text: there is no text file ../work (a directory that folio prepare "
                          "has not made); run "));
-  EXPECT_THAT(error_of([] { find_text(""); }), StartsWith("data.text: no text is named; run "));
-}
-
-TEST(ReadFile, ReadsEveryByte) {
-  const TemporaryDirectory directory;
-  std::string text;
-  for (int i = 0; i < 200'000; ++i) text += static_cast<char>(i * 7 % 256);
-  write_file(directory.path() / "file", text);
-  EXPECT_EQ(read_file(directory.path() / "file"), text);
-  write_file(directory.path() / "empty", "");
-  EXPECT_EQ(read_file(directory.path() / "empty"), "");
-}
-
-TEST(ReadFile, ErrorsSayWhy) {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path() / "absent";
-  EXPECT_EQ(
-      error_of([&] { read_file(path); }),
-      path + ": cannot be read: No such file or directory; check the path and its permissions");
-  EXPECT_THAT(error_of([&] { read_file(directory.path()); }),
-              HasSubstr("cannot be read: it is a directory, not a file"));
-  // Opens, but cannot be read, even by root.
-  EXPECT_THAT(error_of([] { read_file("/proc/self/mem"); }),
-              HasSubstr("cannot be read: Input/output error"));
+  EXPECT_THAT(error_of([] { find_text(""); }), StartsWith("data.text: no text is given; run "));
 }
 
 Corpus corpus_of(std::string_view text, double validation_fraction, int64_t context) {

@@ -8,8 +8,10 @@
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/corpus.h"
+#include "folio/data/tokenized_text.h"
 #include "folio/inspect/explain.h"
 #include "folio/inspect/novelty.h"
+#include "folio/io/json.h"
 #include "folio/report/report.h"
 #include "folio/run/initial_weights.h"
 #include "folio/run/loaded_run.h"
@@ -117,7 +119,7 @@ TEST_F(PreparedTextTest, BadInputIsRefusedAndLeavesNothing) {
   EXPECT_THAT(complaint({}), HasSubstr("no text is given"));
   EXPECT_THAT(complaint({.texts = {path("none")}}),
               AllOf(HasSubstr("none"), HasSubstr("cannot open")));
-  EXPECT_THAT(complaint({.texts = {directory_.path()}}), HasSubstr("is no file"));
+  EXPECT_THAT(complaint({.texts = {directory_.path()}}), HasSubstr("is not a regular file"));
   EXPECT_THAT(complaint({.texts = {path("empty")}}), HasSubstr("the text is empty"));
   EXPECT_THAT(complaint({.texts = {path("latin")}}), HasSubstr("latin: the text ends at byte 4"));
   EXPECT_THAT(complaint({.texts = {text_}, .tokenizer = "word"}),
@@ -134,7 +136,7 @@ TEST_F(PreparedTextTest, BadInputIsRefusedAndLeavesNothing) {
   }
   fs::create_directory(path("out"));  // may be there, if it is empty
   write_file(path("out/mine"), "x");
-  EXPECT_THAT(complaint({.texts = {text_}}), HasSubstr("exists and is no empty directory"));
+  EXPECT_THAT(complaint({.texts = {text_}}), HasSubstr("exists and is not an empty directory"));
   EXPECT_EQ(files_in(path("out")).size(), 1u);
 }
 
@@ -155,20 +157,24 @@ TEST_F(PreparedTextTest, DamageIsFound) {
   EXPECT_THAT(complaint_after("tokens.bin", other), HasSubstr("its checksum is not that"));
   other.pop_back();
   EXPECT_THAT(complaint_after("tokens.bin", other), HasSubstr("is it truncated?"));
-  EXPECT_THAT(complaint_after("prepared.json", "{}"), HasSubstr("is damaged"));
+  EXPECT_THAT(complaint_after("prepared.json", "{}"), HasSubstr("is missing; prepare the text"));
   EXPECT_THAT(complaint_after("prepared.json", "{"), HasSubstr("is damaged"));
-  auto facts = nlohmann::json::parse(files.at("prepared.json"));
-  for (const auto& [key, value] : std::map<std::string, nlohmann::json>{{"tokens", -1},
-                                                                        {"tokens", INT64_MAX},
-                                                                        {"vocabulary", 0},
-                                                                        {"checksum", "x"},
-                                                                        {"vocabulary", 299},
-                                                                        {"tokenizer", "char"},
-                                                                        {"bytes", "many"}}) {
+  const std::string sealed = files.at("prepared.json");
+  EXPECT_THAT(complaint_after("prepared.json", sealed.substr(0, sealed.size() / 2)),
+              HasSubstr("is damaged: its checksum does not fit"));
+  auto facts = Json::parse(sealed);
+  facts.erase("checksum");
+  for (const auto& [key, value] : std::multimap<std::string, Json>{{"tokens", -1},
+                                                                   {"tokens", INT64_MAX},
+                                                                   {"vocabulary", 0},
+                                                                   {"tokens_checksum", "x"},
+                                                                   {"vocabulary", 299},
+                                                                   {"tokenizer", "char"},
+                                                                   {"bytes", "many"}}) {
     auto changed = facts;
     changed[key] = value;
-    EXPECT_THAT(complaint_after("prepared.json", changed.dump()),
-                HasSubstr("prepare the text anew"))
+    EXPECT_THAT(complaint_after("prepared.json", sealed_json(changed)),
+                HasSubstr("prepare the text again"))
         << changed;
   }
   EXPECT_THAT(complaint_after("tokenizer.json", "{}"), HasSubstr("tokenizer.json"));
@@ -176,6 +182,21 @@ TEST_F(PreparedTextTest, DamageIsFound) {
   merges["model"]["merges"].erase(0);
   EXPECT_THAT(complaint_after("tokenizer.json", merges.dump()),
               HasSubstr("it is not the one that made the tokens"));
+}
+
+TEST_F(PreparedTextTest, DirectoriesOf2026AreRead) {
+  prepare({.texts = {text_}, .vocabulary = 300, .out = "prepared"});
+  const auto files = files_in(path("prepared"));
+  auto facts = Json::parse(files.at("prepared.json"));
+  facts["checksum"] = facts["tokens_checksum"];
+  facts.erase("tokens_checksum");
+  write_file(path("prepared/prepared.json"), facts.dump(2) + "\n");
+  verify_prepared(path("prepared"));
+  std::string tokens = files.at("tokens.bin");
+  tokens[10] ^= 1;
+  write_file(path("prepared/tokens.bin"), tokens);
+  EXPECT_THAT(error_of([&] { verify_prepared(path("prepared")); }),
+              HasSubstr("its checksum is not that"));
 }
 
 TEST_F(PreparedTextTest, ATokenBeyondTheVocabularyEndsTheRun) {
@@ -221,10 +242,10 @@ TEST_F(PreparedTextTest, ARunFromItHasTheBitsOfARunFromTheText) {
 TEST_F(PreparedTextTest, TheConfigNamesItsTokenizer) {
   prepare({.texts = {text_}, .tokenizer = "char", .out = "prepared"});
   const std::string text = "data.text=" + path("prepared").string();
-  EXPECT_EQ(tokenize_text(tiny_config(text_, {text})).tokenizer->kind(), "char");
+  EXPECT_EQ(tokenize_text(tiny_config(text_, {text}).data, 12).tokenizer->kind(), "char");
   EXPECT_THAT(
       error_of([&] {
-        tokenize_text(tiny_config(text_, {text, "data.tokenizer=bpe"}));
+        tokenize_text(tiny_config(text_, {text, "data.tokenizer=bpe"}).data, 12);
       }),
       AllOf(StartsWith("data.tokenizer: is bpe, but"), HasSubstr("was prepared with char")));
   EXPECT_THAT(error_of([&] { find_text(directory_.path().string()); }),
@@ -241,7 +262,8 @@ TEST_F(PreparedTextTest, WhateverReadsARunReadsItsTokens) {
   EXPECT_GT(learned.size(), 3000u);
   EXPECT_TRUE(tiny_text().starts_with(learned));
   // A token that is half a character is shown as its bytes, and the page is UTF-8.
-  const Explanation explanation = explain(*loaded->model, *loaded->tokenizer, "the \u00e9", 1.0);
+  const Explanation explanation =
+      explain(as_language_model(*loaded->model, "test"), *loaded->tokenizer, "the \u00e9", 1.0);
   ASSERT_GE(explanation.tokens.size(), 2u);
   EXPECT_EQ(explanation.tokens[explanation.tokens.size() - 2], "<C3>");
   EXPECT_EQ(explanation.tokens.back(), "<A9>");
@@ -253,8 +275,10 @@ TEST_F(PreparedTextTest, BitsPerByteAreTheLossOverTheBytesThatArePredicted) {
   const auto tokenizer = BpeTokenizer::learn({{"ab", 2}}, 258);
   const std::vector<int32_t> tokens = tokenizer->encode("xababc", "t");  // x ab ab c
   ASSERT_EQ(tokens.size(), 4u);
-  const Evaluation evaluation{.loss = 2.0, .tokens = 3};
-  EXPECT_DOUBLE_EQ(*evaluation.bits_per_byte(*tokenizer, tokens), 2.0 * 3 / std::log(2.0) / 5);
+  const int64_t bytes = text_bytes(*tokenizer, TokenSpan(tokens).subspan(1));
+  const Evaluation evaluation{.loss = 2.0, .targets = 3};
+  EXPECT_DOUBLE_EQ(*evaluation.bits_per_byte(bytes), 2.0 * 3 / std::log(2.0) / 5);
+  EXPECT_EQ(evaluation.bits_per_byte(std::nullopt), std::nullopt);  // of what is no text
 }
 
 }  // namespace

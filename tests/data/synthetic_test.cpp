@@ -22,7 +22,7 @@ TEST(SyntheticTokenizer, ReadsWhatItWrites) {
   EXPECT_THAT(tokenizer.encode("", "prompt"), ElementsAre());
   for (const char* text : {"a", "<", "<>", "<1", "<-1>", "<100>", "<1> ", "<99999999999>"}) {
     EXPECT_THAT(error_of([&] { tokenizer.encode(text, "prompt"); }),
-                HasSubstr("prompt: is no sequence of tokens"))
+                HasSubstr("prompt: is not a sequence of tokens"))
         << text;
   }
   EXPECT_THAT(error_of([&] { tokenizer.decode(std::vector<int32_t>{100}); }), HasSubstr("0 to 99"));

@@ -1,9 +1,8 @@
 // YAML configs. What is accepted must come back the same from to_yaml().
 #include <filesystem>
 
-#include "folio/data/corpus.h"
+#include "folio/io/files.h"
 #include "folio/run/config.h"
-#include "folio/run/config_fields.h"
 #include "fuzz/target.h"
 
 namespace folio {
@@ -49,9 +48,12 @@ FuzzTarget config_target() {
                        "\n  ",     "\t",
                        "\r\n",     "\xEF\xBB\xBF",
                        "\xC2\x85", "\xE2\x80\xA8"};
-  for (const ConfigField& field : config_fields()) {
-    target.dictionary.push_back(field.key);
-    target.dictionary.push_back(field.section + ":\n  " + field.key + ": ");
+  Config config;
+  for (const Section& section : sections_of(config)) {
+    for (const Field& field : section.fields()) {
+      target.dictionary.push_back(field.key);
+      target.dictionary.push_back(section.name() + ":\n  " + field.key + ": ");
+    }
   }
   return target;
 }

@@ -18,7 +18,7 @@
 #include <fstream>
 #include <typeinfo>
 
-#include "folio/data/corpus.h"
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
 #include "fuzz/memory_meter.h"
 #include "fuzz/mutator.h"

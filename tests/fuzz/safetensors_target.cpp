@@ -5,7 +5,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "folio/data/corpus.h"
+#include "folio/io/files.h"
 #include "folio/io/safetensors.h"
 #include "folio/io/safetensors_header.h"
 #include "folio/tensor/allocator.h"

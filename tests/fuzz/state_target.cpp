@@ -19,9 +19,7 @@ void run(std::string_view input) {
 // A true checksum at the end.
 std::string mend_checksum(std::string input) {
   input.resize(std::min(input.size(), input.rfind(mark)));
-  Checksum checksum;
-  checksum.add(input.data(), input.size());
-  return fmt::format("{}{}{:016x}\"\n}}\n", input, mark, checksum.value());
+  return fmt::format("{}{}{:016x}\"\n}}\n", input, mark, checksum_of(input));
 }
 
 }  // namespace

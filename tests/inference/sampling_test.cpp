@@ -7,6 +7,7 @@
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/io/utf8.h"
+#include "folio/models/gpt.h"
 #include "folio/tensor/random.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"

@@ -8,7 +8,7 @@
 
 #include "folio/inspect/blackbox_bundle.h"
 #include "folio/inspect/replay.h"
-#include "folio/io/checksum.h"
+#include "folio/io/json.h"
 #include "folio/kernels/threads.h"
 #include "folio/report/report.h"
 #include "support/refusing_run.h"
@@ -63,10 +63,10 @@ TEST_F(BlackBoxTest, NamesOpLayerAndParameterOfAnInfiniteWeight) {
   trainer.step();
   trainer.parameters().find("blocks.1.feed_forward.up.weight").value.data<float>()[21] = infinity;
   const RefusedStep step = refused(trainer, trainer.step());
-  const Finding finding = examine(trainer.model(), trainer.parameters(), step);
+  const Finding finding = examine(trainer.task(), trainer.model(), trainer.parameters(), step);
   EXPECT_EQ(finding.where(), "linear in blocks.1.feed_forward.up");
   EXPECT_THAT(finding.samples, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
-  EXPECT_THAT(report_text(step, finding, trainer.tokenizer()),
+  EXPECT_THAT(report_text(step, finding, trainer.task(), trainer.tokenizer()),
               AllOf(HasSubstr("step 2   loss nan, gradient norm nan, learning rate "),
                     HasSubstr("linear in blocks.1.feed_forward.up, in the forward pass of samples "
                               "0 to 7 of 8"),
@@ -85,23 +85,24 @@ TEST_F(BlackBoxTest, TellsTheSampleAndShowsItsText) {
   while (result.refusal == Refusal::none) result = trainer.step();
   const RefusedStep step = refused(trainer, result);
   std::vector<int64_t> expected;  // the samples with '#', of the first micro-batch that has one
-  const std::vector<int32_t> inputs = step.batch.inputs.to_vector<int32_t>();
+  const std::vector<int32_t> inputs = step.batch["tokens"].to_vector<int32_t>();
   for (int64_t i = 0; i < std::ssize(inputs); ++i) {
     const int64_t sample = i / 12;
     if (inputs[i] != rare_token() || (!expected.empty() && sample / 4 != expected[0] / 4)) continue;
     if (expected.empty() || expected.back() != sample) expected.push_back(sample);
   }
-  const Finding finding = examine(trainer.model(), trainer.parameters(), step);
+  const Finding finding = examine(trainer.task(), trainer.model(), trainer.parameters(), step);
   EXPECT_EQ(finding.where(), "embedding in token_embedding, position_embedding");
   EXPECT_EQ(finding.samples, expected);
   EXPECT_EQ(finding.first_sample, expected[0] / 4 * 4);
-  const std::string report = report_text(step, finding, trainer.tokenizer());
+  const std::string report = report_text(step, finding, trainer.task(), trainer.tokenizer());
   const std::string text =
       trainer.tokenizer().decode(std::span(inputs).subspan(expected[0] * 12, 12));
   EXPECT_THAT(report, AllOf(HasSubstr(fmt::format("  sample {}\n    | {}", expected[0],
                                                   text.substr(0, text.find('\n')))),
                             HasSubstr("#")));
-  const auto json = nlohmann::json::parse(report_json(step, finding, trainer.tokenizer()));
+  const auto json =
+      nlohmann::json::parse(report_json(step, finding, trainer.task(), trainer.tokenizer()));
   EXPECT_EQ(json["samples"], nlohmann::json(expected));
   EXPECT_THAT(json["texts"][0]["text"].get<std::string>(), ::testing::StartsWith(text));
   EXPECT_EQ(json["op"], "embedding");
@@ -115,10 +116,10 @@ TEST_F(BlackBoxTest, FindsWhatIsBadInTheBackwardPassAlone) {
   break_backward_pass(trainer);
   const RefusedStep step = refused(trainer, trainer.step());
   ASSERT_TRUE(std::isfinite(step.loss));
-  const Finding finding = examine(trainer.model(), trainer.parameters(), step);
+  const Finding finding = examine(trainer.task(), trainer.model(), trainer.parameters(), step);
   EXPECT_EQ(finding.where(), "backward of residual_dropout_layer_norm in final_norm");
   EXPECT_EQ(finding.samples.size(), 8u);
-  EXPECT_THAT(report_text(step, finding, trainer.tokenizer()),
+  EXPECT_THAT(report_text(step, finding, trainer.task(), trainer.tokenizer()),
               AllOf(HasSubstr("in the backward pass of samples 0 to 7 of 8"),
                     HasSubstr("read gradient of output 2 of residual_dropout_layer_norm"),
                     HasSubstr("made gradient of output 1 of residual_dropout_layer_norm")));
@@ -139,7 +140,6 @@ struct Watch : TapeObserver {
       if (first.empty() && bad(y.value)) first = op;
     }
   }
-  void before_backward(const char*, std::span<GradSlot* const>) override {}
   void after_backward(const char* op, std::span<GradSlot* const>,
                       std::span<GradSlot* const> written) override {
     for (const GradSlot* slot : written) {
@@ -157,12 +157,12 @@ TEST_F(BlackBoxTest, FindsTheOpOfAModelThatDiverged) {
     ASSERT_EQ(result.refusal, Refusal::not_finite);
     EXPECT_GT(result.step, 1);
     const RefusedStep step = refused(trainer, result);
-    const Finding finding = examine(trainer.model(), trainer.parameters(), step);
+    const Finding finding = examine(trainer.task(), trainer.model(), trainer.parameters(), step);
     Watch watch;
     Tape tape;
     tape.set_observer(&watch);
-    compute_gradients(trainer.model(), trainer.parameters(), tape, step.batch, step.settings,
-                      Tensor({1}, DType::f32));
+    compute_gradients(trainer.task(), trainer.model(), trainer.parameters(), tape, step.batch,
+                      step.settings, Tensor({1}, DType::f32));
     ASSERT_NE(watch.first, "");
     EXPECT_THAT(finding.where(), ::testing::StartsWith(watch.first + " "));
   }
@@ -171,18 +171,19 @@ TEST_F(BlackBoxTest, FindsTheOpOfAModelThatDiverged) {
 TEST_F(BlackBoxTest, SaysSoWhereNoOpIsAtFault) {
   Trainer trainer(config());
   const RefusedStep step = refused(trainer, trainer.step());
-  const Finding finding = examine(trainer.model(), trainer.parameters(), step);
+  const Finding finding = examine(trainer.task(), trainer.model(), trainer.parameters(), step);
   EXPECT_FALSE(finding.first);
-  EXPECT_THAT(report_text(step, finding, trainer.tokenizer()),
+  EXPECT_THAT(report_text(step, finding, trainer.task(), trainer.tokenizer()),
               AllOf(HasSubstr("first    no op"), HasSubstr("sample 7\n")));
-  EXPECT_EQ(nlohmann::json::parse(report_json(step, finding, trainer.tokenizer()))["where"],
+  EXPECT_EQ(nlohmann::json::parse(
+                report_json(step, finding, trainer.task(), trainer.tokenizer()))["where"],
             "no op");
 }
 
 TEST_F(BlackBoxTest, ExaminingRepeatsTheStepToTheBit) {
   Trainer trainer(config({"train.accumulate=2"})), again(config({"train.accumulate=2"}));
   const RefusedStep step = refused(trainer, trainer.step());
-  examine(again.model(), again.parameters(), step);
+  examine(again.task(), again.model(), again.parameters(), step);
   EXPECT_EQ(again.parameters().gradients().to_vector<float>(),
             trainer.parameters().gradients().to_vector<float>());
 }
@@ -194,7 +195,7 @@ TEST_F(BlackBoxTest, ExaminingKeepsWeightsAndThreads) {
   const std::vector<float> after = trainer.parameters().values().to_vector<float>();
   const int count = threads();
   step.threads = count + 1;
-  examine(trainer.model(), trainer.parameters(), step);
+  examine(trainer.task(), trainer.model(), trainer.parameters(), step);
   EXPECT_EQ(threads(), count);
   EXPECT_EQ(trainer.parameters().values().to_vector<float>(), after);
   EXPECT_NE(before, after);
@@ -249,11 +250,7 @@ TEST_F(BlackBoxTest, AnotherFindingThanRecordedIsAnError) {
   auto object = nlohmann::ordered_json::parse(read_text(file));
   object["where"] = "linear in blocks.0.feed_forward.up";
   object.erase("checksum");
-  const std::string covered = object.dump(2);
-  Checksum checksum;
-  checksum.add(covered.data(), covered.size());
-  object["checksum"] = fmt::format("{:016x}", checksum.value());
-  write_file(file, object.dump(2));
+  write_file(file, sealed_json(object));
   EXPECT_THAT(error_of([&] { replayed(path("run")); }),
               HasSubstr("linear in blocks.1.feed_forward.up is found, but linear in "
                         "blocks.0.feed_forward.up was recorded"));

@@ -112,6 +112,15 @@ TEST_F(Compare, WhatOnlyReportsDoesNotMakeASetting) {
       1u);
 }
 
+// What is kept, and how memory is saved, changes no bit of what is learned.
+TEST_F(Compare, WhatTheMachineIsSparedDoesNotMakeASetting) {
+  const std::vector<fs::path> runs = {
+      run(1, 2.0), run(2, 2.0, {"train.keep_last=1"}), run(3, 2.0, {"train.steps_in_flight=1"}),
+      run(4, 2.0, {"train.recompute=block"}), run(5, 2.0, {"train.recompute=mlp"})};
+  EXPECT_EQ(read_settings(runs).size(), 1u);
+  EXPECT_EQ(read_settings({run(6, 2.0), run(7, 2.0, {"train.precision=bf16"})}).size(), 2u);
+}
+
 TEST_F(Compare, RefusesWhatCannotBeCompared) {
   EXPECT_THAT(error_of([&] { said({directory_.path()}); }), HasSubstr("not a run"));
   EXPECT_THAT(error_of([&] { said({run(1, 2.0, {}, 10)}); }), HasSubstr("10 of 20 steps"));

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "folio/autograd/observer.h"
+#include "folio/models/gpt.h"
 #include "folio/report/explain_page.h"
 #include "folio/tensor/error.h"
 #include "support/temporary.h"
@@ -40,9 +41,6 @@ class Recorder : public TapeObserver {
     qkv.push_back(inputs.front().value.to_vector<float>());
     output.push_back(outputs.front().value.to_vector<float>());
   }
-  void before_backward(const char*, std::span<GradSlot* const>) override {}
-  void after_backward(const char*, std::span<GradSlot* const>,
-                      std::span<GradSlot* const>) override {}
   std::vector<std::vector<float>> qkv, output;
 };
 

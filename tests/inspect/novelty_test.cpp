@@ -105,9 +105,9 @@ TEST(Novelty, TheTrainingTextIsTheFilesBeginning) {
 TEST(Novelty, DescribesTheSpanInOneLine) {
   const std::string sample = "so \"it\nis\"";
   EXPECT_EQ(describe(longest_verbatim_span("x \"it\nis", sample), sample),
-            "the longest span that stands in the training text: 7 of 10 bytes, at byte 1: "
+            "the longest span that is in the training text: 7 of 10 bytes, at byte 1: "
             "\" \\\"it\\nis\"");
-  EXPECT_EQ(describe({}, sample), "nothing of it stands in the training text");
+  EXPECT_EQ(describe({}, sample), "no part of it is in the training text");
 }
 
 }  // namespace

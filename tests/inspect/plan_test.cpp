@@ -9,17 +9,15 @@
 namespace folio {
 namespace {
 
-Config shaped(const std::vector<std::string>& overrides, int64_t vocabulary = 65) {
-  Config config = parse_config("model: {dropout: 0.1}\n", "test", overrides);
-  config.model.vocabulary = vocabulary;
-  return config;
+Plan plan_of(const std::vector<std::string>& overrides, int64_t vocabulary = 65) {
+  return make_plan(parse_config("model: {dropout: 0.1}\n", "test", overrides), vocabulary);
 }
 
 TEST(Plan, CountsGpt2) {
   // GPT-2 124M: 124,439,808 parameters, about 798 MFLOP a token with 1,024 tokens of context.
-  const Plan plan = make_plan(shaped({"model.layers=12", "model.heads=12", "model.width=768",
-                                      "model.context=1024", "model.bias=true"},
-                                     50257));
+  const Plan plan = plan_of({"model.layers=12", "model.heads=12", "model.width=768",
+                             "model.context=1024", "model.bias=true"},
+                            50257);
   EXPECT_EQ(plan.parameters, 124439808);
   EXPECT_NEAR(plan.flops_per_token, 798e6, 1e6);
   int64_t sum = 0;
@@ -28,7 +26,7 @@ TEST(Plan, CountsGpt2) {
 }
 
 TEST(Plan, SplitsDecayFromTheRest) {
-  const Plan plan = make_plan(shaped({"model.layers=3", "model.width=32", "model.heads=2"}));
+  const Plan plan = plan_of({"model.layers=3", "model.width=32", "model.heads=2"});
   EXPECT_EQ(plan.parameters - plan.decayed_parameters, (2 * 3 + 1) * 32);  // the norms' gains
   EXPECT_EQ(plan.tokens_per_step, 12 * 64);
 }
@@ -68,11 +66,11 @@ TEST(Plan, MemoryIsWhatAStepTakes) {
     std::vector<std::string> overrides = {"model.layers=3", "model.heads=4", "model.width=64",
                                           "model.context=32", "train.batch=16"};
     overrides.insert(overrides.end(), variant.begin(), variant.end());
-    Config config = tiny_config(text, overrides);
+    const Config config = tiny_config(text, overrides);
     const auto measured = static_cast<double>(measured_peak(config));
-    config.model.vocabulary =
+    const int64_t vocabulary =
         CharTokenizer::build(tiny_text(8000), config.data.unknown, "text")->vocabulary();
-    const auto planned = static_cast<double>(make_plan(config).memory_bytes());
+    const auto planned = static_cast<double>(make_plan(config, vocabulary).memory_bytes());
     EXPECT_NEAR(planned / measured, 1.0, 0.1) << (variant.empty() ? "default" : variant.front());
   }
 }

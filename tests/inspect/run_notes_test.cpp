@@ -17,26 +17,26 @@ using testing::IsEmpty;
 
 class RunNotes : public RunTest {
  protected:
+  static constexpr int64_t vocabulary = 30;
   Config config(const std::vector<std::string>& overrides = {}) const {
-    Config c = tiny_config(text_, overrides);
-    c.model.vocabulary = 30;
-    return c;
+    return tiny_config(text_, overrides);
   }
 };
 
 TEST_F(RunNotes, SayWhatIsHardlyMeant) {
-  EXPECT_THAT(notes_on(config(), int64_t{1} << 40), IsEmpty());
-  EXPECT_THAT(notes_on(config({"optimizer.lr=5e-5", "schedule.final_lr=1e-4"}), std::nullopt),
-              ElementsAre(AllOf(HasSubstr("schedule.final_lr, 0.0001"), HasSubstr("5e-05"),
-                                HasSubstr("rises"))));
-  EXPECT_THAT(notes_on(config({"schedule.warmup=20"}), std::nullopt),
+  EXPECT_THAT(notes_on(config(), vocabulary, int64_t{1} << 40), IsEmpty());
+  EXPECT_THAT(
+      notes_on(config({"optimizer.lr=5e-5", "schedule.final_lr=1e-4"}), vocabulary, std::nullopt),
+      ElementsAre(
+          AllOf(HasSubstr("schedule.final_lr, 0.0001"), HasSubstr("5e-05"), HasSubstr("rises"))));
+  EXPECT_THAT(notes_on(config({"schedule.warmup=20"}), vocabulary, std::nullopt),
               ElementsAre(HasSubstr("schedule.warmup, 20, is not shorter than train.steps, 20")));
 }
 
 TEST_F(RunNotes, SayThatMemoryIsShort) {
-  const int64_t needed = make_plan(config()).memory_bytes();
-  EXPECT_THAT(notes_on(config(), needed), IsEmpty());
-  EXPECT_THAT(notes_on(config(), needed - 1),
+  const int64_t needed = make_plan(config(), vocabulary).memory_bytes();
+  EXPECT_THAT(notes_on(config(), vocabulary, needed), IsEmpty());
+  EXPECT_THAT(notes_on(config(), vocabulary, needed - 1),
               ElementsAre(AllOf(HasSubstr(human_bytes(static_cast<double>(needed))),
                                 HasSubstr("train.batch"))));
 }
@@ -54,10 +54,10 @@ TEST(AvailableMemory, IsSomeOfTheMachines) {
 }
 
 TEST(ForTheShell, QuotesWhatAShellWouldTakeApart) {
-  EXPECT_EQ(for_the_shell("runs/first-2"), "runs/first-2");
-  EXPECT_EQ(for_the_shell("a b/\xc3\xbcn"), "'a b/\xc3\xbcn'");
-  EXPECT_EQ(for_the_shell("it's"), "'it'\\''s'");
-  EXPECT_EQ(for_the_shell(""), "''");
+  EXPECT_EQ(shell_quoted("runs/first-2"), "runs/first-2");
+  EXPECT_EQ(shell_quoted("a b/\xc3\xbcn"), "'a b/\xc3\xbcn'");
+  EXPECT_EQ(shell_quoted("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_quoted(""), "''");
 }
 
 }  // namespace

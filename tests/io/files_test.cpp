@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "folio/io/checksum.h"
+#include "folio/io/json.h"
+#include "folio/io/names.h"
+#include "folio/io/pending_directory.h"
+#include "folio/tensor/error.h"
 #include "support/temporary.h"
 
 namespace folio {
@@ -13,12 +17,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-uint64_t checksum_of(std::string_view text) {
-  Checksum checksum;
-  checksum.add(text.data(), text.size());
-  return checksum.value();
-}
 
 /// Bytes of every value, the same every time.
 std::string some_bytes(size_t size) {
@@ -79,7 +77,7 @@ TEST(Files, StampsOfWritingAndReadingAgree) {
     const FileStamp stamp = write_durably(path, bytes);
     EXPECT_EQ(stamp.bytes, size);
     EXPECT_EQ(stamp, stamp_of(path));
-    EXPECT_EQ(read_whole(path, size), bytes);
+    EXPECT_EQ(read_file(path, size), bytes);
   }
 }
 
@@ -120,15 +118,89 @@ TEST(Files, ReplacingADirectoryFailsAndLeavesNothing) {
 TEST(Files, ReadingNamesThePathAndTheReason) {
   const TemporaryDirectory directory;
   const fs::path missing = directory.path() / "missing";
-  EXPECT_EQ(error_of([&] { read_whole(missing, 10); }),
+  EXPECT_EQ(error_of([&] { read_file(missing, 10); }),
             missing.string() + ": cannot read: No such file or directory");
-  EXPECT_THAT(error_of([&] { read_whole(directory.path(), 10); }),
-              AllOf(StartsWith(directory.path().string()), HasSubstr("not a regular file")));
-  EXPECT_THAT(error_of([] { read_whole("/dev/zero", 10); }), HasSubstr("not a regular file"));
+  EXPECT_EQ(error_of([&] { read_file(directory.path()); }),
+            directory.path().string() + ": cannot read: Is a directory");
+  // These files can be opened but have no end, or cannot be read even by root.
+  EXPECT_THAT(error_of([] { read_file("/dev/zero", 10); }), HasSubstr("more than 10 bytes"));
+  EXPECT_THAT(error_of([] { read_file("/proc/self/mem"); }), HasSubstr("Input/output error"));
+  EXPECT_THAT(error_of([] { stamp_of("/dev/zero"); }), HasSubstr("not a regular file"));
   const fs::path large = directory.path() / "large";
   write_file(large, some_bytes(11));
-  EXPECT_THAT(error_of([&] { read_whole(large, 10); }),
-              AllOf(StartsWith(large.string()), HasSubstr("11 bytes but at most 10")));
+  EXPECT_THAT(error_of([&] { read_file(large, 10); }),
+              AllOf(StartsWith(large.string()), HasSubstr("more than 10 bytes")));
+}
+
+TEST(Files, FilesWithoutASizeAreReadToTheirEnd) {
+  EXPECT_THAT(read_file("/proc/self/status"), HasSubstr("VmRSS"));
+  const TemporaryDirectory directory;
+  EXPECT_EQ(read_file_if_exists(directory.path() / "missing", 10), std::nullopt);
+  EXPECT_EQ(read_file_if_exists(directory.path(), 10), std::nullopt);
+  write_file(directory.path() / "file", "text");
+  EXPECT_EQ(read_file_if_exists(directory.path() / "file", 10), "text");
+  EXPECT_EQ(read_file_if_exists(directory.path() / "file", 3), std::nullopt);
+}
+
+TEST(PendingDirectory, AppearsWhenItIsCommitted) {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "a" / "new";
+  {
+    const PendingDirectory abandoned(path);
+    write_file(abandoned.path() / "file", "1");
+  }
+  EXPECT_TRUE(fs::is_empty(path.parent_path()));
+  for (const char* content : {"2", "3"}) {
+    PendingDirectory pending(path);
+    write_file(pending.path() / "file", content);
+    pending.commit(/*replace=*/true);
+    EXPECT_EQ(read_text(path / "file"), content);
+  }
+  PendingDirectory other(path);
+  EXPECT_THAT(error_of([&] { other.commit(); }), HasSubstr("cannot create: Directory not empty"));
+  EXPECT_EQ(existing_directory(path), path);
+  fs::rename(path, path.string() + ".old");
+  EXPECT_EQ(existing_directory(path), path.string() + ".old");
+}
+
+TEST(Names, OfSteps) {
+  EXPECT_EQ(step_name(12), "step_12");
+  EXPECT_EQ(parse_step_name("step_12"), 12);
+  EXPECT_EQ(parse_step_name("step_12.txt", ".txt"), 12);
+  for (const char* other : {"step_", "step_012", "step_-1", "step_1x", "step_1.txt", "astep_1",
+                            "step_99999999999999999999", ""}) {
+    EXPECT_EQ(parse_step_name(other), std::nullopt) << other;
+  }
+}
+
+TEST(Json, ASealCoversEveryBit) {
+  const std::string text = sealed_json({{"a", 1}, {"b", {{"c", 1.5}}}});
+  EXPECT_TRUE(seal_fits(text));
+  EXPECT_EQ(parse_json(text)->at("b").at("c"), 1.5);
+  for (size_t bit = 0; bit < 8 * text.size(); ++bit) {
+    std::string flipped = text;
+    flipped[bit / 8] ^= static_cast<char>(1 << bit % 8);
+    EXPECT_FALSE(seal_fits(flipped)) << bit;
+  }
+  EXPECT_FALSE(seal_fits(""));
+}
+
+TEST(Json, DepthIsLimited) {
+  EXPECT_TRUE(parse_json("[[1]]", 2));
+  EXPECT_FALSE(parse_json("[[[1]]]", 2));
+  EXPECT_FALSE(parse_json(std::string(100000, '[')));
+  EXPECT_FALSE(parse_json("{"));
+}
+
+TEST(Error, HasParts) {
+  try {
+    fail("a\nb", "is wrong", "mend it");
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "a\\x0ab: is wrong; mend it");
+    EXPECT_EQ(error.where(), "a\nb");
+    EXPECT_EQ(error.message(), "is wrong");
+    EXPECT_EQ(error.remedy(), "mend it");
+  }
 }
 
 TEST(Files, DirectoriesAreMadeTogetherOrNotAtAll) {

@@ -74,7 +74,7 @@ void check(GoldenGpt& gpt, const nlohmann::json& trajectory, Clipping clipping, 
     tape.backward(loss);
     tape.clear();
     double norm = clipping == Clipping::torch ? clip_as_torch(gpt.store, clip) : 0.0;
-    optimizer.step(schedule(step));
+    optimizer.step(step, schedule(step));
     if (clipping == Clipping::ours) norm = optimizer.gradient_norm();
     expect("grad_norm", norm, tolerance);
   }

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "folio/tensor/error.h"
 #include "folio/inspect/run_hooks.h"
+#include "folio/tensor/error.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"
 

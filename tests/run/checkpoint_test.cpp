@@ -56,7 +56,6 @@ TEST_F(Checkpoint, RoundTrip) {
   EXPECT_NE(saved.bytes(), loaded.bytes());
   const Progress back = loaded.load(step(500));
   EXPECT_EQ(saved.bytes(), loaded.bytes());
-  EXPECT_EQ(loaded.optimizer->steps(), 500);
   EXPECT_EQ(back.step, 500);
   EXPECT_EQ(back.samples, 6000);
   EXPECT_EQ(back.validation_loss, 1.0 / 3);
@@ -113,7 +112,7 @@ TEST_F(Checkpoint, AnotherModelIsRefusedAndNothingChanges) {
   TinyState saved(1), wider(2, DType::f32, "abc", OptimizerKind::adamw, 8);
   saved.save(step(1));
   const std::string before = wider.bytes();
-  EXPECT_EQ(error_of([&] { load_parameters(step(1), wider.parameters); }),
+  EXPECT_EQ(error_of([&] { load_parameters(step(1), wider.model, wider.parameters); }),
             (step(1) / "model.safetensors").string() +
                 ": norm.weight is (6) in the checkpoint but (8) in the model; is this another "
                 "config's run?");
@@ -121,7 +120,6 @@ TEST_F(Checkpoint, AnotherModelIsRefusedAndNothingChanges) {
               AllOf(StartsWith((step(1) / "optimizer.safetensors").string()),
                     HasSubstr("norm.weight.first_moment is (6) in the checkpoint but (8)")));
   EXPECT_EQ(wider.bytes(), before);
-  EXPECT_EQ(wider.optimizer->steps(), 0);
 }
 
 TEST_F(Checkpoint, MissingAndUnknownParametersAreNamed) {
@@ -136,9 +134,9 @@ TEST_F(Checkpoint, MissingAndUnknownParametersAreNamed) {
   more.create("head.bias", {3}, Init::zeros());
   more.initialize(1);
   fewer.initialize(1);
-  EXPECT_THAT(error_of([&] { load_parameters(step(1), more); }),
+  EXPECT_THAT(error_of([&] { load_parameters(step(1), BareModel{Scope(more)}, more); }),
               HasSubstr("head.bias is in the model but not in the checkpoint"));
-  EXPECT_THAT(error_of([&] { load_parameters(step(1), fewer); }),
+  EXPECT_THAT(error_of([&] { load_parameters(step(1), BareModel{Scope(fewer)}, fewer); }),
               HasSubstr("head.weight is in the checkpoint but not in the model"));
   EXPECT_EQ(more.values().to_vector<float>(), std::vector<float>(more.numel(), 0.0f));
 }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "folio/models/gpt.h"
 #include "folio/run/config.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
@@ -12,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::AllOf;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -40,13 +42,45 @@ TEST(ConfigErrors, UnknownNamesAreRefusedWithTheNameMeant) {
             "x.yaml:2:1: optimiser: unknown section; is optimizer meant?");
   EXPECT_EQ(error_in("width: 3"), "x.yaml:1:1: width: unknown section; is model.width meant?");
   EXPECT_EQ(error_in("frobnicate: 3"),
-            "x.yaml:1:1: frobnicate: unknown section; the sections are: data, model, train, "
+            "x.yaml:1:1: frobnicate: unknown section; the sections are: data, model, task, train, "
             "optimizer, schedule");
+}
+
+TEST(ConfigErrors, UnknownFamiliesAndTasksAreRefusedWithTheNameMeant) {
+  EXPECT_THAT(error_in("model:\n  width: 64\n  family: gptt"),
+              AllOf(StartsWith("x.yaml:3:11: model.family: \"gptt\" is not one of: gpt"),
+                    EndsWith("; is gpt meant?")));
+  EXPECT_THAT(error_in("\ntask: {name: next_tokn}"),
+              AllOf(StartsWith("x.yaml:2:14: task.name: \"next_tokn\" is not one of: next_token"),
+                    EndsWith("; is next_token meant?")));
+  EXPECT_THAT(error_in("model: {family: perceptron}"),
+              StartsWith("x.yaml:1:17: model.family: \"perceptron\" is not one of: gpt"));
+  EXPECT_THAT(error_in("", {"model.family=gtp"}),
+              StartsWith("--set model.family: \"gtp\" is not one of: gpt"));
+  EXPECT_THAT(error_in("", {"model.width=64", "task.name=next_tokn"}),
+              StartsWith("--set task.name: \"next_tokn\" is not one of: next_token"));
+  EXPECT_EQ(error_in("model: {family: [gpt]}"),
+            "x.yaml:1:17: model.family: a list is not text; put the text in quotes");
+  EXPECT_EQ(error_in("task: {name: }"), "x.yaml:1:14: task.name: there is no value; write text");
+  EXPECT_EQ(error_in("task: {nam: next_token}"),
+            "x.yaml:1:8: task.nam: unknown key; is task.name meant?");
+  EXPECT_EQ(error_in("model:\n  familly: gpt"),
+            "x.yaml:2:3: model.familly: unknown key; is model.family meant?");
+}
+
+// What is wrong with the keys is said of the family that was chosen, wherever that was.
+TEST(ConfigErrors, KeysAreThoseOfTheFamily) {
+  EXPECT_EQ(error_in("model: {widht: 3, family: gpt}"),
+            "x.yaml:1:9: model.widht: unknown key; is model.width meant?");
+  EXPECT_EQ(error_in("model: {widht: 3}", {"model.family=gpt"}),
+            "x.yaml:1:9: model.widht: unknown key; is model.width meant?");
+  EXPECT_THAT(error_in("model: {widht: 3}", {"model.family=gtp"}),
+              StartsWith("--set model.family: "));
 }
 
 TEST(ConfigErrors, BadOverridesAreRefused) {
   EXPECT_THAT(error_in("", {"model.foo=3"}),
-              StartsWith("--set model.foo: unknown key; the keys of model are: layers, heads, "));
+              StartsWith("--set model.foo: unknown key; the keys of model are: family, layers, "));
   EXPECT_EQ(error_in("", {"model.widht=3"}),
             "--set model.widht: unknown key; is model.width meant?");
   EXPECT_EQ(error_in("", {"width=3"}), "--set width: unknown section; is model.width meant?");
@@ -110,8 +144,8 @@ TEST(ConfigErrors, WrongTypesAreRefused) {
       {"model: 3", "x.yaml:1:8: model: found \"3\" where the keys of the section belong"},
       {"model: [a]", "x.yaml:1:8: model: found a list where the keys of the section belong"},
       {"- a",
-       "x.yaml:1:1: found a list where the sections data, model, train, optimizer, schedule "
-       "belong"},
+       "x.yaml:1:1: found a list where the sections data, model, task, train, optimizer, "
+       "schedule belong"},
   };
   for (const auto& [yaml, error] : cases) EXPECT_EQ(error_in(yaml), error);
 }
@@ -242,11 +276,11 @@ TEST(ConfigErrors, HugeOrDeepTextsAreRefused) {
 TEST(ConfigErrors, FilesAreNamedInErrors) {
   const TemporaryDirectory directory;
   const std::string path = directory.path() / "my.yaml";
-  EXPECT_THAT(error_of([&] { load_config(path); }), StartsWith(path + ": cannot be read: "));
+  EXPECT_THAT(error_of([&] { load_config(path); }), StartsWith(path + ": cannot read: "));
   EXPECT_THAT(error_of([&] { load_config(directory.path()); }), HasSubstr("is a directory"));
   write_file(path, "model:\n  heads: 3\n");
   EXPECT_THAT(error_of([&] { load_config(path); }), StartsWith(path + ":2:10: model.heads: 3 "));
-  EXPECT_EQ(load_config(path, {"model.width=96"}).model.heads, 3);
+  EXPECT_EQ(load_config(path, {"model.width=96"}).model.as<GptConfig>().heads, 3);
 }
 
 TEST(ConfigErrors, SyntheticTokensNeedBothKeys) {

@@ -1,10 +1,12 @@
 #include "folio/run/config.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <random>
 
+#include "folio/models/gpt.h"
 #include "support/temporary.h"
 
 namespace folio {
@@ -25,7 +27,7 @@ TEST(Config, EmptyTextsAreAllDefaults) {
 }
 
 TEST(Config, ReadsBothStylesInAnyOrder) {
-  const Config config = parse(
+  Config config = parse(
       "schedule: {name: constant, warmup: 0}\n"
       "model:\n"
       "  width: 96\n"
@@ -44,16 +46,17 @@ TEST(Config, ReadsBothStylesInAnyOrder) {
   EXPECT_EQ(config.schedule.warmup, 0);
   EXPECT_EQ(config.schedule.steps, 20);  // train.steps
   EXPECT_EQ(config.schedule.lr, 3e-3);   // optimizer.lr
-  EXPECT_EQ(config.model.width, 96);
-  EXPECT_EQ(config.model.heads, 3);
-  EXPECT_EQ(config.model.norm, Norm::post);
-  EXPECT_TRUE(config.model.bias);
+  const GptConfig& model = config.model.as<GptConfig>();
+  EXPECT_EQ(model.width, 96);
+  EXPECT_EQ(model.heads, 3);
+  EXPECT_EQ(model.norm, Norm::post);
+  EXPECT_TRUE(model.bias);
   EXPECT_EQ(config.data.text, "my text.txt");
   EXPECT_EQ(config.optimizer.beta1, 0.5);
   EXPECT_EQ(config.optimizer.beta2, 0.0);
   EXPECT_EQ(config.train.sample_prompt, "a\n: b");
   EXPECT_THAT(config.train.sample_at, ElementsAre(3, 1));
-  EXPECT_EQ(config.model.layers, Config{}.model.layers);
+  EXPECT_EQ(model.layers, GptConfig{}.layers);
 }
 
 TEST(Config, AliasesOfScalarsWork) {
@@ -61,7 +64,7 @@ TEST(Config, AliasesOfScalarsWork) {
   EXPECT_EQ(config.train.checkpoint_every, 300);
 }
 
-// A value other than the default for every key.
+// A value other than the default for every key, but for those that choose what keys there are.
 const std::vector<std::pair<std::string, std::string>> other_values = {
     {"data.tokenizer", "bpe"},
     {"data.vocabulary", "7"},
@@ -126,17 +129,93 @@ TEST(Config, EveryKeyCanBeSetWrittenAndCompared) {
     EXPECT_THAT(differing_keys(config, Config{}), ElementsAre(key));
     EXPECT_THAT(differing_keys(parse(to_yaml(config)), config), IsEmpty()) << key;
   }
-  // No key is missing above: one line each.
+  // No key is missing above: one line each, and model.family and task.name.
   const std::string yaml = to_yaml(Config{});
   size_t keys = 0;
   for (size_t at = yaml.find("\n  "); at != yaml.npos; at = yaml.find("\n  ", at + 1)) ++keys;
-  EXPECT_EQ(keys, other_values.size());
+  EXPECT_EQ(keys, other_values.size() + 2);
+}
+
+TEST(Config, EveryFamilyAndTaskCanBeSetAndWritten) {
+  const auto check = [](const std::string& key, std::string_view name) {
+    const std::string section = key.substr(0, key.find('.') + 1);
+    const Config config = parse("", {fmt::format("{}={}", key, name)});
+    for (const std::string& differing : differing_keys(config, Config{})) {
+      EXPECT_THAT(differing, testing::StartsWith(section)) << name;
+    }
+    EXPECT_THAT(differing_keys(parse(to_yaml(config)), config), IsEmpty()) << name;
+    EXPECT_THAT(to_yaml(config), testing::HasSubstr(fmt::format(": {} ", name)));
+  };
+  for (const ModelEntry& family : families()) {
+    check("model.family", family.name);
+    EXPECT_EQ(parse("", {fmt::format("model.family={}", family.name)}).model.family.name(),
+              family.name);
+  }
+  for (const TaskEntry& task : tasks()) {
+    check("task.name", task.name);
+    EXPECT_EQ(parse("", {fmt::format("task.name={}", task.name)}).task.kind.name(), task.name);
+  }
+  EXPECT_EQ(Config{}.model.family.name(), "gpt");
+  EXPECT_EQ(Config{}.task.kind.name(), "next_token");
+}
+
+TEST(Config, TheFamilyMayBeNamedBeforeOrAfterItsKeys) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
+      {"", {"model.family=gpt", "model.width=64", "model.heads=2", "task.name=next_token"}},
+      {"", {"task.name=next_token", "model.width=64", "model.heads=2", "model.family=gpt"}},
+      {"model: {width: 64, heads: 2, family: gpt}", {"task.name=next_token"}},
+      {"model: {family: gpt, width: 64, heads: 2}\ntask: {name: next_token}", {}},
+      {"task: {name: next_token}\nmodel: {width: 64}", {"model.heads=2", "model.family=gpt"}},
+      {"model: {width: 64, heads: 2}", {}},
+  };
+  for (const auto& [yaml, overrides] : cases) {
+    Config config = parse(yaml, overrides);
+    EXPECT_EQ(config.model.as<GptConfig>().width, 64) << yaml;
+    EXPECT_EQ(config.model.as<GptConfig>().heads, 2) << yaml;
+    EXPECT_THAT(differing_keys(config, Config{}), ElementsAre("model.heads", "model.width"));
+  }
+}
+
+TEST(Config, IsWrittenSectionBySectionInOrder) {
+  const std::string yaml = to_yaml(Config{});
+  size_t before = 0;
+  for (const char* key : {"\ndata:\n", "\nmodel:\n  family: gpt ", "\n  layers:", "\ntask:\n",
+                          "\n  name: next_token ", "\ntrain:\n", "\n  recompute: none ",
+                          "\noptimizer:\n", "\nschedule:\n"}) {
+    const size_t place = yaml.find(key, before);
+    ASSERT_NE(place, yaml.npos) << key;
+    before = place;
+  }
+}
+
+TEST(Config, CopiesAreIndependent) {
+  Config first;
+  first.model.as<GptConfig>().width = 96;
+  Config second = first;
+  second.model.as<GptConfig>().width = 32;
+  EXPECT_EQ(first.model.as<GptConfig>().width, 96);
+  EXPECT_EQ(first.model.context(), GptConfig{}.context);
+}
+
+TEST(Config, DifferencesSayWhatTheyMean) {
+  const Config a = parse("", {"train.keep_last=1", "model.width=64", "train.steps=7",
+                              "train.recompute=mlp", "train.steps_in_flight=2"});
+  std::vector<std::string> seen;
+  for (const KeyDifference& difference : differences(a, Config{})) {
+    seen.push_back(fmt::format("{} {} {}{}{}", difference.key, difference.a, difference.b,
+                               difference.may_change ? " may change" : "",
+                               difference.compared ? " compared" : ""));
+  }
+  EXPECT_THAT(seen, testing::UnorderedElementsAre(
+                        "model.width 64 128 compared", "train.steps 7 2000 may change compared",
+                        "train.keep_last 1 3 may change", "train.steps_in_flight 2 4 may change",
+                        "train.recompute mlp none may change"));
 }
 
 TEST(Config, OverridesWinAndTheLastOneWins) {
-  const Config config =
+  Config config =
       parse("model: {width: 64}", {"model.width=32", "model.width=16", "data.text=a=b"});
-  EXPECT_EQ(config.model.width, 16);
+  EXPECT_EQ(config.model.as<GptConfig>().width, 16);
   EXPECT_EQ(config.data.text, "a=b");
   EXPECT_THAT(parse("", {"train.sample_prompt=\"\\n\""}).train.sample_prompt, "\n");
   EXPECT_THAT(parse("", {"train.sample_prompt=\"\""}).train.sample_prompt, "");
@@ -164,18 +243,18 @@ TEST(Config, YamlRoundTripIsExact) {
     config.data.text = text();
     config.train.sample_prompt = text();
     config.train.seed = random();
-    config.model.dropout = fraction(random);
+    config.model.as<GptConfig>().dropout = fraction(random);
     config.optimizer.eps = fraction(random) * 1e-9 + 1e-20;
     config.optimizer.beta1 = fraction(random);
     config.schedule.lr = fraction(random) + 1e-3;
     config.schedule.final_lr = fraction(random) * 1e5;
     config.train.sample_at.assign(random() % 5, static_cast<int64_t>(random() % 4'000'000'000));
     const std::string yaml = to_yaml(config);
-    const Config again = parse(yaml);
+    Config again = parse(yaml);
     ASSERT_EQ(again.data.text, config.data.text) << yaml;
     ASSERT_EQ(again.train.sample_prompt, config.train.sample_prompt) << yaml;
     EXPECT_EQ(again.train.seed, config.train.seed);
-    EXPECT_EQ(again.model.dropout, config.model.dropout);
+    EXPECT_EQ(again.model.as<GptConfig>().dropout, config.model.as<GptConfig>().dropout);
     EXPECT_EQ(again.optimizer.eps, config.optimizer.eps);
     EXPECT_EQ(again.optimizer.beta1, config.optimizer.beta1);
     EXPECT_EQ(again.schedule.lr, config.schedule.lr);

@@ -11,7 +11,8 @@
 #include "folio/io/transposed.h"
 #include "folio/models/gpt.h"
 #include "folio/run/checkpoint.h"
-#include "support/temporary.h"
+#include "folio/run/initial_weights.h"
+#include "support/tiny_checkpoint.h"
 
 namespace folio {
 namespace {
@@ -27,7 +28,7 @@ struct TinyGpt {
       : config(parse_config("model: {layers: 2, heads: 2, width: 4, context: 3}", "tiny.yaml",
                             overrides)),
         tokenizer(CharTokenizer::build("abcde", UnknownCharacter::error, "test")) {
-    GptConfig with_vocabulary = config.model;
+    GptConfig with_vocabulary = config.model.as<GptConfig>();
     with_vocabulary.vocabulary = 5;
     model = std::make_unique<Gpt>(Scope(parameters), with_vocabulary);
     parameters.initialize(seed);
@@ -37,7 +38,7 @@ struct TinyGpt {
     for (int64_t i = 0; i < parameters.numel(); ++i) value[i] = static_cast<float>(i + seed);
   }
   void save(const fs::path& directory) {
-    save_checkpoint(directory, parameters, *optimizer, *tokenizer, config, {.step = 1});
+    save_checkpoint(directory, *model, parameters, *optimizer, *tokenizer, config, {.step = 1});
   }
   std::vector<float> values() const { return parameters.values().to_vector<float>(); }
 
@@ -71,6 +72,7 @@ class HuggingFace : public ::testing::Test {
 };
 
 TEST(HuggingFaceNames, ThereAndBack) {
+  const TinyGpt gpt({});
   const std::vector<std::pair<std::string, std::string>> pairs = {
       {"token_embedding.weight", "transformer.wte.weight"},
       {"position_embedding.weight", "transformer.wpe.weight"},
@@ -94,8 +96,10 @@ TEST(HuggingFaceNames, ThereAndBack) {
       {"", ""},
   };
   for (const auto& [here, there] : pairs) {
-    EXPECT_EQ(to_huggingface_name(here), there);
-    EXPECT_EQ(from_huggingface_name(there), here);
+    EXPECT_EQ(huggingface_name(gpt.model->huggingface(), here), there);
+    EXPECT_EQ(folio_name(gpt.model->huggingface(), there), here);
+    EXPECT_EQ(huggingface_name({}, here), here);
+    EXPECT_EQ(folio_name({}, there), there);
   }
 }
 
@@ -141,6 +145,7 @@ TEST_F(HuggingFace, AGpt2IsSavedAsThere) {
   EXPECT_EQ(config.at("model_type"), "gpt2");
   EXPECT_EQ(config.at("vocab_size"), 5);
   EXPECT_EQ(config.at("n_positions"), 3);
+  EXPECT_EQ(config.at("n_ctx"), 3);
   EXPECT_EQ(config.at("n_embd"), 4);
   EXPECT_EQ(config.at("n_layer"), 2);
   EXPECT_EQ(config.at("n_head"), 2);
@@ -150,7 +155,7 @@ TEST_F(HuggingFace, AGpt2IsSavedAsThere) {
 
   TinyGpt back({"model.bias=true"}, 7);
   EXPECT_NE(back.values(), gpt.values());
-  load_parameters(checkpoint_, back.parameters);
+  load_parameters(checkpoint_, *back.model, back.parameters);
   EXPECT_EQ(back.values(), gpt.values());
 }
 
@@ -171,7 +176,7 @@ TEST_F(HuggingFace, MissingBiasesAreZerosThere) {
   EXPECT_EQ(saved("transformer.h.1.mlp.c_fc.bias").to_vector<float>(), std::vector<float>(16));
   EXPECT_EQ(saved("transformer.ln_f.bias").to_vector<float>(), std::vector<float>(4));
   TinyGpt back({"model.bias=false"}, 7);
-  load_parameters(checkpoint_, back.parameters);
+  load_parameters(checkpoint_, *back.model, back.parameters);
   EXPECT_EQ(back.values(), gpt.values());
 }
 
@@ -179,7 +184,7 @@ TEST_F(HuggingFace, TrainedBiasesAreNotLost) {
   TinyGpt({"model.bias=true"}).save(checkpoint_);
   TinyGpt without({"model.bias=false"}, 7);
   const auto before = without.values();
-  EXPECT_THAT(error_of([&] { load_parameters(checkpoint_, without.parameters); }),
+  EXPECT_THAT(error_of([&] { load_parameters(checkpoint_, *without.model, without.parameters); }),
               HasSubstr(".bias is in the checkpoint but not in the model"));
   EXPECT_EQ(without.values(), before);
 }
@@ -187,38 +192,76 @@ TEST_F(HuggingFace, TrainedBiasesAreNotLost) {
 TEST_F(HuggingFace, ErrorsSpeakOfTheModelsOwnNames) {
   TinyGpt({}).save(checkpoint_);
   TinyGpt wider({"model.width=6"}), deeper({"model.layers=3"});
-  EXPECT_THAT(error_of([&] { load_parameters(checkpoint_, wider.parameters); }),
+  EXPECT_THAT(error_of([&] { load_parameters(checkpoint_, *wider.model, wider.parameters); }),
               HasSubstr("token_embedding.weight is (5, 4) in the checkpoint but (5, 6)"));
   EXPECT_THAT(
-      error_of([&] { load_parameters(checkpoint_, deeper.parameters); }),
+      error_of([&] { load_parameters(checkpoint_, *deeper.model, deeper.parameters); }),
       HasSubstr("blocks.2.attention_norm.weight is in the model but not in the checkpoint"));
 }
 
-TEST_F(HuggingFace, OnlyAGpt2HasItsConfig) {
+TEST_F(HuggingFace, WhatIsNoGpt2KeepsItsOwnNames) {
   for (const char* other : {"model.norm=post", "model.positions=sinusoidal"}) {
+    SCOPED_TRACE(other);
     TinyGpt gpt({other}), back({other}, 7);
+    EXPECT_FALSE(gpt.model->to_huggingface(*gpt.tokenizer));
     gpt.save(checkpoint_);
-    EXPECT_FALSE(fs::exists(checkpoint_ / "config.json")) << other;
-    EXPECT_EQ(saved("transformer.h.0.attn.c_attn.bias").shape(), Shape()) << other;
-    load_parameters(checkpoint_, back.parameters);
+    EXPECT_FALSE(fs::exists(checkpoint_ / "config.json"));
+    std::vector<std::string> expected;
+    for (const Parameter& parameter : gpt.parameters.parameters()) {
+      expected.push_back(parameter.name + " " + parameter.shape.to_string());
+      EXPECT_EQ(saved(parameter.name).to_vector<float>(), parameter.value.to_vector<float>());
+    }
+    EXPECT_THAT(saved_names(), ::testing::UnorderedElementsAreArray(expected));
+    load_parameters(checkpoint_, *back.model, back.parameters);
     EXPECT_EQ(back.values(), gpt.values());
   }
 }
 
-TEST(Gpt2Export, AModelOfOnesOwnIsNone) {
-  GptConfig config;
-  config.vocabulary = 5;
-  const auto exported = [&](const std::vector<std::pair<std::string, Shape>>& more, bool gpt) {
-    ParameterStore store;
-    if (gpt) Gpt(Scope(store), config);
-    for (const auto& [name, shape] : more) store.create(name, shape, Init::zeros());
-    return export_gpt2(config, store).has_value();
-  };
-  EXPECT_TRUE(exported({}, true));
-  EXPECT_FALSE(exported({{"adapter.weight", {4, 4}}}, true));
-  EXPECT_FALSE(exported({{"token_embedding.weight", {5, 128}}}, false));
-  EXPECT_FALSE(exported({{"blocks.0.attention.qkv.bias", {7}}}, true));
+// As Folio once saved them.
+TEST_F(HuggingFace, WhatIsNoGpt2IsReadUnderItsNamesToo) {
+  for (const char* other : {"model.norm=post", "model.positions=sinusoidal"}) {
+    SCOPED_TRACE(other);
+    TinyGpt gpt({other, "model.bias=true"}), back({other, "model.bias=true"}, 7);
+    fs::remove_all(checkpoint_);
+    fs::create_directories(checkpoint_);
+    write_safetensors(checkpoint_ / "model.safetensors",
+                      to_huggingface(gpt.model->huggingface(), gpt.parameters), {});
+    EXPECT_EQ(saved("transformer.h.0.attn.c_attn.weight").shape(), Shape({4, 12}));
+    load_initial_weights(checkpoint_, *back.model, back.parameters);
+    EXPECT_EQ(back.values(), gpt.values());
+  }
 }
+
+TEST_F(HuggingFace, AFamilyWithoutNamesThereHasNone) {
+  ParameterStore own, back;
+  for (ParameterStore* store : {&own, &back}) {
+    store->create("token_embedding.weight", {5, 4}, Init::normal(1.0));
+    store->create("blocks.0.attention.qkv.weight", {4, 3}, Init::normal(1.0));
+  }
+  own.initialize(1);
+  back.initialize(2);
+  const BareModel model{Scope(own)};
+  Optimizer optimizer(own, {});
+  const auto tokenizer = CharTokenizer::build("abc", UnknownCharacter::error, "test");
+  EXPECT_TRUE(model.huggingface().empty());
+  EXPECT_FALSE(model.to_huggingface(*tokenizer));
+  save_checkpoint(checkpoint_, model, own, optimizer, *tokenizer, {}, {.step = 1});
+  EXPECT_FALSE(fs::exists(checkpoint_ / "config.json"));
+  EXPECT_THAT(saved_names(), UnorderedElementsAre("token_embedding.weight (5, 4)",
+                                                  "blocks.0.attention.qkv.weight (4, 3)"));
+  load_parameters(checkpoint_, BareModel{Scope(back)}, back);
+  EXPECT_EQ(back.values().to_vector<float>(), own.values().to_vector<float>());
+}
+
+/// A family with names of its own there, one of a transposed matrix.
+struct NamedModel : BareModel {
+  using BareModel::BareModel;
+  static constexpr NameRule rules[] = {{"blocks.#.attention.qkv", "layers.#.c_attn", true}};
+  std::span<const NameRule> huggingface() const override { return rules; }
+  std::optional<HuggingFaceFiles> to_huggingface(const Tokenizer&) const override {
+    return HuggingFaceFiles{"{}\n", {}};
+  }
+};
 
 TEST_F(HuggingFace, OwnNamesAndTransposedMatricesLiveTogether) {
   ParameterStore own, back;
@@ -231,12 +274,24 @@ TEST_F(HuggingFace, OwnNamesAndTransposedMatricesLiveTogether) {
   back.initialize(2);
   Optimizer optimizer(own, {});
   const auto tokenizer = CharTokenizer::build("abc", UnknownCharacter::error, "test");
-  save_checkpoint(checkpoint_, own, optimizer, *tokenizer, {}, {.step = 1});
-  EXPECT_THAT(saved_names(), UnorderedElementsAre("recur.weight (2, 3)",
-                                                  "transformer.h.0.attn.c_attn.weight (3, 4)",
-                                                  "transformer.h.1.attn.c_attn.weight (4)"));
-  load_parameters(checkpoint_, back);
+  save_checkpoint(checkpoint_, NamedModel{Scope(own)}, own, optimizer, *tokenizer, {}, {.step = 1});
+  EXPECT_EQ(read_text(checkpoint_ / "config.json"), "{}\n");
+  EXPECT_THAT(saved_names(),
+              UnorderedElementsAre("recur.weight (2, 3)", "layers.0.c_attn.weight (3, 4)",
+                                   "layers.1.c_attn.weight (4)"));
+  load_parameters(checkpoint_, NamedModel{Scope(back)}, back);
   EXPECT_EQ(back.values().to_vector<float>(), own.values().to_vector<float>());
+}
+
+TEST(HuggingFaceNames, ABiasOfZerosIsKnownByItsRule) {
+  const TinyGpt gpt({});
+  const auto rules = gpt.model->huggingface();
+  const Tensor zeros = Tensor::from<float>({2}, {0, 0}), others = Tensor::from<float>({2}, {0, 1});
+  EXPECT_TRUE(is_zero_bias(rules, {"blocks.3.attention.qkv.bias", zeros}));
+  EXPECT_FALSE(is_zero_bias(rules, {"blocks.3.attention.qkv.bias", others}));
+  EXPECT_FALSE(is_zero_bias(rules, {"blocks.3.attention.qkv.weight", zeros}));
+  EXPECT_FALSE(is_zero_bias(rules, {"adapter.bias", zeros}));
+  EXPECT_FALSE(is_zero_bias({}, {"blocks.3.attention.qkv.bias", zeros}));
 }
 
 }  // namespace

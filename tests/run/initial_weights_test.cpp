@@ -6,7 +6,6 @@
 
 #include "folio/io/safetensors.h"
 #include "folio/run/checkpoint.h"
-#include "folio/run/initial_weights.h"
 #include "folio/run/loaded_run.h"
 #include "support/run_fixture.h"
 
@@ -27,12 +26,12 @@ class InitialWeightsTest : public RunTest {
   /// The weights of a new run's model after load_initial_weights(), as bytes; with other overrides
   /// of another model.
   std::string weights_from(const fs::path& from, const std::vector<std::string>& overrides = {}) {
-    Config config = tiny_config(text_, overrides);
-    config.model.vocabulary = load_tokenizer(path("first/checkpoints/step_20"))->vocabulary();
+    const auto tokenizer = load_tokenizer(path("first/checkpoints/step_20"));
     ParameterStore store;
-    const Gpt model(Scope(store), config.model);
+    const auto model =
+        make_model(tiny_config(text_, overrides), Scope(store), tokenizer->vocabulary());
     store.initialize(1);
-    load_initial_weights(from, store);
+    load_initial_weights(from, *model, store);
     return bytes_of(store);
   }
   static std::string bytes_of(const ParameterStore& store) {
@@ -91,14 +90,16 @@ TEST_F(InitialWeightsTest, TheTokenizerComesWithThem) {
              "the king is dead, no more\n the king is dead, no more\n"
              "the king is dead, no more\n the king is dead, no more\n");
   const std::string from = init_from(path("first"));
-  const auto text =
-      tokenize_text(tiny_config(path("other"), {from, "data.validation_fraction=0.2"}));
-  EXPECT_EQ(text.tokenizer->hash(), load_tokenizer(path("first/checkpoints/best"))->hash());
+  const auto read = [&](const Config& config) {
+    return make_task(config)->open(initial_tokenizer(config));
+  };
+  const auto tokenizer = read(tiny_config(path("other"), {from, "data.validation_fraction=0.2"}));
+  EXPECT_EQ(tokenizer->hash(), load_tokenizer(path("first/checkpoints/best"))->hash());
   write_file(path("other"), "Zebra");
-  EXPECT_THAT(error_of([&] { tokenize_text(tiny_config(path("other"), {from})); }),
+  EXPECT_THAT(error_of([&] { read(tiny_config(path("other"), {from})); }),
               HasSubstr("'Z' (U+005A) at byte 0"));
   EXPECT_THAT(error_of([&] {
-                tokenize_text(tiny_config(text_, {from, "data.tokenizer=bpe"}));
+                read(tiny_config(text_, {from, "data.tokenizer=bpe"}));
               }),
               StartsWith("data.tokenizer: is bpe, but that of train.init_from is char"));
 }
@@ -124,12 +125,11 @@ TEST_F(InitialWeightsTest, AreReadAsHuggingFaceSavesThem) {
 
 TEST_F(InitialWeightsTest, AShorterContextTakesTheFirstPositions) {
   const fs::path from = path("first/checkpoints/step_20");
-  Config config = tiny_config(text_, {"model.context=5"});
-  config.model.vocabulary = load_tokenizer(from)->vocabulary();
   ParameterStore store;
-  const Gpt model(Scope(store), config.model);
+  const auto model = make_model(tiny_config(text_, {"model.context=5"}), Scope(store),
+                                load_tokenizer(from)->vocabulary());
   store.initialize(1);
-  load_initial_weights(from, store);
+  load_initial_weights(from, *model, store);
   const auto whole = load_run(path("first"), "20");
   const auto positions = [](const ParameterStore& parameters) {
     for (const Parameter& parameter : parameters.parameters()) {

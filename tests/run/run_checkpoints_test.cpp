@@ -45,17 +45,17 @@ class RunCheckpoints : public CheckpointTest {
 
 TEST_F(RunCheckpoints, AFaultBeginsWithTheFile) {
   save(1);
-  EXPECT_EQ(fault_of(step(1)), "");
+  EXPECT_EQ(checkpoint_fault(step(1)), "");
   const std::string text = read_text(step(1) / "tokenizer.json");
   write_file(step(1) / "tokenizer.json", text + " ");
-  EXPECT_EQ(fault_of(step(1)), "tokenizer.json: it has " + std::to_string(text.size() + 1) +
+  EXPECT_EQ(checkpoint_fault(step(1)), "tokenizer.json: it has " + std::to_string(text.size() + 1) +
                                    " bytes but state.json says " + std::to_string(text.size()) +
                                    " (is it truncated?)");
   write_file(step(1) / "state.json", "{");
-  EXPECT_EQ(fault_of(step(1)),
+  EXPECT_EQ(checkpoint_fault(step(1)),
             "state.json: its checksum does not fit its content (is it truncated?)");
   fs::remove(step(1) / "state.json");
-  EXPECT_EQ(fault_of(step(1)), "state.json: cannot read: No such file or directory");
+  EXPECT_EQ(checkpoint_fault(step(1)), "state.json: cannot read: No such file or directory");
 }
 
 TEST_F(RunCheckpoints, ARunWithoutAnyBeginsAtItsBeginning) {
@@ -127,8 +127,8 @@ TEST_F(RunCheckpoints, TheNewestAreKept) {
   EXPECT_THAT(steps(), ElementsAre(30, 100, 200));
   remove_old_checkpoints(run, 200, 1);
   EXPECT_THAT(steps(), ElementsAre(200));
-  EXPECT_EQ(fault_of(step(200)), "");
-  EXPECT_EQ(fault_of(best_), "");
+  EXPECT_EQ(checkpoint_fault(step(200)), "");
+  EXPECT_EQ(checkpoint_fault(best_), "");
   EXPECT_EQ(std::distance(fs::directory_iterator(checkpoints), {}), 2);
 }
 
@@ -149,12 +149,12 @@ TEST_F(RunCheckpoints, ADamagedOneIsReplacedWhenTheRunComesBy) {
     save(10);
     fs::remove(step(10) / name);
     save(10);
-    EXPECT_EQ(fault_of(step(10)), "") << name;
+    EXPECT_EQ(checkpoint_fault(step(10)), "") << name;
   }
   fs::remove_all(step(10));
   fs::create_directory(step(10));
   save(10);
-  EXPECT_EQ(fault_of(step(10)), "");
+  EXPECT_EQ(checkpoint_fault(step(10)), "");
 }
 
 }  // namespace

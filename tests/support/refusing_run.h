@@ -78,12 +78,12 @@ class RefusingRun : public ::testing::Test {
     const std::filesystem::path checkpoint =
         path(run) / "checkpoints" / ("step_" + std::to_string(step));
     Trainer trainer(load_config(path(run) / "config.yaml"));
-    load_parameters(checkpoint, trainer.parameters());
+    load_parameters(checkpoint, trainer.model(), trainer.parameters());
     const Progress progress = load_progress(checkpoint, trainer.parameters(), trainer.optimizer());
     trainer.parameters().find(parameter).value.data<float>()[element] =
         std::numeric_limits<float>::infinity();
-    save_checkpoint(checkpoint, trainer.parameters(), trainer.optimizer(), trainer.tokenizer(),
-                    trainer.config(), progress);
+    save_checkpoint(checkpoint, trainer.model(), trainer.parameters(), trainer.optimizer(),
+                    trainer.tokenizer(), trainer.config(), progress);
   }
 
   /// The same with a weight that only samples with '#' meet: its token's first channel.

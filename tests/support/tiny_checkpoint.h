@@ -10,12 +10,19 @@
 #include <vector>
 
 #include "folio/autograd/parameters.h"
+#include "folio/models/model.h"
 #include "folio/optim/optimizer.h"
 #include "folio/run/checkpoint.h"
 #include "folio/tensor/random.h"
 #include "support/temporary.h"
 
 namespace folio {
+
+/// Parameters with any names, of which nothing is computed.
+struct BareModel : Model {
+  using Model::Model;
+  Variable forward(Tape&, const Batch&) const override { return {}; }
+};
 
 struct TinyState {
   explicit TinyState(uint64_t seed, DType dtype = DType::f32, const std::string& text = "abc",
@@ -43,10 +50,10 @@ struct TinyState {
   }
 
   void save(const std::filesystem::path& directory, const Progress& progress = {.step = 500}) {
-    save_checkpoint(directory, parameters, *optimizer, *tokenizer, config, progress);
+    save_checkpoint(directory, model, parameters, *optimizer, *tokenizer, config, progress);
   }
   Progress load(const std::filesystem::path& directory) {
-    load_parameters(directory, parameters);
+    load_parameters(directory, model, parameters);
     return load_progress(directory, parameters, *optimizer);
   }
   /// The bytes of weights and moments.
@@ -61,6 +68,7 @@ struct TinyState {
   }
 
   ParameterStore parameters;
+  BareModel model{Scope(parameters)};
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Tokenizer> tokenizer;
   Config config;

@@ -5,6 +5,9 @@
 
 #include <cmath>
 
+#include "folio/data/batches.h"
+#include "folio/models/gpt.h"
+#include "folio/tasks/next_token.h"
 #include "folio/tensor/random.h"
 #include "support/temporary.h"
 
@@ -12,6 +15,15 @@ namespace folio {
 namespace {
 
 constexpr int64_t context = 6, classes = 11;
+
+/// The windows of a text of any length.
+struct WholeText : DataSource {
+  explicit WholeText(const std::vector<int32_t>& tokens) : all(tokens, context) {}
+  Batch draw(int64_t, int64_t, int64_t) const override { return {}; }
+  int64_t windows() const override { return all.count(); }
+  Batch window(int64_t first, int64_t count) const override { return all.batch(first, count); }
+  Windows all;
+};
 
 class Evaluate : public ::testing::Test {
  protected:
@@ -51,6 +63,14 @@ class Evaluate : public ::testing::Test {
     return result;
   }
 
+  Evaluation evaluate_text(const std::vector<int32_t>& text, int64_t batch,
+                           int64_t max_batches = 0) {
+    return evaluate(*task_, model_, tape_, WholeText(text), batch, max_batches);
+  }
+
+  // Label smoothing is for training alone.
+  std::unique_ptr<Task> task_ =
+      NextTokenOptions{}.make({.data = {}, .context = context, .label_smoothing = 0.5});
   ParameterStore store_;
   Gpt model_{Scope(store_),
              {.vocabulary = classes,
@@ -70,8 +90,8 @@ TEST_F(Evaluate, IsTheMeanOverAllPredictedTokens) {
     double sum = 0.0;
     for (double loss : each) sum += loss;
     for (const int64_t batch : {1, 2, 3, 100}) {
-      const Evaluation result = evaluate(model_, tape_, text, batch);
-      EXPECT_EQ(result.tokens, count - 1);
+      const Evaluation result = evaluate_text(text, batch);
+      EXPECT_EQ(result.targets, count - 1);
       EXPECT_NEAR(result.loss, sum / static_cast<double>(count - 1), 1e-5)
           << count << " tokens, batch " << batch;
       EXPECT_DOUBLE_EQ(result.perplexity(), std::exp(result.loss));
@@ -84,26 +104,26 @@ TEST_F(Evaluate, SpreadsAFewBatchesEvenly) {
   const std::vector<double> each = losses(text);
   double sum = 0.0;
   for (int64_t i = 0; i < 2 * context; ++i) sum += each[i] + each[2 * context + i];
-  const Evaluation result = evaluate(model_, tape_, text, 2, 2);  // batches 0 and 1
-  EXPECT_EQ(result.tokens, 4 * context);
+  const Evaluation result = evaluate_text(text, 2, 2);  // batches 0 and 1
+  EXPECT_EQ(result.targets, 4 * context);
   EXPECT_NEAR(result.loss, sum / (4.0 * context), 1e-5);
-  EXPECT_EQ(evaluate(model_, tape_, text, 2, 50).tokens, 6 * context);
+  EXPECT_EQ(evaluate_text(text, 2, 50).targets, 6 * context);
 }
 
 TEST_F(Evaluate, LeavesTheTapeAsItWas) {
   tape_.set_training(true);
   const std::vector<int32_t> text = tokens(20);
-  const double first = evaluate(model_, tape_, text, 2).loss;
+  const double first = evaluate_text(text, 2).loss;
   EXPECT_TRUE(tape_.training());
   EXPECT_TRUE(tape_.recording());
   EXPECT_EQ(tape_.size(), 0u);
   tape_.set_training(false);  // dropout was off already
-  EXPECT_EQ(evaluate(model_, tape_, text, 2).loss, first);
+  EXPECT_EQ(evaluate_text(text, 2).loss, first);
 }
 
 TEST_F(Evaluate, NeedsSomethingToPredict) {
-  EXPECT_THAT(error_of([&] { evaluate(model_, tape_, tokens(1), 2); }),
-              ::testing::HasSubstr("there are 1 tokens"));
+  EXPECT_THAT(error_of([&] { evaluate_text(tokens(1), 2); }),
+              ::testing::HasSubstr("the split has no targets; at least 2 tokens are needed"));
 }
 
 }  // namespace

@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "folio/data/batches.h"
+#include "folio/data/tokenized_text.h"
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/threads.h"
-#include "folio/run/initial_weights.h"
+#include "folio/models/gpt.h"
+#include "folio/run/checkpoint.h"
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"
@@ -66,11 +69,12 @@ struct TinyTraining {
   Tape tape;
 
   TinyTraining(const Config& c, DType dtype) : config(c), parameters(dtype) {
-    TokenizedText text = tokenize_text(config);
+    TokenizedText text = tokenize_text(config.data, config.model.context());
     tokenizer = std::move(text.tokenizer);
     tokens = text.corpus.tokens.to_vector();
-    config.model.vocabulary = tokenizer->vocabulary();
-    model = std::make_unique<Gpt>(Scope(parameters), config.model);
+    GptConfig options = config.model.as<GptConfig>();
+    options.vocabulary = tokenizer->vocabulary();
+    model = std::make_unique<Gpt>(Scope(parameters), options);
     parameters.initialize(config.train.seed);
     optimizer = std::make_unique<Optimizer>(parameters, config.optimizer);
     tape.set_training(true);
@@ -78,17 +82,17 @@ struct TinyTraining {
 
   /// The losses of steps [first, end).
   std::vector<double> train(int64_t first, int64_t end) {
-    const BatchSampler sampler(tokens, config.train.batch, config.model.context, Sampling::random,
+    const BatchSampler sampler(tokens, config.train.batch, config.model.context(), Sampling::random,
                                1);
     std::vector<double> losses;
     for (int64_t step = first; step < end; ++step) {
       tape.set_context({.seed = config.train.seed, .step = static_cast<uint32_t>(step)});
       const Batch batch = sampler.draw(step, 0, config.train.batch);
-      const Variable loss = model->loss(tape, batch.inputs, batch.targets);
+      const Variable loss = model->loss(tape, batch["tokens"], batch["targets"]);
       losses.push_back(loss.value.item());
       tape.backward(loss);
       tape.clear();
-      optimizer->step(config.schedule(step));
+      optimizer->step(step, config.schedule(step));
     }
     return losses;
   }
@@ -139,10 +143,10 @@ TEST_F(PrecisionTest, InBf16AResumedRunHasTheSameBits) {
   whole.train(0, 10);
   part.train(0, 5);
   const std::filesystem::path saved = directory_.path() / "step_5";
-  save_checkpoint(saved, part.parameters, *part.optimizer, *part.tokenizer, part.config,
-                  {.step = 5});
+  save_checkpoint(saved, *part.model, part.parameters, *part.optimizer, *part.tokenizer,
+                  part.config, {.step = 5});
   resumed.train(0, 2);  // what loading must replace, copies included
-  load_parameters(saved, resumed.parameters);
+  load_parameters(saved, *resumed.model, resumed.parameters);
   load_progress(saved, resumed.parameters, *resumed.optimizer);
   EXPECT_TRUE(resumed.bytes() == part.bytes());
   resumed.train(5, 10);
@@ -153,9 +157,9 @@ TEST_F(PrecisionTest, CheckpointsHoldTheMastersSoThatF32ReadsThemToo) {
   TinyTraining narrow(config(), DType::bf16), wide(config(), DType::f32);
   narrow.train(0, 5);
   const std::filesystem::path saved = directory_.path() / "step_5";
-  save_checkpoint(saved, narrow.parameters, *narrow.optimizer, *narrow.tokenizer, narrow.config,
-                  {.step = 5});
-  load_parameters(saved, wide.parameters);
+  save_checkpoint(saved, *narrow.model, narrow.parameters, *narrow.optimizer, *narrow.tokenizer,
+                  narrow.config, {.step = 5});
+  load_parameters(saved, *wide.model, wide.parameters);
   EXPECT_EQ(wide.parameters.values().to_vector<float>(),
             narrow.parameters.values().to_vector<float>());
 }

@@ -166,8 +166,9 @@ TEST_F(ResumeTest, TheDataCursorMustFitTheStep) {
   const fs::path checkpoint = path("run/checkpoints/step_10");
   fs::remove_all(path("run/checkpoints/best"));
   Trainer trainer(load_config(checkpoint / "config.yaml"));
-  save_checkpoint(checkpoint, trainer.parameters(), trainer.optimizer(), trainer.tokenizer(),
-                  load_config(checkpoint / "config.yaml"), {.step = 10, .samples = 79});
+  save_checkpoint(checkpoint, trainer.model(), trainer.parameters(), trainer.optimizer(),
+                  trainer.tokenizer(), load_config(checkpoint / "config.yaml"),
+                  {.step = 10, .samples = 79});
   EXPECT_EQ(error_of([&] { train_into("run", {.resume = true}); }),
             (checkpoint / "state.json").string() +
                 ": 79 samples were drawn in 10 steps, but 10 steps of train.batch 8 draw 80: this "

@@ -102,7 +102,7 @@ TEST_F(TrainerTest, EvaluationChangesNothing) {
   }
   EXPECT_EQ(state_after(plain, 0), state_after(evaluated, 0));
   const Evaluation all = evaluated.evaluate(0);
-  EXPECT_EQ(all.tokens, std::ssize(evaluated.corpus().validation()) - 1);
+  EXPECT_EQ(all.targets, std::ssize(evaluated.task().corpus().validation()) - 1);
 }
 
 TEST_F(TrainerTest, RefusesATextThatItsTokenizerDoesNotKnow) {

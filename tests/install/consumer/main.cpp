@@ -3,7 +3,8 @@
 
 #include "folio/autograd/ops.h"
 #include "folio/data/batches.h"
-#include "folio/data/corpus.h"
+#include "folio/data/tokenizer.h"
+#include "folio/io/files.h"
 #include "folio/layers/attention.h"
 #include "folio/layers/embedding.h"
 #include "folio/optim/optimizer.h"
@@ -19,19 +20,19 @@ int main(int argc, char** argv) {
   ParameterStore parameters;
   const Scope model(parameters);
   const Embedding embedding(model / "embedding", V, C);
-  const MultiHeadAttention attention(model / "attention", C, /*heads=*/4, /*bias=*/false, 0.0);
+  const SelfAttention attention(model / "attention", {.width = C, .heads = 4});
   const Linear output(model / "output", C, V, /*with_bias=*/true);
   parameters.initialize(/*seed=*/1);
   Optimizer optimizer(parameters, {});
   Tape tape;
   for (int step = 0; step <= 300; ++step) {
     const Batch batch = sampler.draw(step, 0, B);
-    const Variable x = embedding(tape, batch.inputs);  // (B, T, C)
-    const Variable y = add(tape, x, attention(tape, x, /*causal=*/true));
-    const Variable loss = cross_entropy(tape, output(tape, y), batch.targets);
+    const Variable x = embedding(tape, batch["tokens"]);  // (B, T, C)
+    const Variable y = add(tape, x, attention(tape, x));
+    const Variable loss = cross_entropy(tape, output(tape, y), batch["targets"]);
     if (step % 100 == 0) std::printf("step %d: loss %.2f\n", step, loss.value.item());
     tape.backward(loss);
     tape.clear();
-    optimizer.step(/*lr=*/3e-3);
+    optimizer.step(step, /*lr=*/3e-3);
   }
 }

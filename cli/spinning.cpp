@@ -1,4 +1,4 @@
-#include "waiting.h"
+#include "spinning.h"
 
 #include <unistd.h>
 
@@ -8,11 +8,12 @@
 
 namespace folio {
 
-void wait_politely(char** argv) {
+void shorten_spinning(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  // Some 10 us: longer than threads of one parallel region usually wait for each other.
+  // About 10 us, longer than threads of one parallel region usually wait for each other.
   if (::setenv("GOMP_SPINCOUNT", "1000", 0) != 0) return;
-  std::error_code unknown;  // by its path, which is the name that ps and top show
+  std::error_code unknown;
+  // The real path, so that ps and top show the name of the program.
   const auto program = std::filesystem::read_symlink("/proc/self/exe", unknown);
   if (!unknown) ::execv(program.c_str(), argv);
 }

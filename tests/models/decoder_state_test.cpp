@@ -1,5 +1,5 @@
 // Reading position by position beside reading everything at once.
-#include "folio/layers/key_value_cache.h"
+#include "folio/models/decoder_state.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,11 +15,11 @@ using testing::HasSubstr;
 
 constexpr GptConfig small{.vocabulary = 11, .layers = 2, .heads = 2, .width = 8, .context = 6};
 
-struct Model {
+struct Written {
   ParameterStore store;
   Gpt gpt;
 
-  explicit Model(const GptConfig& config, DType dtype = DType::f32)
+  explicit Written(const GptConfig& config, DType dtype = DType::f32)
       : store(dtype), gpt(Scope(store), config) {
     store.initialize(1);
     randomize(store, 1, 0.5);
@@ -36,7 +36,7 @@ Tensor columns(const Tensor& tokens, int64_t first, int64_t count) {
   return Tensor::from({tokens.dim(0), count}, values);
 }
 
-TEST(KeyValueCache, LogitsAreThoseOfReadingEverythingAtOnce) {
+TEST(DecoderState, LogitsAreThoseOfReadingEverythingAtOnce) {
   constexpr int64_t batch = 2, length = 6, classes = 11;
   const Tensor tokens = random_indices({batch, length}, 4, classes);
   for (const DType dtype : {DType::f32, DType::f64}) {
@@ -47,16 +47,18 @@ TEST(KeyValueCache, LogitsAreThoseOfReadingEverythingAtOnce) {
       config.norm = (flags & 2) != 0 ? Norm::post : Norm::pre;
       config.positions = (flags & 4) != 0 ? Positions::sinusoidal : Positions::learned;
       config.tied = (flags & 8) != 0;
-      const Model model(config, dtype);
+      const Written model(config, dtype);
       Tape tape;
       const NoRecording no_recording(tape);
       const std::vector<double> all = values_of(model.gpt.logits(tape, tokens).value);
-      KeyValueCache cache = model.gpt.new_cache(batch);
+      DecoderState state = model.gpt.begin({}, batch);
+      EXPECT_EQ(state.texts(), batch);
+      EXPECT_EQ(state.length, 0);
       int64_t read = 0;
       for (const int64_t piece : {2, 1, 1, 2}) {
-        const Variable logits = model.gpt.next_logits(tape, columns(tokens, read, piece), cache);
+        const Variable logits = model.gpt.next(tape, columns(tokens, read, piece), state);
         read += piece;
-        EXPECT_EQ(cache.length, read);
+        EXPECT_EQ(state.length, read);
         ASSERT_EQ(logits.shape(), Shape({batch, 1, classes}));
         std::vector<double> wanted;
         for (int64_t b = 0; b < batch; ++b) {
@@ -69,47 +71,64 @@ TEST(KeyValueCache, LogitsAreThoseOfReadingEverythingAtOnce) {
   }
 }
 
-TEST(KeyValueCache, OneSampleMayReadOn) {
-  const Model model(small);
+TEST(DecoderState, TextsMayBeginOneByOne) {
+  const Written model(small);
   const Tensor tokens = random_indices({2, 5}, 4, 11);
   Tape tape;
   const NoRecording no_recording(tape);
-  KeyValueCache both = model.gpt.new_cache(2);
-  model.gpt.next_logits(tape, columns(tokens, 0, 4), both);
+  DecoderState both = model.gpt.begin({}, 2);
+  model.gpt.next(tape, columns(tokens, 0, 4), both);
   const std::vector<double> wanted =
-      values_of(model.gpt.next_logits(tape, columns(tokens, 4, 1), both).value);
+      values_of(model.gpt.next(tape, columns(tokens, 4, 1), both).value);
 
-  KeyValueCache other = model.gpt.new_cache(2);
-  for (const int64_t sample : {1, 0}) {
-    KeyValueCache one = other.sample(sample);
-    EXPECT_EQ(one.batch(), 1);
+  DecoderState other = model.gpt.begin({}, 2);
+  for (const int64_t text : {1, 0}) {
+    DecoderState one = other.part(text);
+    EXPECT_EQ(one.texts(), 1);
     EXPECT_EQ(one.length, 0);
     const std::vector<int32_t> all = tokens.to_vector<int32_t>();
-    const auto row = all.begin() + sample * 5;
-    model.gpt.next_logits(tape, Tensor::from({1, 4}, std::vector<int32_t>(row, row + 4)), one);
+    const auto row = all.begin() + text * 5;
+    model.gpt.next(tape, Tensor::from({1, 4}, std::vector<int32_t>(row, row + 4)), one);
   }
   other.length = 4;
   const std::vector<double> seen =
-      values_of(model.gpt.next_logits(tape, columns(tokens, 4, 1), other).value);
+      values_of(model.gpt.next(tape, columns(tokens, 4, 1), other).value);
   expect_close(seen, wanted, 1e-5, "logits");
 }
 
-TEST(KeyValueCache, RefusesMoreThanTheContextAndARecordingTape) {
-  const Model model(small);
+// Of any shapes, as recurrent models have.
+TEST(DecoderState, PartsShareTheMemory) {
+  DecoderState state;
+  state.tensors = {random_tensor({3, 2, 4}, 1), random_indices({3}, 2, 9)};
+  state.length = 5;
+  for (int64_t i = 0; i < 3; ++i) {
+    const DecoderState part = state.part(i);
+    EXPECT_EQ(part.length, 0);
+    EXPECT_EQ(part.texts(), 1);
+    ASSERT_EQ(part.tensors.size(), 2u);
+    EXPECT_EQ(part.tensors[0].shape(), Shape({1, 2, 4}));
+    EXPECT_EQ(part.tensors[0].data<double>(), state.tensors[0].data<double>() + i * 8);
+    EXPECT_EQ(part.tensors[1].shape(), Shape({1}));
+    EXPECT_EQ(part.tensors[1].data<int32_t>(), state.tensors[1].data<int32_t>() + i);
+  }
+}
+
+TEST(DecoderState, RefusesMoreThanTheContextAndARecordingTape) {
+  const Written model(small);
   Tape tape;
-  KeyValueCache cache = model.gpt.new_cache(1);
+  DecoderState state = model.gpt.begin({}, 1);
   EXPECT_THAT(error_of([&] {
-                model.gpt.next_logits(tape, random_indices({1, 1}, 4, 11), cache);
+                model.gpt.next(tape, random_indices({1, 1}, 4, 11), state);
               }),
               HasSubstr("cached_attention: the tape is recording"));
   const NoRecording no_recording(tape);
-  cache.length = 5;
+  state.length = 5;
   EXPECT_THAT(error_of([&] {
-                model.gpt.next_logits(tape, random_indices({1, 2}, 4, 11), cache);
+                model.gpt.next(tape, random_indices({1, 2}, 4, 11), state);
               }),
               HasSubstr("the context, 6, less 5 cached"));
   EXPECT_THAT(error_of([&] {
-                model.gpt.next_logits(tape, random_indices({2, 1}, 4, 11), cache);
+                model.gpt.next(tape, random_indices({2, 1}, 4, 11), state);
               }),
               HasSubstr("cache is f32 (1, 6, 16); wanted (2, at least 6, 16)"));
 }

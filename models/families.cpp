@@ -1,0 +1,16 @@
+// The list of model families: a line for each.
+#include <array>
+
+#include "folio/models/gpt.h"
+#include "folio/models/model.h"
+
+namespace folio {
+
+std::span<const ModelEntry> families() {
+  static const std::array entries = {
+      model_entry<GptConfig>("gpt"),
+  };
+  return entries;
+}
+
+}  // namespace folio

@@ -1,0 +1,56 @@
+// The section `train` of a config: the run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "folio/io/section.h"
+#include "folio/layers/block.h"
+
+namespace folio {
+
+/// How gradients of micro-batches and ranks are added.
+enum class Reduce : uint8_t {
+  fast,     // each rank adds up its own, within its matrix products, and then all ranks theirs
+  ordered,  // each micro-batch's is computed by itself and added in order, whoever computes it
+};
+
+/// What happens where the loss or the gradient norm is not finite; see inspect/blackbox.h.
+enum class OnNonFinite : uint8_t { stop, skip };
+
+struct TrainConfig {
+  int64_t steps = 2000;
+  int64_t batch = 12;      // B, over all ranks and micro-batches
+  int64_t accumulate = 1;  // micro-batches a step; must divide batch
+  uint64_t seed = 1337;
+  std::string init_from;           // weights to begin with, see run/initial_weights.h; "": random
+  std::string device = "auto";     // auto | cpu | cuda
+  std::string precision = "auto";  // auto | f32 | tf32 (f32 on a CPU) | bf16, see computing_type()
+  int64_t threads = 0;             // 0: OpenMP's own choice; of several ranks each has its share
+  Reduce reduce = Reduce::fast;    // of gradients, over micro-batches and ranks
+  double bucket_mb = 25.0;         // of gradients, reduced together; 10^6 bytes
+  bool overlap = true;             // reduction with the backward pass
+  double rank_timeout = 300.0;     // seconds that ranks wait for a silent one; 0: without end
+  OnNonFinite on_non_finite = OnNonFinite::stop;
+  int64_t max_skips = 10;       // steps whose update may be refused, over the whole run
+  double spike_guard = 0.0;     // z-score above which a gradient norm is a spike; 0: none is
+  int64_t spike_window = 100;   // steps that the z-score looks back on
+  int64_t steps_in_flight = 4;  // that a GPU is given before the host waits for the oldest
+  double label_smoothing = 0.0;
+  int64_t log_every = 1;      // lines in metrics.jsonl
+  int64_t eval_every = 250;   // an interval of 0 means never
+  int64_t eval_batches = 20;  // validation batches an evaluation reads; 0: the whole split
+  int64_t checkpoint_every = 500;
+  int64_t keep_last = 3;  // step checkpoints; 0: all
+  std::vector<int64_t> sample_at = {0, 250, 2000};
+  std::string sample_prompt = "\n";
+  int64_t sample_tokens = 200;
+  double sample_temperature = 0.8;
+  bool tensorboard = false;               // metrics as event files too, see tensorboard.h
+  Recompute recompute = Recompute::none;  // of activations, in the backward pass
+
+  void bind(Section& section);
+};
+
+}  // namespace folio

@@ -1,0 +1,16 @@
+// The list of tasks: a line for each.
+#include <array>
+
+#include "folio/tasks/next_token.h"
+#include "folio/tasks/task.h"
+
+namespace folio {
+
+std::span<const TaskEntry> tasks() {
+  static const std::array entries = {
+      task_entry<NextTokenOptions>("next_token"),
+  };
+  return entries;
+}
+
+}  // namespace folio
