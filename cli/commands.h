@@ -1,9 +1,9 @@
 // The verbs of the folio program. Each declares its options and how it runs.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <functional>
 #include <string>

@@ -25,8 +25,8 @@ void require(const Json& object, const char* key, const Json& wanted, std::strin
 const Json& member(const Json& object, const char* key, Json::value_t type,
                    std::string_view where) {
   const auto found = object.is_object() ? object.find(key) : object.end();
-  FOLIO_CHECK(found != object.end() && found->type() == type, where, "\"{}\" is missing; {}", key,
-              advice);
+  FOLIO_CHECK(found != object.end() && found->type() == type, where,
+              "\"{}\" is missing or has another type; {}", key, advice);
   return *found;
 }
 

@@ -1,6 +1,7 @@
 #include "folio/io/pending_directory.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,15 +33,16 @@ void remove_quietly(const fs::path& path) {
   fs::remove_all(path, ignored);
 }
 
-bool is_leftover(const std::string& path) {
-  if (const size_t mark = path.rfind(temporary_mark); mark != path.npos) {
-    const auto process = parse_whole_number(path.substr(mark + temporary_mark.size()));
+bool is_leftover(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (const size_t mark = name.rfind(temporary_mark); mark != name.npos) {
+    const auto process = parse_whole_number(name.substr(mark + temporary_mark.size()));
     // This process has no pending directory yet, so its own number is an earlier process's.
     return process && (*process == ::getpid() ||
                        (::kill(static_cast<pid_t>(*process), 0) != 0 && errno == ESRCH));
   }
-  return path.ends_with(replaced_suffix) &&
-         has_directory(path.substr(0, path.size() - replaced_suffix.size()));
+  return name.ends_with(replaced_suffix) &&
+         has_directory(path.parent_path() / name.substr(0, name.size() - replaced_suffix.size()));
 }
 
 }  // namespace
@@ -61,7 +63,7 @@ void remove_leftovers(const fs::path& parent) {
   std::vector<fs::path> leftovers;
   for (fs::directory_iterator entry(parent, error); !error && entry != fs::directory_iterator();
        entry.increment(error)) {
-    if (is_leftover(entry->path().string()) && has_directory(entry->path())) {
+    if (is_leftover(entry->path()) && has_directory(entry->path())) {
       leftovers.push_back(entry->path());
     }
   }
@@ -71,7 +73,8 @@ void remove_leftovers(const fs::path& parent) {
 PendingDirectory::PendingDirectory(const fs::path& directory)
     : final_(directory), temporary_(temporary_name(directory)) {
   remove_quietly(temporary_);
-  make_directories(temporary_);
+  make_directories(temporary_.parent_path());
+  if (::mkdir(temporary_.c_str(), 0777) != 0) fail_system(temporary_, "create", errno);
 }
 
 PendingDirectory::~PendingDirectory() {
@@ -93,7 +96,7 @@ void PendingDirectory::commit(bool replace) {
   }
   pending_ = false;
   sync_directory(final_.parent_path());
-  if (replaces) remove_quietly(replaced);  // if that fails, the next remove_leftovers() does it
+  if (replace) remove_quietly(replaced);  // if that fails, the next remove_leftovers() does it
 }
 
 void remove_directory(const fs::path& directory) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <set>
 #include <system_error>
 
 #include "folio/data/tokenizer_file.h"
@@ -50,9 +51,9 @@ std::map<int64_t, fs::path> list_checkpoints(const fs::path& run, std::error_cod
 }
 
 /// The files that a checkpoint must have besides state.json.
-std::vector<std::string> files_of(const CheckpointState& state) {
-  std::vector<std::string> names = {model_file, optimizer_file, tokenizer_file, config_file};
-  for (const auto& [name, stamp] : state.files) names.push_back(name);
+std::set<std::string> files_of(const CheckpointState& state) {
+  std::set<std::string> names = {model_file, optimizer_file, tokenizer_file, config_file};
+  for (const auto& [name, stamp] : state.files) names.insert(name);
   return names;
 }
 
@@ -99,7 +100,8 @@ void save_checkpoint(const fs::path& directory, const Model& model,
     if (const auto files = model.to_huggingface(tokenizer)) {
       weights = to_huggingface(model.huggingface(), parameters);
       std::ranges::copy(files->more_tensors, std::back_inserter(weights));
-      state.files[huggingface_file] = write_durably(temporary / huggingface_file, files->config);
+      state.files[huggingface_file] =
+          write_durably(pending.path() / huggingface_file, files->config);
     }
     state.files[model_file] = write_safetensors(temporary / model_file, weights, about);
     state.files[optimizer_file] =

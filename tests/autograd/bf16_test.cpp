@@ -82,18 +82,18 @@ TEST(Bf16Parameters, EveryOpGivesThemGradientsInF32) {
       {"matmul", [](Tape& t, const Parameters& p) { return matmul(t, p.a, p.b, false, true); }},
       {"linear",
        [](Tape& t, const Parameters& p) {
-         return linear(t, p.a, reshape(t, slice(t, p.b, 0, 0, 4), {4, 8}), nullptr);
+         return linear(t, p.a, reshape(t, slice(t, p.b, 0, 0, 4), {4, 8}), std::nullopt);
        }},
       {"linear with bias",
        [](Tape& t, const Parameters& p) {
          const Variable bias = slice(t, p.bias, 0, 0, 6);
-         return linear(t, p.a, p.b, &bias, Activation::gelu);
+         return linear(t, p.a, p.b, bias, Activation::gelu);
        }},
       {"layer_norm",
-       [](Tape& t, const Parameters& p) { return layer_norm(t, p.a, p.gain, &p.bias); }},
+       [](Tape& t, const Parameters& p) { return layer_norm(t, p.a, p.gain, p.bias); }},
       {"residual_dropout_layer_norm",
        [](Tape& t, const Parameters& p) {
-         return residual_dropout_layer_norm(t, p.a, p.b, 0.2, 1, p.gain, &p.bias).normalized;
+         return residual_dropout_layer_norm(t, p.a, p.b, 0.2, 1, p.gain, p.bias).normalized;
        }},
       {"attention",
        [](Tape& t, const Parameters& p) {
@@ -126,7 +126,7 @@ TEST(Bf16Parameters, GradientsOfWeightsAreNotRounded) {
         return values;
       }(),
       DType::bf16);
-  const Variable y = linear(tape, {x}, parameters.a, nullptr);
+  const Variable y = linear(tape, {x}, parameters.a, std::nullopt);
   tape.backward(sum(tape, multiply(tape, y, Variable{dy})));
   for (const double g : values_of(tape.gradient(parameters.a))) EXPECT_EQ(g, 1.0 + 0x1p-9);
 }

@@ -69,7 +69,7 @@ TEST(Embedding, TableThatIsAlsoTheOutputProjection) {
   expect_gradients({random_tensor({5, 4}, 11), random_tensor({3, 4}, 12)},
                    [&](Tape& tape, const auto& x) {
                      const Variable h = tanh(tape, embedding(tape, tokens, x[0], x[1]));
-                     return linear(tape, h, x[0], nullptr);
+                     return linear(tape, h, x[0], std::nullopt);
                    });
 }
 

@@ -61,10 +61,11 @@ TEST_P(GoldenOps, LayerNorm) {
     const Variable x = leaf(entry, "x"), gain = leaf(entry, "weight");
     if (with_bias) {
       const Variable bias = leaf(entry, "bias");
-      compare(entry, "y", layer_norm(tape, x, gain, &bias, eps),
+      compare(entry, "y", layer_norm(tape, x, gain, bias, eps),
               {{"x", x}, {"weight", gain}, {"bias", bias}});
     } else {
-      compare(entry, "y", layer_norm(tape, x, gain, nullptr, eps), {{"x", x}, {"weight", gain}});
+      compare(entry, "y", layer_norm(tape, x, gain, std::nullopt, eps),
+              {{"x", x}, {"weight", gain}});
     }
   }
 }

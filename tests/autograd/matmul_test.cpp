@@ -170,10 +170,10 @@ TEST(Linear, GradientsWithEveryFlag) {
       const Tensor x = random_tensor(c.x, 7), bias = random_tensor({c.outputs}, 9);
       const Tensor weight = random_tensor({c.outputs, c.x.columns()}, 8);
       expect_gradients({x, weight, bias}, [&](Tape& tape, const auto& v) {
-        return linear(tape, v[0], v[1], &v[2], activation);
+        return linear(tape, v[0], v[1], v[2], activation);
       });
       expect_gradients({x, weight}, [&](Tape& tape, const auto& v) {
-        return linear(tape, v[0], v[1], nullptr, activation);
+        return linear(tape, v[0], v[1], std::nullopt, activation);
       });
     }
   }
@@ -184,7 +184,7 @@ TEST(Linear, EqualsItsParts) {
   for (Activation activation : activations) {
     expect_same_function(
         {x, weight, random_tensor({5}, 12)},
-        [&](Tape& tape, const auto& v) { return linear(tape, v[0], v[1], &v[2], activation); },
+        [&](Tape& tape, const auto& v) { return linear(tape, v[0], v[1], v[2], activation); },
         [&](Tape& tape, const auto& v) {
           const Variable z = add(tape, matmul(tape, v[0], v[1], false, true), v[2]);
           return activate(tape, z, activation);
@@ -195,8 +195,8 @@ TEST(Linear, EqualsItsParts) {
 TEST(Linear, OneWeightTwice) {
   expect_gradients({random_tensor({3, 5}, 13), random_tensor({5, 5}, 14), random_tensor({5}, 15)},
                    [](Tape& tape, const auto& v) {
-                     const Variable once = linear(tape, v[0], v[1], &v[2], Activation::gelu);
-                     return linear(tape, once, v[1], &v[2]);
+                     const Variable once = linear(tape, v[0], v[1], v[2], Activation::gelu);
+                     return linear(tape, once, v[1], v[2]);
                    });
 }
 
@@ -205,16 +205,17 @@ TEST(Linear, WithoutRecordingTheValueIsTheSame) {
   for (Activation activation : activations) {
     Tape tape;
     const std::vector<double> recorded =
-        values_of(linear(tape, tape.leaf(x.value), weight, nullptr, activation).value);
+        values_of(linear(tape, tape.leaf(x.value), weight, std::nullopt, activation).value);
     NoRecording pause(tape);
-    EXPECT_EQ(values_of(linear(tape, x, weight, nullptr, activation).value), recorded);
+    EXPECT_EQ(values_of(linear(tape, x, weight, std::nullopt, activation).value), recorded);
   }
 }
 
 TEST(Linear, ErrorsNameBothShapes) {
   Tape tape;
   const Variable x{random_tensor({2, 5}, 18)}, weight{random_tensor({3, 5}, 19)};
-  const auto error = [&](const Variable& input, const Variable& w, const Variable* bias = nullptr) {
+  const auto error = [&](const Variable& input, const Variable& w,
+                         const std::optional<Variable>& bias = std::nullopt) {
     return error_of([&] { linear(tape, input, w, bias); });
   };
   EXPECT_THAT(error({random_tensor({2, 4}, 20)}, weight),
@@ -224,9 +225,9 @@ TEST(Linear, ErrorsNameBothShapes) {
   EXPECT_THAT(error({random_tensor({}, 22)}, {random_tensor({3, 1}, 23)}),
               AllOf(HasSubstr("linear: "), HasSubstr("()"), HasSubstr("(3, 1)")));
   const Variable long_bias{random_tensor({4}, 24)}, single{tensor_of({3}, {1, 2, 3}, DType::f32)};
-  EXPECT_THAT(error(x, weight, &long_bias),
+  EXPECT_THAT(error(x, weight, long_bias),
               AllOf(HasSubstr("linear: bias"), HasSubstr("(4)"), HasSubstr("wanted (3)")));
-  EXPECT_THAT(error(x, weight, &single),
+  EXPECT_THAT(error(x, weight, single),
               AllOf(HasSubstr("linear: bias"), HasSubstr("f32 (3)"), HasSubstr("wanted f64")));
 }
 

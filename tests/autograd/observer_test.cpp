@@ -51,7 +51,7 @@ TEST(TapeObserver, SeesInputsOutputsAndGradients) {
   const Variable gain = tape.leaf(Tensor::from<double>({3}, {1, 1, 1}));
   const Variable constant{Tensor::from<double>({2, 1}, {1, 2})};
   tape.set_observer(&diary);
-  const NormalizedSum norm = residual_dropout_layer_norm(tape, x, x, 0.0, 1, gain, nullptr);
+  const NormalizedSum norm = residual_dropout_layer_norm(tape, x, x, 0.0, 1, gain, std::nullopt);
   const Variable joined = concat(tape, {norm.normalized, constant}, 1);
   tape.backward(sum(tape, reshape(tape, joined, {8})));
   EXPECT_THAT(diary.lines,

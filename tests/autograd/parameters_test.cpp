@@ -207,7 +207,7 @@ TEST(ParameterStore, OneParameterThroughTwoPaths) {
       store,
       [&](Tape& t) {
         const Variable b = store.find("b").variable(), v = w.variable();
-        const Variable h = linear(t, Variable{random_tensor({2, 3}, 1)}, v, &b, Activation::gelu);
+        const Variable h = linear(t, Variable{random_tensor({2, 3}, 1)}, v, b, Activation::gelu);
         return weighted_sum(t, add(t, matmul(t, h, w.variable()), b));
       },
       tape));

@@ -22,7 +22,7 @@ class Recompute : public ::testing::Test {
   Two piece(Tape& tape, const Two& inputs) {
     const Variable x = add(tape, inputs[0], inputs[1]);
     const Variable h =
-        dropout(tape, linear(tape, x, weight_.variable(), nullptr, Activation::gelu), 0.3, 7);
+        dropout(tape, linear(tape, x, weight_.variable(), std::nullopt, Activation::gelu), 0.3, 7);
     return {h, multiply(tape, x, h)};
   }
 
@@ -35,9 +35,9 @@ class Recompute : public ::testing::Test {
     const Variable a = tape.leaf(random_tensor({4, 6}, 1));
     const Variable b = tape.leaf(random_tensor({4, 6}, 2));
     const auto run = [this](Tape& tape, const Two& inputs) { return piece(tape, inputs); };
-    const Two in = {linear(tape, a, weight_.variable(), nullptr), b};
+    const Two in = {linear(tape, a, weight_.variable(), std::nullopt), b};
     const Two out = again ? recompute(tape, in, run) : run(tape, in);
-    Variable y = linear(tape, out[0], weight_.variable(), nullptr);
+    Variable y = linear(tape, out[0], weight_.variable(), std::nullopt);
     if (use_both) y = multiply(tape, y, add(tape, out[1], in[1]));
     const Variable loss = sum(tape, y);
     tape.set_context({.seed = 8, .step = 6, .first_sample = 0});  // the next micro-batch's, say
@@ -64,7 +64,7 @@ TEST_F(Recompute, NestsAndMayReturnAnInput) {
     const Variable a = tape.leaf(random_tensor({4, 6}, 1));
     store_.start_gradients();
     const auto inner = [this](Tape& tape, const std::array<Variable, 1>& x) {
-      return std::array<Variable, 1>{linear(tape, x[0], weight_.variable(), nullptr)};
+      return std::array<Variable, 1>{linear(tape, x[0], weight_.variable(), std::nullopt)};
     };
     const auto outer = [&](Tape& tape, const std::array<Variable, 1>& x) {
       const auto y = again ? recompute(tape, x, inner) : inner(tape, x);

@@ -115,9 +115,9 @@ TEST(TapeMemory, OnlyWhatAClosureCapturedStaysAlive) {
 
 /// A little network with every kind of sharing, without dropout.
 Variable network(Tape& tape, const std::vector<Variable>& x) {
-  const Variable h = linear(tape, x[0], x[1], &x[2], Activation::gelu);
-  const Variable y = layer_norm(tape, add(tape, h, x[0]), x[2], nullptr);
-  const NormalizedSum z = residual_dropout_layer_norm(tape, y, h, 0.3, 1, x[2], &x[2]);
+  const Variable h = linear(tape, x[0], x[1], x[2], Activation::gelu);
+  const Variable y = layer_norm(tape, add(tape, h, x[0]), x[2], std::nullopt);
+  const NormalizedSum z = residual_dropout_layer_norm(tape, y, h, 0.3, 1, x[2], x[2]);
   return multiply(tape, add(tape, z.sum, h), softmax(tape, z.normalized));
 }
 

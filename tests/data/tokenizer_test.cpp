@@ -141,10 +141,10 @@ TEST(Tokenizer, MalformedJsonIsRefused) {
       {json_with(R"(["a"])"), "entry 0 of \"characters\" is not a whole number"},
       {json_with("[97, -1]"), "entry 1 of \"characters\" is not a whole number"},
       {json_with("[97.0]"), "entry 0 of \"characters\" is not a whole number"},
-      {json_with("[97, 1114112]"), "entry 1 of \"characters\" is 1114112, which is no Unicode"},
-      {json_with("[18446744073709551615]"), "is 18446744073709551615, which is no Unicode"},
+      {json_with("[97, 1114112]"), "entry 1 of \"characters\" is 1114112, which is not a Unicode"},
+      {json_with("[18446744073709551615]"), "is 18446744073709551615, which is not a Unicode"},
       {json_with("[99999999999999999999]"), "entry 0 of \"characters\" is not a whole number"},
-      {json_with("[55296]"), "is 55296, which is no Unicode"},  // a surrogate
+      {json_with("[55296]"), "is 55296, which is not a Unicode"},  // a surrogate
       {json_with("[98, 97]"), "entry 1 of \"characters\" is 97, not above the entry before it, 98"},
       {json_with("[97, 97]"), "entry 1 of \"characters\" is 97, not above the entry before it, 97"},
   };

@@ -71,8 +71,8 @@ class FiniteCheckTest : public ::testing::Test {
     parameters.start_gradients();
     const Variable b = bias->variable();
     const Variable hidden =
-        exp(tape, linear(tape, Variable{Tensor::from<float>({2, 3}, x)}, up->variable(), &b));
-    tape.backward(mean(tape, linear(tape, hidden, down->variable(), nullptr)));
+        exp(tape, linear(tape, Variable{Tensor::from<float>({2, 3}, x)}, up->variable(), b));
+    tape.backward(mean(tape, linear(tape, hidden, down->variable(), std::nullopt)));
     tape.clear();
     tape.set_observer(nullptr);
     return check.found();
@@ -175,7 +175,7 @@ TEST(FiniteCheck, OpsWithTwoOutputsAndWithSeveralLayers) {
     FiniteCheck check(parameters);
     tape.set_observer(&check);
     const Variable x = embedding(tape, tokens, table.variable(), positions.variable());
-    residual_dropout_layer_norm(tape, x, x, 0.0, 1, gain.variable(), nullptr);
+    residual_dropout_layer_norm(tape, x, x, 0.0, 1, gain.variable(), std::nullopt);
     tape.clear();
     return check.found();
   };

@@ -271,9 +271,9 @@ TEST_F(CheckpointDamage, ADirectoryThatMayNotBeWritten) {
 
 TEST_F(CheckpointDamage, AFileInTheWayOfTheDirectories) {
   write_file(run / "checkpoints", "a file");
-  EXPECT_EQ(
-      error_of([&] { TinyState(1).save(step(1)); }),
-      checkpoints.string() + ": cannot create: Not a directory; there is no earlier checkpoint");
+  EXPECT_EQ(error_of([&] { TinyState(1).save(step(1)); }),
+            checkpoints.string() +
+                ": cannot make the directory: File exists; there is no earlier checkpoint");
   EXPECT_EQ(read_text(run / "checkpoints"), "a file");
 }
 

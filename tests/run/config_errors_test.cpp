@@ -277,7 +277,7 @@ TEST(ConfigErrors, FilesAreNamedInErrors) {
   const TemporaryDirectory directory;
   const std::string path = directory.path() / "my.yaml";
   EXPECT_THAT(error_of([&] { load_config(path); }), StartsWith(path + ": cannot read: "));
-  EXPECT_THAT(error_of([&] { load_config(directory.path()); }), HasSubstr("is a directory"));
+  EXPECT_THAT(error_of([&] { load_config(directory.path()); }), HasSubstr("Is a directory"));
   write_file(path, "model:\n  heads: 3\n");
   EXPECT_THAT(error_of([&] { load_config(path); }), StartsWith(path + ":2:10: model.heads: 3 "));
   EXPECT_EQ(load_config(path, {"model.width=96"}).model.as<GptConfig>().heads, 3);
