@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "folio/autograd/variable.h"
+#include "folio/kernels/grad_target.h"
 #include "folio/tensor/random.h"
 #include "folio/tensor/tensor.h"
 

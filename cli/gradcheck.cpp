@@ -4,7 +4,7 @@
 #include "commands.h"
 #include "folio/inspect/model_check.h"
 #include "folio/io/output.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
 

@@ -5,7 +5,7 @@
 
 #include "commands.h"
 #include "folio/io/output.h"
-#include "folio/kernels/instruction_set.h"
+#include "folio/kernels/process.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
 

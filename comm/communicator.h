@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "folio/autograd/parameters.h"
+#include "folio/kernels/grad_target.h"
 #include "folio/tensor/tensor.h"
 
 namespace folio {

@@ -27,7 +27,7 @@ std::optional<std::pair<int, int>> sharers_of_a_gpu(
 }
 
 void require_own_gpus(Communicator& ranks) {
-  const auto told = told_by(ranks, cuda::Context::get().facts().bus);
+  const auto told = told_by(ranks, cuda::Context::get().properties().bus);
   const auto sharers = sharers_of_a_gpu(told);
   if (!sharers) return;
   const auto& [machine, gpu] = told[static_cast<size_t>(sharers->first)];

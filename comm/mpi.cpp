@@ -12,7 +12,7 @@
 #include <thread>
 #include <utility>
 
-#include "folio/comm/ordered_sum.h"
+#include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -39,7 +39,7 @@ MPI_Datatype type_of(DType dtype) {
     case DType::f32:
       return MPI_FLOAT;
     case DType::bf16:
-      return MPI_UINT16_T;  // only moved; add_in_order() adds
+      return MPI_UINT16_T;  // only moved; sum_over_ranks adds
     case DType::i32:
       return MPI_INT32_T;
     case DType::f64:
@@ -174,12 +174,10 @@ Pending MpiCommunicator::start_reduce_scatter(GradTarget sum, const Tensor& x, c
     transfer->counts.push_back(to_receive ? count_of(size) : 0);
     transfer->places.push_back(to_receive ? count_of(r * size) : 0);
   }
-  std::vector<const void*> inputs;
-  for (int r = 0; r < contributors; ++r) {
-    inputs.push_back(r == rank_ ? element(x, own.begin) : element(received, r * size));
-  }
-  transfer->then = [target = *sum.tensor, accumulate = sum.accumulate, inputs = std::move(inputs)] {
-    add_in_order({&target, accumulate}, inputs);
+  transfer->then = [target = *sum.tensor, accumulate = sum.accumulate,
+                    own = x.view(own.begin, {size}), received, rank = rank_, contributors] {
+    kernels_for(Device::cpu)
+        .sum_over_ranks({&target, accumulate}, own, rank, received, contributors);
   };
   check(MPI_Ialltoallv(x.raw(), transfer->send_counts.data(), transfer->send_places.data(),
                        type_of(x.dtype()), received.raw(), transfer->counts.data(),

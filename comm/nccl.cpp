@@ -13,7 +13,7 @@
 #include <string_view>
 #include <utility>
 
-#include "folio/kernels/cuda/ordered_sum.h"
+#include "folio/kernels/cuda/sum_over_ranks.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 
@@ -95,8 +95,8 @@ class InFlight final : public Operation {
  public:
   InFlight(NcclCommunicator& ranks, std::shared_ptr<Flight> flight)
       : ranks_(ranks), flight_(std::move(flight)) {}
-  bool poll() override { return ranks_.in_order() && flight_->done.passed(); }
-  void wait() override { flight_->done.hold_back(cuda::Context::get().stream()); }
+  bool poll() override { return ranks_.in_order() && flight_->done.query(); }
+  void wait() override { flight_->done.block(cuda::Context::get().stream()); }
 
  private:
   NcclCommunicator& ranks_;
@@ -156,7 +156,7 @@ void NcclCommunicator::start() {
   if (comm_ != nullptr) return;
   cuda::Context::get();  // chooses the GPU
   const cudaError_t error = cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking);
-  if (error != cudaSuccess) cuda::fail_call("cudaStreamCreateWithFlags", error);
+  if (error != cudaSuccess) cuda::throw_cuda_error("cudaStreamCreateWithFlags", error);
   const Tensor words({sizeof(ncclUniqueId) / 4}, DType::i32);
   ncclUniqueId id{};
   if (leads()) {
@@ -176,13 +176,13 @@ void NcclCommunicator::start() {
 std::shared_ptr<Flight> NcclCommunicator::put(std::string_view name, std::vector<Tensor> tensors,
                                               const std::function<void()>& messages,
                                               const std::function<void()>& then) {
-  while (!flights_.empty() && flights_.front()->done.passed()) flights_.pop_front();
+  while (!flights_.empty() && flights_.front()->done.query()) flights_.pop_front();
   const auto flight = std::make_shared<Flight>();
   flight->name = name;
   flight->tensors = std::move(tensors);
   cuda::Event told;
   told.record(cuda::Context::get().stream());
-  told.hold_back(stream_);
+  told.block(stream_);
   ncclGroupStart();
   messages();
   call(name, ncclGroupEnd());
@@ -226,7 +226,8 @@ Pending NcclCommunicator::start_reduce_scatter(GradTarget sum, const Tensor& x, 
     }
   };
   const auto add = [&] {
-    cuda::ordered_sum(sum, {element(x, own.begin), rank(), received.raw(), contributors}, stream_);
+    cuda::sum_over_ranks(sum, x.view(own.begin, {own.size()}), rank(), received, contributors,
+                         stream_);
   };
   return std::make_unique<InFlight>(
       *this, put("reduce_scatter", {x, received, *sum.tensor}, exchange, add));

@@ -2,10 +2,7 @@
 #include <cstdlib>
 
 #include "folio/comm/communicator.h"
-#include "folio/comm/ordered_sum.h"
-#ifdef FOLIO_HAVE_CUDA
-#include "folio/kernels/cuda/ordered_sum.h"
-#endif
+#include "folio/kernels/kernels.h"
 
 namespace folio {
 namespace {
@@ -24,16 +21,8 @@ class NoOthers : public Communicator {
   bool carries(Device) const override { return true; }
   Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts&,
                                int contributors) override {
-#ifdef FOLIO_HAVE_CUDA
-    if (x.device() == Device::cuda) {
-      cuda::ordered_sum(sum, {.own = x.raw(), .count = contributors},
-                        cuda::Context::get().stream());
-      return std::make_unique<Done>();
-    }
-#endif
-    std::vector<const void*> inputs;
-    if (contributors > 0) inputs.push_back(x.raw());
-    if (sum.accumulate || inputs.empty() || sum.tensor->raw() != x.raw()) add_in_order(sum, inputs);
+    const bool in_place = sum.tensor->raw() == x.raw() && contributors > 0 && !sum.accumulate;
+    if (!in_place) kernels_for(x.device()).sum_over_ranks(sum, x, 0, Tensor(), contributors);
     return std::make_unique<Done>();
   }
   Pending start_all_gather(const Tensor&, const Parts&) override {

@@ -12,7 +12,7 @@ namespace folio {
 namespace {
 
 /// Side by side at most: as many rows as a kernel multiplies in the same way as a single one
-/// (kernels/cpu/few_rows.h), so that company changes no sample.
+/// (kernels/cpu/gemm_few_rows.h), so that company changes no sample.
 constexpr int64_t most_samples = 16;
 
 /// How many bytes at the end of `text` begin a UTF-8 character that is not complete yet.

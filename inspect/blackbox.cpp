@@ -1,6 +1,6 @@
 #include "folio/inspect/blackbox.h"
 
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/tensor/scope_exit.h"
 
 namespace folio {

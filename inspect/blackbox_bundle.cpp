@@ -12,7 +12,7 @@
 #include "folio/io/output.h"
 #include "folio/io/pending_directory.h"
 #include "folio/io/safetensors.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

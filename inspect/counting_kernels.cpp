@@ -1,6 +1,5 @@
 #include "folio/inspect/counting_kernels.h"
 
-#include "folio/kernels/entries.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -24,7 +23,7 @@ struct Counted<entry> {
 };
 
 KernelCounter::KernelCounter(const Kernels* plain)
-    : plain_(plain), counting_(wrap_kernels<Counted>(AllKernelEntries())) {
+    : plain_(plain), counting_(wrap_kernels<Counted>()) {
   FOLIO_CHECK(current == nullptr, "plan", "there is a kernel counter already");
   current = this;
 }

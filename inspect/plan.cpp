@@ -10,7 +10,7 @@
 #include "folio/autograd/parameters.h"
 #include "folio/inspect/counting_kernels.h"
 #include "folio/inspect/placeholder_memory.h"
-#include "folio/kernels/cuda/gemm.h"
+#include "folio/kernels/cuda/gemm_cublaslt.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "folio/kernels/library_product.h"
+#include "folio/kernels/matrix_product.h"
 #include "folio/run/config.h"
 
 namespace folio {
@@ -45,7 +45,7 @@ struct Profile {
   std::vector<ProductTime> products;
   /// The time of the step's matrix products alone, by multithreaded dnnl_sgemm, the best of
   /// several. Those of attention (one per head and sequence) are distributed over threads and count
-  /// by the share that is not masked. See library_product(). On a GPU, by cuBLASLt.
+  /// by the share that is not masked. See baseline_gemm(). On a GPU, by cuBLASLt.
   double product_seconds = 0.0;
 
   double flops() const;

@@ -2,7 +2,6 @@
 
 #include <chrono>
 
-#include "folio/kernels/entries.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -32,9 +31,7 @@ struct Timed<entry> {
 };
 
 KernelClock::KernelClock(Device device)
-    : device_(device),
-      plain_(&kernels_for(device)),
-      timed_(wrap_kernels<Timed>(AllKernelEntries())) {
+    : device_(device), plain_(&kernels_for(device)), timed_(wrap_kernels<Timed>()) {
   FOLIO_CHECK(current == nullptr, "profile", "there is a kernel clock already");
   current = this;
 }

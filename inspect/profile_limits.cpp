@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "folio/kernels/baseline_gemm.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/cuda.h"
 
@@ -75,7 +76,7 @@ double MachineLimits::product_seconds(const MatrixProduct& product) {
   const Tensor c = matrices(p.m, p.n, false, p.result);
   const Kernels& kernels = kernels_for(device_);
   return products_[product] = best_seconds(device_, [&] {
-           if (device_ == Device::cpu) return library_product(p, a, b, c);
+           if (device_ == Device::cpu) return baseline_gemm(p, a, b, c);
            kernels.matmul({&c, p.accumulate}, a, p.transpose_a, b, p.transpose_b);
          });
 }

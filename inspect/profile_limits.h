@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <map>
 
-#include "folio/kernels/library_product.h"
+#include "folio/kernels/matrix_product.h"
 
 namespace folio {
 
@@ -14,7 +14,7 @@ class MachineLimits {
  public:
   explicit MachineLimits(Device device) : device_(device) {}
 
-  /// Seconds of library_product(), or of the same product by cuBLASLt on a GPU; the best of
+  /// Seconds of baseline_gemm(), or of the same product by cuBLASLt on a GPU; the best of
   /// several.
   double product_seconds(const MatrixProduct& product);
   /// Seconds to read and write `bytes` bytes in total with Folio's copy kernel, at the rate

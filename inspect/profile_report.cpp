@@ -3,8 +3,7 @@
 
 #include "folio/inspect/profile.h"
 #include "folio/io/output.h"
-#include "folio/kernels/instruction_set.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

@@ -10,11 +10,6 @@ double bytes(double elements, const Tensor& like) {
   return elements * static_cast<double>(size_of(like.dtype()));
 }
 
-/// Matrices in a (..., rows, columns) tensor.
-int64_t matrices(const Tensor& x) {
-  return x.numel() / std::max<int64_t>(1, x.dim(-1) * x.dim(-2));
-}
-
 /// The share of (query, key) pairs in which the query sees the key; query i sees i + 1 + keys -
 /// queries of them under a causal mask.
 double visible_share(const AttentionShape& shape) {
@@ -41,15 +36,15 @@ double grad_bytes(const HeadColumnsGrad& grad, const AttentionShape& shape, int6
 PartialProduct of_heads(const AttentionShape& shape, const Tensor& like, bool transpose_a,
                         bool transpose_b, int64_t m, int64_t n, int64_t k) {
   const DType values = like.device() == Device::cpu ? DType::f32 : like.dtype();
-  return {{.values = values,
-           .result = values,
-           .transpose_a = transpose_a,
-           .transpose_b = transpose_b,
-           .m = m,
-           .n = n,
-           .k = k,
-           .count = shape.batch * shape.heads},
-          visible_share(shape)};
+  const MatrixProduct product{.values = values,
+                              .result = values,
+                              .transpose_a = transpose_a,
+                              .transpose_b = transpose_b,
+                              .m = m,
+                              .n = n,
+                              .k = k,
+                              .count = shape.batch * shape.heads};
+  return {product.dense(), visible_share(shape)};
 }
 
 }  // namespace
@@ -83,37 +78,15 @@ KernelWork work_of(Entry<&Kernels::embedding_forward>, const Tensor& y, const Te
 KernelWork work_of(Entry<&Kernels::matmul>, const GradTarget& c, const Tensor& a,
                    const bool& transpose_a, const Tensor& b, const bool& transpose_b) {
   if (!c) return {};
-  MatrixProduct product{.values = a.dtype(),
-                        .result = c.tensor->dtype(),
-                        .transpose_a = transpose_a,
-                        .transpose_b = transpose_b,
-                        .accumulate = c.accumulate,
-                        .m = a.dim(transpose_a ? -1 : -2),
-                        .n = b.dim(transpose_b ? -2 : -1),
-                        .k = a.dim(transpose_a ? -2 : -1),
-                        .count = matrices(a)};
-  // As in the contract: leading dimensions that c lacks are summed over; one b may serve every a.
-  if (matrices(*c.tensor) != product.count) {
-    product.k *= product.count;
-    product.count = 1;
-  } else if (b.shape().rank() == 2 && !transpose_a) {
-    product.m *= product.count;
-    product.count = 1;
-  }
-  return {.bytes = bytes_of(c) + bytes_of(a) + bytes_of(b), .products = {{product}}};
+  return {.bytes = bytes_of(c) + bytes_of(a) + bytes_of(b),
+          .products = {{matmul_product(c, a, transpose_a, b, transpose_b).dense()}}};
 }
 
 KernelWork work_of(Entry<&Kernels::linear_forward>, const Tensor& y, const Tensor& z,
                    const Tensor& x, const Tensor& weight, const Tensor& bias,
-                   const UnaryOp* const&) {
-  const MatrixProduct product{.values = x.dtype(),
-                              .result = y.dtype(),
-                              .transpose_b = true,
-                              .m = x.shape().rows(),
-                              .n = weight.dim(0),
-                              .k = weight.dim(1)};
+                   const std::optional<UnaryOp>&) {
   return {.bytes = bytes_of(y) + bytes_of(z) + bytes_of(x) + bytes_of(weight) + bytes_of(bias),
-          .products = {{product}}};
+          .products = {{linear_product(y, x, weight).dense()}}};
 }
 
 KernelWork work_of(Entry<&Kernels::attention_forward>, const Tensor& y, const Tensor& log_sum,

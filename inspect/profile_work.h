@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "folio/kernels/kernels.h"
-#include "folio/kernels/library_product.h"
+#include "folio/kernels/matrix_product.h"
 
 namespace folio {
 
@@ -30,10 +30,6 @@ struct KernelWork {
     return sum;
   }
 };
-
-/// Identifies an entry of the table.
-template <auto entry>
-struct Entry {};
 
 /// A tensor is read or written once; a tensor that is added to is read and written.
 inline double bytes_of(const Tensor& tensor) {
@@ -66,7 +62,7 @@ KernelWork work_of(Entry<&Kernels::matmul>, const GradTarget& c, const Tensor& a
                    const bool& transpose_a, const Tensor& b, const bool& transpose_b);
 KernelWork work_of(Entry<&Kernels::linear_forward>, const Tensor& y, const Tensor& z,
                    const Tensor& x, const Tensor& weight, const Tensor& bias,
-                   const UnaryOp* const& activation);
+                   const std::optional<UnaryOp>& activation);
 KernelWork work_of(Entry<&Kernels::attention_forward>, const Tensor& y, const Tensor& log_sum,
                    const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
                    const Tensor& key_mask, const AttentionShape& shape);

@@ -1,52 +1,42 @@
 #include "folio/kernels/kernels.h"
 
-#include <atomic>
-
 #include "folio/kernels/cpu/gemm.h"
-#include "folio/kernels/cpu/table.h"
-#include "folio/kernels/cuda/table.h"
-#include "folio/kernels/instruction_set.h"
+#include "folio/kernels/device_kernels.h"
+#include "folio/kernels/process.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
 namespace {
 
-const Kernels& gpu_table() {
+constexpr Kernels cpu_kernels{
+#define FOLIO_KERNEL(name, ...) .name = cpu::name,
+#include "folio/kernels/kernel_list.h"
+};
+
 #ifdef FOLIO_HAVE_CUDA
-  cuda::Context::get();  // or the reason why there is none
-  return cuda::table();
+constexpr Kernels cuda_kernels{
+#define FOLIO_KERNEL(name, ...) .name = cuda::name,
+#include "folio/kernels/kernel_list.h"
+};
+#endif
+
+}  // namespace
+
+const Kernels& kernels_for(Device device) {
+  instruction_set();  // must be chosen before any kernel runs
+  if (device == Device::cpu) return cpu_kernels;
+#ifdef FOLIO_HAVE_CUDA
+  cuda::Context::get();  // throws if there is no usable GPU
+  return cuda_kernels;
 #else
   fail("device", cuda::unavailable());
 #endif
 }
 
-std::atomic<bool> tf32_on = false;
-
-}  // namespace
-
-const Kernels& kernels_for(Device device) {
-  instruction_set();  // chosen before any kernel runs
-  switch (device) {
-    case Device::cpu:
-      return cpu::table();
-    case Device::cuda:
-      return gpu_table();
-  }
-  return cpu::table();
-}
-
 bool multiplies_bf16(Device device) {
-  switch (device) {
-    case Device::cpu:
-      return cpu::multiplies_bf16();
-    case Device::cuda:
-      return cuda::Context::get().facts().capability >= 80;
-  }
-  return false;
+  if (device == Device::cpu) return cpu::multiplies_bf16();
+  return cuda::Context::get().properties().capability >= 80;
 }
-
-void set_tf32(bool on) { tf32_on = on; }
-bool tf32() { return tf32_on; }
 
 }  // namespace folio

@@ -1,6 +1,6 @@
 #include "folio/run/loaded_run.h"
 
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/run/run_directory.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"

@@ -9,7 +9,7 @@
 #include "folio/io/files.h"
 #include "folio/io/json.h"
 #include "folio/io/version.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 
 namespace folio {
 namespace {

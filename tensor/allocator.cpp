@@ -27,11 +27,11 @@ void* system_allocate(size_t bytes) {
   const bool huge = bytes >= 2 * huge_page;
   void* memory = nullptr;
   if (posix_memalign(&memory, huge ? huge_page : alignment, bytes) != 0) return nullptr;
-  if (huge) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint: without it everything works, slower
+  if (huge) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint that only affects speed
   return memory;
 }
 
-/// Of an AllocatorScope, by device; null: the device's own.
+/// The pool of the innermost AllocatorScope of each device, or null to use the device's own.
 std::array<std::atomic<Allocator*>, 2> scoped_pools{};
 
 }  // namespace
@@ -53,7 +53,7 @@ MemoryBlock* Allocator::allocate(size_t bytes) {
     waiting.pop_back();
   } else {
     void* memory = source_.allocate(capacity);
-    if (memory == nullptr) {  // blocks of other sizes may be waiting
+    if (memory == nullptr) {  // free the cached blocks of other sizes and retry
       free_waiting();
       memory = source_.allocate(capacity);
     }
@@ -113,7 +113,7 @@ Allocator& allocator(Device device) {
     return *pool;
   }
   if (device == Device::cuda) return cuda::pool();
-  // Never destroyed: tensors with static lifetime may give their blocks back at any time.
+  // Never destroyed: tensors with static lifetime may release their blocks at any time.
   static Allocator* const cpu = new Allocator;
   return *cpu;
 }

@@ -1,5 +1,5 @@
-// A pool of memory blocks: after the first training step every request is served from blocks
-// that earlier tensors gave back, so that nothing is allocated from the system.
+// A caching allocator. After the first training step every request is served from blocks that
+// earlier tensors released, so that nothing is allocated from the system.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@ namespace folio {
 
 class Allocator;
 
-/// A piece of memory that tensors share by counting references.
+/// A reference-counted piece of memory, which tensors share.
 struct MemoryBlock {
   void* memory = nullptr;
   size_t capacity = 0;  // bytes
@@ -23,30 +23,30 @@ struct MemoryBlock {
   Allocator* owner = nullptr;
 };
 
-/// Where an allocator's memory comes from.
+/// The functions that an allocator gets its memory from.
 struct MemorySource {
   const char* name;                 // "the system", "the GPU": for messages
-  void* (*allocate)(size_t bytes);  // null where there is no more
+  void* (*allocate)(size_t bytes);  // returns null if there is no memory left
   void (*free)(void* memory);
-  /// Called with every block that is handed out, to overwrite what earlier tensors left in it;
-  /// null: nothing is done.
+  /// Called with every block that is handed out, to overwrite what earlier tensors left in it. May
+  /// be null.
   void (*poison)(void* memory, size_t bytes) = nullptr;
 };
 
-/// The CPU's memory.
+/// Host memory.
 const MemorySource& system_memory();
 
-/// What an allocator has done so far; all sizes in bytes.
+/// Statistics of an allocator; all sizes in bytes.
 struct AllocatorStatistics {
-  size_t live_bytes = 0;  // in tensors now
+  size_t live_bytes = 0;  // used by tensors now
   size_t live_blocks = 0;
-  size_t peak_bytes = 0;            // the most live_bytes has been
-  size_t reserved_bytes = 0;        // taken from the system: live and waiting in the pool
-  uint64_t system_allocations = 0;  // how often the system was asked
+  size_t peak_bytes = 0;            // the maximum of live_bytes
+  size_t reserved_bytes = 0;        // taken from the system: live and cached
+  uint64_t system_allocations = 0;  // number of allocations from the system
 };
 
-/// Thread-safe. Blocks are 64-byte aligned and filed by exact size (rounded to 64 bytes, from
-/// 32 KiB on to 4 KiB), so the same sequence of requests finds the same blocks again.
+/// Thread-safe. Blocks are 64-byte aligned and cached by exact size (rounded up to 64 bytes, from
+/// 32 KiB on to 4 KiB), so that the same sequence of requests finds the same blocks again.
 class Allocator {
  public:
   explicit Allocator(const MemorySource& source = system_memory()) : source_(source) {}
@@ -54,18 +54,19 @@ class Allocator {
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
 
-  /// A block of at least `bytes` bytes, contents undefined. Throws Error when memory runs out.
+  /// Returns a block of at least `bytes` bytes with undefined contents. Throws Error if there is no
+  /// memory left.
   MemoryBlock* allocate(size_t bytes);
-  /// Gives a block back to the pool.
+  /// Returns a block to the cache.
   void release(MemoryBlock* block);
-  /// Returns waiting blocks to the system.
+  /// Returns cached blocks to the system.
   void trim();
   AllocatorStatistics statistics() const;
-  /// Starts a new measurement of peak_bytes.
+  /// Restarts the measurement of peak_bytes.
   void reset_peak();
 
  private:
-  void free_waiting();  // the mutex is held
+  void free_waiting();  // requires mutex_ to be held
 
   const MemorySource source_;
   mutable std::mutex mutex_;
@@ -73,13 +74,13 @@ class Allocator {
   AllocatorStatistics statistics_;
 };
 
-/// The device's pool, made at first use, or the one of an AllocatorScope. Throws Error where the
-/// device cannot be used.
+/// The device's pool, created at first use, or that of the innermost AllocatorScope. Throws Error
+/// if the device cannot be used.
 Allocator& allocator(Device device);
 
-/// Memory for the device's tensors comes from `pool` while this lives. For what needs its addresses
-/// for itself, a captured graph say; of the process, not of a thread. `pool` must outlive every
-/// tensor that was made of it.
+/// While an AllocatorScope exists, memory for the device's tensors comes from `pool`, in all
+/// threads. It is for code that needs its addresses for itself, such as a captured graph. `pool`
+/// must outlive every tensor that was allocated from it.
 class AllocatorScope {
  public:
   AllocatorScope(Device device, Allocator& pool);

@@ -22,14 +22,14 @@ bool device_in_use = false;
 bool dry = false;
 
 void check(cudaError_t error, const char* call) {
-  if (error != cudaSuccess) fail_call(call, error);
+  if (error != cudaSuccess) throw_cuda_error(call, error);
 }
 
 void* allocate_on_device(size_t bytes) {
   void* memory = nullptr;
   const cudaError_t error = cudaMalloc(&memory, bytes);
   if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // or a later call would report it again
+    cudaGetLastError();  // clears the error, or a later call would report it
     return nullptr;
   }
   check(error, "cudaMalloc");
@@ -47,7 +47,7 @@ void* allocate_pinned(size_t bytes) {
   return memory;
 }
 
-// A pool may be emptied while an error is on its way: nothing is thrown.
+// A pool may be freed during stack unwinding, so these do not throw.
 void free_on_device(void* memory) { cudaFree(memory); }
 void free_pinned(void* memory) { cudaFreeHost(memory); }
 
@@ -60,8 +60,8 @@ bool poisons() {
   return value != nullptr && std::string_view(value) == "1";
 }
 
-/// Two pieces of pinned memory that copies of pageable memory pass through in turn: one is filled
-/// or emptied by the CPU while the GPU copies the other.
+/// Two buffers of pinned memory for copies of pageable memory: the CPU fills or empties one while
+/// the GPU copies the other.
 class Staging {
  public:
   static constexpr size_t piece_bytes = size_t{4} << 20;
@@ -113,7 +113,7 @@ class Staging {
 };
 
 Staging& staging() {
-  static Staging* const only = new Staging;  // never destroyed, as the context is not
+  static Staging* const only = new Staging;  // never destroyed, like the context
   return *only;
 }
 
@@ -123,7 +123,7 @@ bool built_in() { return true; }
 
 DryRun::DryRun() { dry = true; }
 DryRun::~DryRun() { dry = false; }
-bool runs_dry() { return dry; }
+bool is_dry_run() { return dry; }
 
 std::string unavailable() {
   int count = 0;
@@ -166,14 +166,14 @@ Context::Context() {
   check(cudaSetDevice(chosen_device), "cudaSetDevice");
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, chosen_device), "cudaGetDeviceProperties");
-  facts_.name = properties.name;
+  properties_.name = properties.name;
   std::array<char, 32> bus{};
   check(cudaDeviceGetPCIBusId(bus.data(), bus.size(), chosen_device), "cudaDeviceGetPCIBusId");
-  facts_.bus = bus.data();
-  facts_.capability = 10 * properties.major + properties.minor;
-  facts_.multiprocessors = properties.multiProcessorCount;
-  facts_.memory = properties.totalGlobalMem;
-  check(cudaRuntimeGetVersion(&facts_.runtime), "cudaRuntimeGetVersion");
+  properties_.bus = bus.data();
+  properties_.capability = 10 * properties.major + properties.minor;
+  properties_.multiprocessors = properties.multiProcessorCount;
+  properties_.memory = properties.totalGlobalMem;
+  check(cudaRuntimeGetVersion(&properties_.runtime), "cudaRuntimeGetVersion");
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   check(cudaStreamCreateWithFlags(&copy_stream_, cudaStreamNonBlocking),
         "cudaStreamCreateWithFlags");
@@ -194,11 +194,11 @@ Event::~Event() { cudaEventDestroy(event_); }
 void Event::record(CUstream_st* stream) {
   check(cudaEventRecord(event_, stream), "cudaEventRecord");
 }
-void Event::hold_back(CUstream_st* stream) const {
+void Event::block(CUstream_st* stream) const {
   check(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent");
 }
 void Event::wait() const { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
-bool Event::passed() const {
+bool Event::query() const {
   const cudaError_t state = cudaEventQuery(event_);
   if (state == cudaErrorNotReady) {
     cudaGetLastError();
@@ -225,7 +225,7 @@ void Graph::capture(const std::function<void()>& work) {
   try {
     work();
   } catch (...) {
-    cudaStreamEndCapture(stream, &graph);  // fails too, and leaves the stream as it was
+    cudaStreamEndCapture(stream, &graph);  // fails too, but restores the stream
     if (graph != nullptr) cudaGraphDestroy(graph);
     cudaGetLastError();
     throw;
@@ -287,7 +287,7 @@ void download_async(void* pinned, const void* device, size_t bytes, CUstream_st*
   check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
 }
 
-void fail_call(const char* call, int error) {
+void throw_cuda_error(const char* call, int error) {
   const auto code = static_cast<cudaError_t>(error);
   fail(call, fmt::format("{} ({}); what ran on the GPU before may be the cause: with "
                          "CUDA_LAUNCH_BLOCKING=1 the call that failed is named",

@@ -1,11 +1,11 @@
-// The GPU as Folio uses it: its memory pool, its streams, and what its asynchronous errors become.
+// The GPU: its memory pools, streams, events and graphs, and its errors.
 //
-// All work goes to one compute stream, in order, so a tensor's memory may be given back to the pool
-// while a kernel still reads it: who gets it next comes later on the same stream. What runs on the
-// copy stream, or on that of comm/nccl.cpp, is ordered by events. Nothing is ever put on the legacy
-// default stream.
+// All work is submitted to one compute stream, in order. A tensor's memory may therefore be
+// returned to the pool while a kernel still uses it: whoever gets it next uses it later on the same
+// stream. Work on the copy stream, and on the stream of comm/nccl.cpp, is ordered by events. The
+// legacy default stream is never used.
 //
-// Without CUDA in the build everything here says so: cuda_absent.cpp.
+// In a build without CUDA, the functions report that (cuda_absent.cpp).
 #pragma once
 
 #include <cstddef>
@@ -15,99 +15,84 @@
 
 #include "folio/tensor/allocator.h"
 
-struct CUstream_st;  // what cudaStream_t, cudaEvent_t and cudaGraphExec_t point at
+struct CUstream_st;  // the types behind cudaStream_t, cudaEvent_t and cudaGraphExec_t
 struct CUevent_st;
 struct CUgraphExec_st;
 
 namespace folio::cuda {
 
-/// Whether this build can use a GPU at all.
+/// Whether this build supports CUDA.
 bool built_in();
 
-/// Why there is no GPU to compute on: not built in, no driver, no device, one that is too old.
-/// Empty where there is one.
+/// Why no GPU can be used: no CUDA in the build, no driver, no device, or a device that is too old.
+/// Empty if one can be used.
 std::string unavailable();
 
-/// How many GPUs this process sees; 0 where none can be used.
+/// The number of GPUs that this process sees; 0 if none can be used.
 int devices();
-/// Which of them is the process's, from 0: number 0, unless another is named before its first use.
+/// Selects the process's GPU, counted from 0, before its first use. The default is 0.
 void use_device(int number);
 
-/// What is known of the GPU.
-struct Facts {
+/// Properties of the GPU.
+struct DeviceProperties {
   std::string name;    // "NVIDIA H100 80GB HBM3"
-  std::string bus;     // where it sits in its machine: "0000:65:00.0"
+  std::string bus;     // PCI bus id: "0000:65:00.0"
   int capability = 0;  // compute capability, 90 for 9.0
   int multiprocessors = 0;
   size_t memory = 0;  // bytes
-  int runtime = 0;    // of CUDA, 13000 for 13.0
+  int runtime = 0;    // CUDA runtime version, 13000 for 13.0
 };
 
-/// What changes from step to step although a captured graph stays the same: kernels that need it
-/// are given its address in device memory, and read it when they run.
-struct StepValues {
-  uint32_t step_offset = 0;  // added to the step of random numbers
-  uint32_t unused = 0;
-  double lr = 0.0;
-  int64_t optimizer_step = 0;  // counted from 1
-};
-
-/// The process's GPU. Made at first use and never destroyed.
+/// The process's GPU. Created at first use and never destroyed.
 class Context {
  public:
-  /// Throws Error with unavailable()'s reason.
+  /// Throws Error with the reason given by unavailable().
   static Context& get();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  const Facts& facts() const { return facts_; }
-  /// Where kernels, library calls and copies go.
+  const DeviceProperties& properties() const { return properties_; }
+  /// The compute stream: for kernels, library calls and copies.
   CUstream_st* stream() const { return stream_; }
-  /// Where copies go that may run beside them.
+  /// The stream for copies that overlap with them.
   CUstream_st* copy_stream() const { return copy_stream_; }
-  /// Waits until everything on the compute stream is done. Throws Error for what failed there.
+  /// Waits until all work on the compute stream is complete. Throws Error if any of it failed.
   void synchronize();
-
-  /// While a step is captured, or made to run as captured: the device's StepValues, which kernels
-  /// then read. Otherwise null: what they are called with counts.
-  const StepValues* step_values() const { return step_values_; }
-  void set_step_values(const StepValues* values) { step_values_ = values; }
 
  private:
   Context();
 
-  Facts facts_;
+  DeviceProperties properties_;
   CUstream_st* stream_ = nullptr;
   CUstream_st* copy_stream_ = nullptr;
-  const StepValues* step_values_ = nullptr;
 };
 
-/// A place in a stream that others can wait for.
+/// A CUDA event: marks a point in a stream.
 class Event {
  public:
-  /// `timed`: seconds_since() can be asked.
+  /// seconds_since() requires `timed`.
   explicit Event(bool timed = false);
   ~Event();
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
-  /// Stands from now on for what was put on `stream` so far.
+  /// Marks the work that was submitted to `stream` so far.
   void record(CUstream_st* stream);
-  /// What is put on `stream` after this runs after what the event stands for.
-  void hold_back(CUstream_st* stream) const;
-  /// Waits for it here.
+  /// Makes work submitted to `stream` from now on wait for the marked work.
+  void block(CUstream_st* stream) const;
+  /// Blocks the calling thread until the marked work is complete.
   void wait() const;
-  /// Whether what it stands for is done.
-  bool passed() const;
-  /// Waits for it here, and says how long after `start`, of the same stream, it came. Of what the
-  /// device did, not of the host.
+  /// Whether the marked work is complete.
+  bool query() const;
+  /// Waits for the marked work, and returns the time on the device since `start`, an event of the
+  /// same stream.
   double seconds_since(const Event& start) const;
 
  private:
   [[maybe_unused]] CUevent_st* event_ = nullptr;
 };
 
-/// What was put on the compute stream between begin and end, to be done again and again as one.
+/// A CUDA graph: work on the compute stream that is captured once and then launched repeatedly.
 class Graph {
  public:
   Graph() = default;
@@ -115,21 +100,21 @@ class Graph {
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
-  /// Captures what `work` puts on the compute stream, without doing it. `work` must wait for
-  /// nothing there and take no memory but what its pool has at hand; else Error, and nothing is
-  /// captured.
+  /// Captures the work that `work` submits to the compute stream, without running it. `work` must
+  /// not synchronize, and must only allocate memory that its pool has cached; otherwise this throws
+  /// Error and captures nothing.
   void capture(const std::function<void()>& work);
   explicit operator bool() const { return executable_ != nullptr; }
-  /// Puts all of it on the compute stream.
+  /// Submits the captured work to the compute stream.
   void launch() const;
 
  private:
   CUgraphExec_st* executable_ = nullptr;
 };
 
-/// While one lives, nothing is put on the device: kernels, library calls and copies return at once,
-/// and memory may be anything. What work allocates can be seen so without doing it, see
-/// inspect/plan.h.
+/// While a DryRun exists, nothing is submitted to the device: kernels, library calls and copies
+/// return at once, and the contents of memory are undefined. It shows what work allocates without
+/// running it, see inspect/plan.h.
 class DryRun {
  public:
   DryRun();
@@ -137,27 +122,28 @@ class DryRun {
   DryRun(const DryRun&) = delete;
   DryRun& operator=(const DryRun&) = delete;
 };
-bool runs_dry();
+bool is_dry_run();
 
-/// The memory of the device's tensors; 256-byte aligned. With FOLIO_POISON=1 in the environment
-/// every tensor's memory begins as NaN.
+/// Device memory, 256-byte aligned. If FOLIO_POISON=1 is set in the environment, the memory of
+/// every new tensor is filled with NaN.
 const MemorySource& device_memory();
-/// Of tensors that the GPU can copy from and to while the CPU goes on.
+/// Pinned host memory, which the GPU copies asynchronously.
 const MemorySource& pinned_memory();
-/// The pools of both.
+/// The pools of device_memory() and pinned_memory().
 Allocator& pool();
 Allocator& pinned_pool();
 
-/// Copies bytes. Of host memory: both return when the copy is made.
+/// Copies bytes from and to host memory of any kind. Both return when the copy is complete.
 void upload(void* device, const void* host, size_t bytes);
 void download(void* host, const void* device, size_t bytes);
-/// On the compute stream, returning at once.
+/// Copies on the compute stream and returns at once.
 void copy_on_device(void* to, const void* from, size_t bytes);
-/// On `stream`, returning at once; `pinned` must be pinned memory that nobody changes until then.
+/// Copy on `stream` and return at once. `pinned` must be pinned memory that does not change until
+/// the copy is complete.
 void upload_async(void* device, const void* pinned, size_t bytes, CUstream_st* stream);
 void download_async(void* pinned, const void* device, size_t bytes, CUstream_st* stream);
 
-/// Throws the Error that a CUDA runtime call's result other than 0 means: `call` names it.
-[[noreturn]] void fail_call(const char* call, int error);
+/// Throws Error for the result `error`, not 0, of the CUDA runtime function `call`.
+[[noreturn]] void throw_cuda_error(const char* call, int error);
 
 }  // namespace folio::cuda

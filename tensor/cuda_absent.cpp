@@ -1,4 +1,4 @@
-// A build without CUDA: it says so.
+// The functions of cuda.h in a build without CUDA: they report that.
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 
@@ -22,9 +22,9 @@ void Context::synchronize() {}
 Event::Event(bool) { refuse(); }
 Event::~Event() = default;
 void Event::record(CUstream_st*) {}
-void Event::hold_back(CUstream_st*) const {}
+void Event::block(CUstream_st*) const {}
 void Event::wait() const {}
-bool Event::passed() const { return true; }
+bool Event::query() const { return true; }
 double Event::seconds_since(const Event&) const { refuse(); }
 
 Graph::~Graph() = default;
@@ -33,7 +33,7 @@ void Graph::launch() const { refuse(); }
 
 DryRun::DryRun() { refuse(); }
 DryRun::~DryRun() = default;
-bool runs_dry() { return false; }
+bool is_dry_run() { return false; }
 
 const MemorySource& device_memory() { refuse(); }
 const MemorySource& pinned_memory() { refuse(); }
@@ -46,6 +46,6 @@ void copy_on_device(void*, const void*, size_t) { refuse(); }
 void upload_async(void*, const void*, size_t, CUstream_st*) { refuse(); }
 void download_async(void*, const void*, size_t, CUstream_st*) { refuse(); }
 
-void fail_call(const char*, int) { refuse(); }
+void throw_cuda_error(const char*, int) { refuse(); }
 
 }  // namespace folio::cuda

@@ -1,4 +1,4 @@
-// Where a tensor's memory lies.
+// The devices that tensors are on.
 #pragma once
 
 #include <cstdint>

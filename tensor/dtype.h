@@ -9,8 +9,8 @@
 
 namespace folio {
 
-/// f32 trains, f64 checks gradients on the CPU, i32 holds tokens; bf16 holds activations and the
-/// weights' compute copy where the machine multiplies bf16.
+/// f32 is for training, f64 for gradient checks on the CPU, i32 for tokens; bf16 is for activations
+/// and the compute copy of the weights if the device multiplies bf16.
 enum class DType : uint8_t { f32, bf16, i32, f64 };
 
 /// Bytes of one element.
@@ -42,8 +42,8 @@ constexpr std::string_view name_of(DType dtype) {
   return "?";
 }
 
-/// What kernels compute in, and keep sums, statistics and the gradients of parameters in, where
-/// values are `dtype`: f32 for bf16, otherwise the type itself.
+/// The type in which kernels compute, and keep sums, statistics and the gradients of parameters,
+/// for values of type `dtype`: f32 for bf16, otherwise the type itself.
 constexpr DType accumulator_of(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
 
 template <class T>

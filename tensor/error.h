@@ -1,4 +1,4 @@
-// Errors and checks: every failure says what, where, and what to do.
+// Errors and checks: every message says what is wrong, where, and what to do.
 #pragma once
 
 #include <fmt/core.h>

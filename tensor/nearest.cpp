@@ -22,7 +22,7 @@ int edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates) {
   int best = std::clamp(static_cast<int>(name.size()) * 2 / 5, 1, 3) + 1;
-  if (name.size() > 1000) return "";  // no misspelling
+  if (name.size() > 1000) return "";  // too long for a misspelling
   std::string nearest;
   for (const std::string& candidate : candidates) {
     const int distance = edit_distance(name, candidate);

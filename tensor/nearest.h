@@ -1,4 +1,4 @@
-// The name that was probably meant.
+// Suggests the name that was probably meant.
 #pragma once
 
 #include <span>
@@ -7,8 +7,8 @@
 
 namespace folio {
 
-/// The candidate nearest to `name` within two fifths of its length (at least 1, at most 3 edits:
-/// two letters in the wrong order are two), or an empty string.
+/// The candidate with the smallest edit distance to `name`, within two fifths of its length (at
+/// least 1 and at most 3 edits; swapping two letters takes two), or an empty string.
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates);
 
 }  // namespace folio

@@ -28,7 +28,7 @@ constexpr std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter,
   return counter;
 }
 
-/// The purpose of a stream, made from a name such as "blocks.3.dropout" (FNV-1a, 32 bits).
+/// The purpose of a stream, a hash of a name such as "blocks.3.dropout" (FNV-1a, 32 bits).
 constexpr uint32_t purpose_of(std::string_view name) {
   uint32_t hash = 2166136261u;
   for (char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619u;
@@ -69,7 +69,8 @@ struct RandomStream {
     const uint64_t bits64 = (uint64_t{b[index % 2 * 2]} << 32) | b[index % 2 * 2 + 1];
     return multiply_high(bits64, limit);
   }
-  /// Standard normals 2 * pair and 2 * pair + 1, from the uniforms of these numbers (Box-Muller).
+  /// Standard normals 2 * pair and 2 * pair + 1, from the uniforms of the same numbers
+  /// (Box-Muller).
   std::array<double, 2> normals(uint64_t pair) const {
     const auto b = block(pair);
     const double radius = std::sqrt(-2.0 * std::log1p(-uniform_of(b[0], b[1])));
@@ -84,8 +85,8 @@ struct RandomStream {
   }
 };
 
-/// What dropout needs: element i (counted globally) is dropped where bits(i) < probability * 2^32,
-/// and kept elements are scaled by 1 / (1 - probability).
+/// The parameters of dropout: element i, counted globally, is dropped if bits(i) < probability *
+/// 2^32, and kept elements are scaled by 1 / (1 - probability).
 struct DropoutMask {
   double probability = 0.0;  // 0 <= probability < 1; 0 keeps everything
   RandomStream stream;

@@ -17,10 +17,10 @@ Shape::Shape(std::initializer_list<int64_t> dims) {
 }
 
 void Shape::check_size() const {
-  constexpr int64_t most_elements = INT64_MAX / 8;  // so that bytes can be counted, of any type
+  constexpr int64_t most_elements = INT64_MAX / 8;  // so that the bytes of any type can be counted
   int64_t product = 1;
   for (int i = 0; i < rank_; ++i) {
-    // Where another dimension is 0 the rest must still be countable: views multiply parts of them.
+    // If a dimension is 0, the others must still be countable: views multiply some of them.
     const bool fits = !__builtin_mul_overflow(product, std::max<int64_t>(dim_[i], 1), &product);
     FOLIO_CHECK(fits && product <= most_elements, "shape",
                 "{} has more elements than memory can be addressed for; use smaller dimensions",

@@ -1,4 +1,4 @@
-// Shapes: up to four dimensions, a value type without heap.
+// Shapes: values of up to four dimensions, without heap memory.
 #pragma once
 
 #include <array>
@@ -14,23 +14,23 @@ class Shape {
   static constexpr int max_rank = 4;
 
   Shape() = default;
-  /// Throws Error for more than four dimensions, a negative one, or 2^60 elements or more.
+  /// Throws Error for more than four dimensions, a negative dimension, or 2^60 elements or more.
   Shape(std::initializer_list<int64_t> dims);
 
   int rank() const { return rank_; }
-  /// Dimension `axis`; negative axes count from the end. Throws Error when out of range.
+  /// Dimension `axis`; negative axes count from the end. Throws Error if it is out of range.
   int64_t operator[](int axis) const;
-  /// Product of all dimensions; 1 for a scalar.
+  /// The product of all dimensions; 1 for a scalar.
   int64_t numel() const;
   /// The last dimension; 1 for a scalar.
   int64_t columns() const { return rank_ == 0 ? 1 : dim_[rank_ - 1]; }
-  /// Product of all dimensions but the last; 1 for a scalar.
+  /// The product of all dimensions but the last; 1 for a scalar.
   int64_t rows() const;
   /// The same shape with dimension `axis` (negative: from the end) set to `size`.
   Shape with(int axis, int64_t size) const;
-  /// The same shape without its last dimension (a scalar stays one).
+  /// The same shape without its last dimension; a scalar stays a scalar.
   Shape without_last() const;
-  /// Turns an axis that may count from the end into 0..rank-1. Throws Error when out of range.
+  /// Converts an axis that may count from the end to 0..rank-1. Throws Error if it is out of range.
   int normalize_axis(int axis) const;
   /// "(2, 3, 4)"; "()" for a scalar.
   std::string to_string() const;

@@ -13,14 +13,15 @@
 
 namespace folio {
 
-/// A handle on a block of memory, row-major, counted: copying a Tensor shares the memory.
-/// A default-constructed Tensor is empty: it has no memory and converts to false.
+/// A reference-counted handle to a row-major block of memory: copying a Tensor shares the memory. A
+/// default-constructed Tensor is empty: it has no memory and converts to false.
 class Tensor {
  public:
   Tensor() = default;
-  /// Memory from the device's pool; contents undefined. Throws Error when memory runs out.
+  /// Allocates from the device's pool; the contents are undefined. Throws Error if there is no
+  /// memory left.
   Tensor(const Shape& shape, DType dtype, Device device = Device::cpu);
-  /// The same from another pool of that device's memory.
+  /// Allocates from another pool of the device's memory.
   Tensor(const Shape& shape, DType dtype, Device device, Allocator& pool);
   Tensor(const Tensor& other);
   Tensor(Tensor&& other) noexcept;
@@ -44,15 +45,16 @@ class Tensor {
   /// The elements, in the device's memory. Throws Error if T is not the tensor's type.
   template <class T>
   T* data() const;
-  /// The only element, as a double. Throws Error if there is not exactly one. Waits for a GPU.
+  /// The only element, as a double. Throws Error if there is not exactly one. Synchronizes with a
+  /// GPU.
   double item() const;
-  /// All elements, row-major. Waits for a GPU.
+  /// All elements, row-major. Synchronizes with a GPU.
   template <class T>
   std::vector<T> to_vector() const;
 
-  /// The same memory with another shape of as many elements.
+  /// The same memory with another shape that has the same number of elements.
   Tensor reshape(const Shape& shape) const;
-  /// Part of the same memory: elements [offset, offset + shape.numel()), seen as `shape`.
+  /// A part of the same memory: elements [offset, offset + shape.numel()) with the given shape.
   Tensor view(int64_t offset, const Shape& shape) const;
   /// Whether no other Tensor shares this memory.
   bool unique() const;
@@ -75,13 +77,5 @@ T* Tensor::data() const {
   check_type(dtype_of<T>);
   return static_cast<T*>(data_);
 }
-
-/// Where a kernel writes a gradient: overwrite at the first write of a step, accumulate at later
-/// ones. Empty (false) where nobody wants the gradient: the kernel then leaves it out.
-struct GradTarget {
-  const Tensor* tensor = nullptr;
-  bool accumulate = false;
-  explicit operator bool() const { return tensor != nullptr; }
-};
 
 }  // namespace folio

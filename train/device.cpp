@@ -2,9 +2,8 @@
 
 #include <string>
 
-#include "folio/kernels/instruction_set.h"
 #include "folio/kernels/kernels.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 
@@ -47,7 +46,7 @@ std::string description_of(Device device) {
   if (device == Device::cpu) {
     return fmt::format("{} threads, {}", threads(), instruction_set().describe());
   }
-  const cuda::Facts& facts = cuda::Context::get().facts();
+  const cuda::DeviceProperties& facts = cuda::Context::get().properties();
   return fmt::format("{}, compute capability {}.{}{}, CUDA {}.{}", facts.name,
                      facts.capability / 10, facts.capability % 10,
                      multiplies_bf16(device) ? "" : " (no bf16 and no TF32: all in f32)",
@@ -64,7 +63,7 @@ double peak_flops(std::string_view gpu_name, DType dtype) {
 }
 
 std::string utilisation(double tokens_per_second, double flops_per_token, DType dtype) {
-  const std::string& name = cuda::Context::get().facts().name;
+  const std::string& name = cuda::Context::get().properties().name;
   const double peak = peak_flops(name, dtype);
   if (peak == 0.0) return fmt::format("unknown: the peak of {} is not listed", name);
   return fmt::format("{:.1f}% of {:.0f} TFLOP/s",

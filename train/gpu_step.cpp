@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "folio/kernels/cuda/step_values.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/error.h"
@@ -33,17 +34,6 @@ struct GpuStep::Slot {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// While it lives, kernels are captured so that they read what differs from step to step there.
-class StepValuesOnDevice {
- public:
-  explicit StepValuesOnDevice(const Tensor& values) {
-    cuda::Context::get().set_step_values(static_cast<const cuda::StepValues*>(values.raw()));
-  }
-  ~StepValuesOnDevice() { cuda::Context::get().set_step_values(nullptr); }
-  StepValuesOnDevice(const StepValuesOnDevice&) = delete;
-  StepValuesOnDevice& operator=(const StepValuesOnDevice&) = delete;
-};
 
 size_t bytes_of(const Tensor& tensor) { return static_cast<size_t>(tensor.bytes()); }
 
@@ -115,7 +105,7 @@ void GpuStep::upload(const Batch& batch, int64_t step, double lr) {
   }
   send(to.staged_values, to.pinned_values);
   to.here.record(context.copy_stream());
-  to.here.hold_back(context.stream());
+  to.here.block(context.stream());
   for (size_t i = 0; i < batch_.tensors.size(); ++i) {
     copy_tensor(batch_.tensors[i].tensor, to.staged.tensors[i].tensor);
   }
@@ -135,7 +125,7 @@ void GpuStep::compute(const Batch& batch, int64_t step, double lr) {
   {
     const AllocatorScope scope(Device::cuda, *pool_);
     if (captures) {
-      const StepValuesOnDevice reads(values_);
+      const cuda::StepValuesScope reads(static_cast<const cuda::StepValues*>(values_.raw()));
       gradients_graph_.capture([&] { gradients_and_norm(settings); });
     }
     // The graph divides by the number of targets with which it was captured.
@@ -165,7 +155,7 @@ void GpuStep::update(int64_t step, double lr) {
     return;
   }
   {
-    const StepValuesOnDevice reads(values_);
+    const cuda::StepValuesScope reads(static_cast<const cuda::StepValues*>(values_.raw()));
     update_graph_.capture([&] { optimizer.update(step, lr); });
   }
   update_graph_.launch();

@@ -9,8 +9,7 @@
 #include "folio/comm/processors.h"
 #include "folio/io/checksum.h"
 #include "folio/io/version.h"
-#include "folio/kernels/instruction_set.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/run/checkpoint_state.h"
 #include "folio/run/machine.h"
 #include "folio/tensor/copy.h"
@@ -66,7 +65,7 @@ void require_same_arithmetic(const Config& config, Communicator& ranks) {
   const bool gpu = computing_device(config.train.device) == Device::cuda;
   const std::string here =
       fmt::format("folio {}, {}{}", folio_version(), instruction_set().describe(),
-                  gpu ? fmt::format(", {}", cuda::Context::get().facts().name) : "");
+                  gpu ? fmt::format(", {}", cuda::Context::get().properties().name) : "");
   const std::string first = ranks.broadcast_text(here);
   FOLIO_CHECK(here == first, "ranks",
               "this rank has {}, but rank 0 has {}: they would round differently and drift apart; "

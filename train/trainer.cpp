@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "folio/kernels/kernels.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
 #include "folio/train/device.h"

@@ -6,20 +6,18 @@
 namespace folio {
 namespace {
 
-const UnaryOp* unary_of(Activation activation) {
-  static constexpr UnaryOp relu = UnaryOp::relu, gelu = UnaryOp::gelu,
-                           gelu_tanh = UnaryOp::gelu_tanh;
+std::optional<UnaryOp> unary_of(Activation activation) {
   switch (activation) {
     case Activation::none:
-      return nullptr;
+      return std::nullopt;
     case Activation::relu:
-      return &relu;
+      return UnaryOp::relu;
     case Activation::gelu:
-      return &gelu;
+      return UnaryOp::gelu;
     case Activation::gelu_tanh:
-      return &gelu_tanh;
+      return UnaryOp::gelu_tanh;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -83,9 +81,9 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight,
   if (bias) check_shape("linear", "bias", bias->value, {outputs}, weight.value);
   const Variable b = bias.value_or(Variable());
   const Variable y = tape.output(x.shape().with(-1, outputs), x.value.dtype(), {&x, &weight, &b});
-  const UnaryOp* function = unary_of(activation);
+  const std::optional<UnaryOp> function = unary_of(activation);
   Tensor z;  // before the activation; the backward pass needs it
-  if (function != nullptr && y.needs_grad()) z = tape.scratch(y.shape(), y.value.dtype());
+  if (function && y.needs_grad()) z = tape.scratch(y.shape(), y.value.dtype());
   tape.kernels().linear_forward(y.value, z, x.value, weight.value, b.value, function);
   // All leading dimensions are rows of one matrix.
   const Shape x_rows{x.shape().rows(), x.shape().columns()}, y_rows{x_rows[0], outputs};
@@ -93,7 +91,7 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight,
               [function, y_rows, dx = x.slot, dweight = weight.slot, dbias = b.slot, dy = y.slot,
                x = x.value.reshape(x_rows), weight = weight.value, z = std::move(z)](Tape& tape) {
                 Tensor dz = tape.grad(dy);
-                if (function != nullptr) {  // z is needed no more: its gradient takes its place
+                if (function) {  // z is needed no more: its gradient takes its place
                   tape.kernels().unary_backward(*function, {&z, false}, z, Tensor(), dz);
                   dz = z;
                 }

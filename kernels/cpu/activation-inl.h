@@ -1,5 +1,5 @@
-// The functions that serve as activations, of vectors: forward(d, x), and backward(d, x, dy).
-// Compiled once for every instruction set.
+// The activation functions on vectors: forward(d, x) and backward(d, x, dy). Compiled once for
+// every instruction set.
 #if defined(FOLIO_KERNELS_CPU_ACTIVATION_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef FOLIO_KERNELS_CPU_ACTIVATION_INL_H
 #undef FOLIO_KERNELS_CPU_ACTIVATION_INL_H
@@ -12,7 +12,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 
-// Written so that NaN passes; the slope at 0 is 0.
+// NaN is passed through; the derivative at 0 is 0.
 struct Relu {
   static constexpr bool from_output = false;
   template <class D, class V>

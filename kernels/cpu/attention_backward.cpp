@@ -1,21 +1,21 @@
-// The gradients of attention. The probabilities are computed again from the forward pass's log_sum
-// (Dao et al. 2022, arXiv:2205.14135, algorithm 4), a block of queries at a time.
+// The gradients of attention. The probabilities are recomputed from the log_sum of the forward pass
+// (Dao et al. 2022, arXiv:2205.14135, algorithm 4), for one block of queries at a time.
 #include "folio/kernels/cpu/attention_head.h"
-#include "folio/kernels/cpu/block_gemm.h"
+#include "folio/kernels/cpu/gemm_in_cache.h"
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/rows.h"
 #include "folio/kernels/cpu/scratch.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cpu {
 namespace {
 
-/// Queries whose probabilities are kept at a time; the gradients of keys and values are updated
-/// once a block.
+/// The number of queries whose probabilities are kept at a time. The gradients of keys and values
+/// are updated once per block.
 constexpr int64_t block_rows = 4 * strip_rows;
 
-/// A gradient of one head; without data, one that nobody wants.
+/// The gradient of one head. data is null if the gradient is not needed.
 template <class T>
 struct HeadGrad {
   HeadRows<T> rows;
@@ -30,8 +30,9 @@ struct BackwardHead {
   HeadRows<const T> q, k, v, y, dy;
   const int32_t* key_mask;
   const T* log_sum;
-  // Scratch. keys and values: transposed, (head_dim, keys); p and dp: (block_rows, keys), the
-  // probabilities and, first, their gradients, then those of the scores. Rows are `stride` apart.
+  // Scratch memory. keys and values are transposed, (head_dim, keys). p (block_rows, keys) holds
+  // the probabilities, and dp (block_rows, keys) first their gradients and then those of the
+  // scores. Their rows are `stride` elements apart.
   int64_t stride;
   T *keys, *values, *p, *dp;
 
@@ -40,12 +41,13 @@ struct BackwardHead {
 
   void run() {
     separate_targets();
-    block_transpose(shape().keys, shape().head_dim, k.data, k.stride, keys, stride);
+    transpose_in_cache(shape().keys, shape().head_dim, k.data, k.stride, keys, stride);
     if (scores_wanted()) {
-      block_transpose(shape().keys, shape().head_dim, v.data, v.stride, values, stride);
+      transpose_in_cache(shape().keys, shape().head_dim, v.data, v.stride, values, stride);
     }
-    // From the last block back: its queries see every key, so its update may overwrite and the
-    // others' add. With no queries the one block is empty, and overwrites with zeros.
+    // Start with the last block: its queries see every key, so its update may overwrite and the
+    // updates of the other blocks add. If there are no queries, the only block is empty and
+    // overwrites with zeros.
     int64_t first = std::max<int64_t>(shape().queries - 1, 0) / block_rows * block_rows;
     for (bool add = false; first >= 0; first -= block_rows, add = true) {
       const int64_t end = std::min(first + block_rows, shape().queries);
@@ -58,7 +60,7 @@ struct BackwardHead {
     }
   }
 
-  /// Where one tensor is the target twice, as in attention(x, x, x), every write must add.
+  /// If one tensor is the target of two gradients, as in attention(x, x, x), every write must add.
   void separate_targets() {
     const bool shared = (dq && (same(dq, dk) || same(dq, dv))) || (dk && same(dk, dv));
     if (!shared) return;
@@ -76,34 +78,46 @@ struct BackwardHead {
     grad.accumulate = true;
   }
 
-  /// p and dp, from `offset` on, of the queries [first, first + rows), and their dq. `seen`: by the
-  /// block.
+  /// Computes p and dp, from `offset` on, for the queries [first, first + rows), and their dq. The
+  /// block's queries see at most `seen` keys.
   void strip(int64_t first, int64_t rows, int64_t seen, int64_t offset) {
     const StripVisibility strip(task, first, rows);
     const int64_t columns = strip.keys, whole = round_up(columns, column_unit);
-    // update_keys may read so far beyond what the strip sees.
+    // update_keys() may read this far beyond the keys that the strip sees.
     const int64_t read = std::min(columns + strip_rows, seen);
-    const T scale = static_cast<T>(shape().scale);
+    const double scale = shape().scale;
     T *p_strip = p + offset, *dp_strip = dp + offset;
 
-    block_gemm(rows, whole, shape().head_dim, q[first], q.stride, 1, keys, stride, false, p_strip,
-               stride);
+    MatrixProduct scores{.m = rows,
+                         .n = whole,
+                         .k = shape().head_dim,
+                         .lda = q.stride,
+                         .ldb = stride,
+                         .ldc = stride};
+    gemm_in_cache(scores, q[first], keys, p_strip);
     hide_keys(p_strip, rows, columns, stride, key_mask);
-    recompute_rows(p_strip, rows, read, stride, strip.visible, scale, log_sum + first);
+    recompute_rows(dtype_of<T>, p_strip, rows, read, stride, strip.visible, scale, log_sum + first);
     if (scores_wanted()) {
-      block_gemm(rows, whole, shape().head_dim, dy[first], dy.stride, 1, values, stride, false,
-                 dp_strip, stride);
+      scores.lda = dy.stride;
+      gemm_in_cache(scores, dy[first], values, dp_strip);
       drop(dp_strip, strip, first, rows);
       T delta[strip_rows];  // sum over keys of p dp
-      dot_rows(delta, dy[first], dy.stride, y[first], y.stride, rows, shape().head_dim);
+      dot_rows(dtype_of<T>, delta, dy[first], dy.stride, y[first], y.stride, rows,
+               shape().head_dim);
       for (int64_t r = 0; r < rows; ++r) {
         std::fill(dp_strip + r * stride + columns, dp_strip + r * stride + read, T{0});
       }
-      softmax_backward_rows(dp_strip, p_strip, rows, columns, stride, delta, scale);
+      softmax_backward_rows(dtype_of<T>, dp_strip, p_strip, rows, columns, stride, delta, scale);
     }
     if (dq) {
-      block_gemm(rows, shape().head_dim, columns, dp_strip, stride, 1, k.data, k.stride,
-                 dq.accumulate, dq.rows[first], dq.rows.stride);
+      gemm_in_cache({.accumulate = dq.accumulate,
+                     .m = rows,
+                     .n = shape().head_dim,
+                     .k = columns,
+                     .lda = stride,
+                     .ldb = k.stride,
+                     .ldc = dq.rows.stride},
+                    dp_strip, k.data, dq.rows[first]);
     }
     if (dv) drop(p_strip, strip, first, rows);
   }
@@ -112,26 +126,35 @@ struct BackwardHead {
     if (shape().dropout.probability == 0.0) return;
     for (int64_t r = 0; r < rows; ++r) {
       T* row = rows_of_keys + r * stride;
-      dropout_row(row, row, strip.visible[r], shape().dropout, task.probability_index(first + r));
+      dropout_row(dtype_of<T>, row, row, strip.visible[r], shape().dropout,
+                  task.probability_index(first + r));
     }
   }
 
-  /// grad of keys [0, seen) = or += s^T x, for s (queries of the block, keys) and x by query.
+  /// grad of keys [0, seen) = or += s^T x, where s is (queries of the block, keys) and x has one
+  /// row per query.
   void update_keys(const HeadGrad<T>& grad, const T* s, HeadRows<const T> x, int64_t first,
                    int64_t end, int64_t seen, bool add) const {
     for (int64_t key = 0; key < seen; key += strip_rows) {
       const int64_t rows = std::min(strip_rows, seen - key);
-      // Queries before that one do not see the key.
+      // Earlier queries do not see the key.
       const int64_t query = shape().causal ? key + shape().queries - shape().keys : 0;
       const int64_t from = std::clamp(query, first, end);
-      block_gemm(rows, shape().head_dim, end - from, s + (from - first) * stride + key, 1, stride,
-                 x[from], x.stride, add || grad.accumulate, grad.rows[key], grad.rows.stride);
+      gemm_in_cache({.transpose_a = true,
+                     .accumulate = add || grad.accumulate,
+                     .m = rows,
+                     .n = shape().head_dim,
+                     .k = end - from,
+                     .lda = stride,
+                     .ldb = x.stride,
+                     .ldc = grad.rows.stride},
+                    s + (from - first) * stride + key, x[from], grad.rows[key]);
     }
   }
 };
 
-/// Where the gradient of one head's queries, keys or values is computed: in the target where T is
-/// what is computed in, else in scratch memory.
+/// Where the gradient of one head's queries, keys or values is computed: in the target if
+/// arithmetic is done in T, otherwise in scratch memory.
 template <class T>
 HeadGrad<Arithmetic<T>> grad_of(const HeadTask& task, const HeadColumnsGrad& grad,
                                 [[maybe_unused]] Arithmetic<T>* scratch) {
@@ -143,19 +166,15 @@ HeadGrad<Arithmetic<T>> grad_of(const HeadTask& task, const HeadColumnsGrad& gra
   }
 }
 
-/// From the scratch memory to the target, where there is one: bf16 or f32.
+/// Writes the gradient from scratch memory to the target (bf16 or f32), if there is one.
 void write_grad(const HeadTask& task, const HeadColumnsGrad& grad, bool accumulate, int64_t rows,
                 const float* scratch) {
   if (!grad.target) return;
-  const auto write = [&]<class Y>(Type<Y>) {
+  const DType dtype = grad.target.tensor->dtype();
+  with_types(dtype, DType::bf16, [&]<class Y, class T>(Type<Y>, Type<T>) {
     const HeadRows<Y> out = task.rows_of<Y>(*grad.target.tensor, grad.first);
-    round_rows(out.data, accumulate, scratch, rows, task.shape.head_dim, out.stride);
-  };
-  if (grad.target.tensor->dtype() == DType::bf16) {
-    write(Type<bf16>());
-  } else {
-    write(Type<float>());
-  }
+    round_rows(dtype, out.data, accumulate, scratch, rows, task.shape.head_dim, out.stride);
+  });
 }
 
 bool same_columns(const HeadColumnsGrad& a, const HeadColumnsGrad& b) {
@@ -198,7 +217,7 @@ void backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv, HeadCo
                       dp}
           .run();
       if constexpr (!std::is_same_v<T, A>) {
-        // Where one tensor is the target twice, the later writes add.
+        // If one tensor is the target of two gradients, the second write adds.
         const bool add_dk = dk.target.accumulate || same_columns(dk, dq);
         const bool add_dv = dv.target.accumulate || same_columns(dv, dq) || same_columns(dv, dk);
         write_grad(task, dq, dq.target.accumulate, queries, wide_dq);

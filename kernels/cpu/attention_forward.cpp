@@ -1,51 +1,67 @@
-// Attention without its (Tq, Tk) matrix in memory: strip by strip of queries, as FlashAttention
-// (Dao et al. 2022, arXiv:2205.14135) goes, but with whole rows of scores, which a CPU's caches
-// hold.
+// Attention without storing its (Tq, Tk) matrix: one strip of queries at a time, as in
+// FlashAttention (Dao et al. 2022, arXiv:2205.14135), but with whole rows of scores, which fit in a
+// CPU's caches.
 #include "folio/kernels/cpu/attention_head.h"
-#include "folio/kernels/cpu/block_gemm.h"
-#include "folio/kernels/cpu/few_rows.h"
+#include "folio/kernels/cpu/gemm_few_rows.h"
+#include "folio/kernels/cpu/gemm_in_cache.h"
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/cpu/rows.h"
 #include "folio/kernels/cpu/scratch.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cpu {
 namespace {
 
-/// So few queries that transposing the keys for them would cost more than it saves.
+/// Up to this number of queries, transposing the keys costs more than it saves.
 constexpr int64_t few_queries = 4;
 
-/// keys: scratch for the transposed keys, (head_dim, keys), unless the queries are few; p: for a
-/// strip's probabilities. Their rows are `stride` apart.
+/// `keys` is scratch memory for the transposed keys, (head_dim, keys), which is not used for few
+/// queries; p is scratch memory for the probabilities of a strip. Their rows are `stride` elements
+/// apart.
 template <class T>
 void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<const T> q,
                   HeadRows<const T> k, HeadRows<const T> v, const int32_t* key_mask, int64_t stride,
                   T* keys, T* p) {
   const AttentionShape& shape = task.shape;
   const bool few = shape.queries <= few_queries;
-  if (!few) block_transpose(shape.keys, shape.head_dim, k.data, k.stride, keys, stride);
+  if (!few) transpose_in_cache(shape.keys, shape.head_dim, k.data, k.stride, keys, stride);
   for (int64_t first = 0; first < shape.queries; first += strip_rows) {
     const int64_t rows = std::min(strip_rows, shape.queries - first);
     const StripVisibility strip(task, first, rows);
     if (few) {
-      few_rows_gemm(rows, strip.keys, shape.head_dim, T{1}, q[first], q.stride, k.data, k.stride,
-                    T{0}, p, stride);
+      gemm_few_rows({.transpose_b = true,
+                     .m = rows,
+                     .n = strip.keys,
+                     .k = shape.head_dim,
+                     .lda = q.stride,
+                     .ldb = k.stride,
+                     .ldc = stride},
+                    q[first], k.data, p);
     } else {
-      block_gemm(rows, round_up(strip.keys, column_unit), shape.head_dim, q[first], q.stride, 1,
-                 keys, stride, false, p, stride);
+      gemm_in_cache({.m = rows,
+                     .n = round_up(strip.keys, column_unit),
+                     .k = shape.head_dim,
+                     .lda = q.stride,
+                     .ldb = stride,
+                     .ldc = stride},
+                    q[first], keys, p);
     }
     hide_keys(p, rows, strip.keys, stride, key_mask);
-    exp_rows(p, rows, strip.keys, stride, strip.visible, static_cast<T>(shape.scale),
-             log_sum + first);
+    exp_rows(dtype_of<T>, p, rows, strip.keys, stride, strip.visible, shape.scale, log_sum + first);
     if (shape.dropout.probability > 0.0) {
       for (int64_t r = 0; r < rows; ++r) {
-        dropout_row(p + r * stride, p + r * stride, strip.visible[r], shape.dropout,
+        dropout_row(dtype_of<T>, p + r * stride, p + r * stride, strip.visible[r], shape.dropout,
                     task.probability_index(first + r));
       }
     }
-    block_gemm(rows, shape.head_dim, strip.keys, p, stride, 1, v.data, v.stride, false, y[first],
-               y.stride);
+    gemm_in_cache({.m = rows,
+                   .n = shape.head_dim,
+                   .k = strip.keys,
+                   .lda = stride,
+                   .ldb = v.stride,
+                   .ldc = y.stride},
+                  p, v.data, y[first]);
   }
 }
 
@@ -73,7 +89,7 @@ void forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns 
                       task.widened_rows_of<T>(*v.tensor, v.first, shape.keys, wide_v),
                       task.key_mask_of(key_mask), stride, keys, p);
       if constexpr (!std::is_same_v<T, A>) {
-        round_rows(out.data, false, wide_y, shape.queries, shape.head_dim, out.stride);
+        round_rows(dtype_of<T>, out.data, false, wide_y, shape.queries, shape.head_dim, out.stride);
       }
     }
   });

@@ -18,7 +18,7 @@ struct Add {
   }
 };
 
-/// One row: z += bias, y = Op(z), with one read and one or two writes.
+/// Computes one row, z += bias and y = Op(z), with one read and one or two writes.
 template <class Op, class T>
 HWY_INLINE void activate_row(T* y, T* z, const T* bias, int64_t columns) {
   const hn::ScalableTag<Arithmetic<T>> d;
@@ -49,8 +49,8 @@ void activate_rows(T* y, T* z, const T* bias, int64_t rows, int64_t columns, int
 
 template <class T>
 HWY_INLINE void finish_rows(T* y, T* z, const T* bias, int64_t rows, int64_t columns,
-                            int64_t stride, const UnaryOp* activation) {
-  if (activation == nullptr) {
+                            int64_t stride, std::optional<UnaryOp> activation) {
+  if (!activation) {
     for (int64_t r = 0; r < rows; ++r) {
       T* row = z + r * stride;
       map_vectors<false>(row, columns, Add(), static_cast<const T*>(row), bias);
@@ -65,21 +65,16 @@ HWY_INLINE void finish_rows(T* y, T* z, const T* bias, int64_t rows, int64_t col
     case UnaryOp::gelu_tanh:
       return activate_rows<GeluTanh>(y, z, bias, rows, columns, stride);
     default:
-      return;  // see is_activation
+      return;  // excluded by is_activation()
   }
 }
 
-void finish_f32(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
-                int64_t stride, const UnaryOp* activation) {
-  finish_rows(y, z, bias, rows, columns, stride, activation);
-}
-void finish_f64(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
-                int64_t stride, const UnaryOp* activation) {
-  finish_rows(y, z, bias, rows, columns, stride, activation);
-}
-void finish_bf16(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns, int64_t stride,
-                 const UnaryOp* activation) {
-  finish_rows(y, z, bias, rows, columns, stride, activation);
+void finish_piece(DType dtype, void* y, void* z, const void* bias, int64_t rows, int64_t columns,
+                  int64_t stride, std::optional<UnaryOp> activation) {
+  with_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    finish_rows(static_cast<T*>(y), static_cast<T*>(z), static_cast<const T*>(bias), rows, columns,
+                stride, activation);
+  });
 }
 
 }  // namespace
@@ -89,26 +84,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace folio::cpu {
 
-HWY_EXPORT(finish_f32);
-HWY_EXPORT(finish_f64);
-HWY_EXPORT(finish_bf16);
+HWY_EXPORT(finish_piece);
 
-void bias_activation(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
-                     int64_t stride, const UnaryOp* activation) {
-  if (bias == nullptr && activation == nullptr) return;
-  HWY_DYNAMIC_DISPATCH(finish_f32)(y, z, bias, rows, columns, stride, activation);
-}
-
-void bias_activation(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
-                     int64_t stride, const UnaryOp* activation) {
-  if (bias == nullptr && activation == nullptr) return;
-  HWY_DYNAMIC_DISPATCH(finish_f64)(y, z, bias, rows, columns, stride, activation);
-}
-
-void bias_activation(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns,
-                     int64_t stride, const UnaryOp* activation) {
-  if (bias == nullptr && activation == nullptr) return;
-  HWY_DYNAMIC_DISPATCH(finish_bf16)(y, z, bias, rows, columns, stride, activation);
+void bias_activation(DType dtype, void* y, void* z, const void* bias, int64_t rows, int64_t columns,
+                     int64_t stride, std::optional<UnaryOp> activation) {
+  if (bias == nullptr && !activation) return;
+  HWY_DYNAMIC_DISPATCH(finish_piece)(dtype, y, z, bias, rows, columns, stride, activation);
 }
 
 bool is_activation(UnaryOp op) {

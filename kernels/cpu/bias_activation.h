@@ -1,4 +1,5 @@
-// What follows the matrix product of a linear layer, done to each part of it while it is in cache.
+// The bias and activation of a linear layer, applied to each tile of the product while it is in the
+// cache.
 #pragma once
 
 #include <cstdint>
@@ -7,17 +8,13 @@
 
 namespace folio::cpu {
 
-/// z (rows, columns) += bias, where there is one (else null); y = activation(z), where there is one
-/// (else null, and y is z), on the calling thread. Rows of both are `stride` apart. y may be z:
-/// then z is lost.
-void bias_activation(float* y, float* z, const float* bias, int64_t rows, int64_t columns,
-                     int64_t stride, const UnaryOp* activation);
-void bias_activation(double* y, double* z, const double* bias, int64_t rows, int64_t columns,
-                     int64_t stride, const UnaryOp* activation);
-void bias_activation(bf16* y, bf16* z, const bf16* bias, int64_t rows, int64_t columns,
-                     int64_t stride, const UnaryOp* activation);
+/// z (rows, columns) += bias, unless bias is null; y = activation(z), or y = z without an
+/// activation. Runs on the calling thread. All arrays are of type `dtype` (bf16, f32 or f64), and
+/// the rows of y and z are `stride` elements apart. y may be z, which is then overwritten.
+void bias_activation(DType dtype, void* y, void* z, const void* bias, int64_t rows, int64_t columns,
+                     int64_t stride, std::optional<UnaryOp> activation);
 
-/// Whether bias_activation knows the function: relu and the gelus.
+/// Whether bias_activation() has this function: relu and both forms of gelu.
 bool is_activation(UnaryOp op);
 
 }  // namespace folio::cpu

@@ -1,6 +1,6 @@
 #include "folio/kernels/cpu/broadcast.h"
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/binary.cpp"
@@ -43,7 +43,7 @@ struct Quotient {
   }
 };
 
-// What becomes of a row's result: each action is called with (f, row, operands of f).
+// Actions on the result of a row: each is called with (f, row, operands of f).
 
 template <class Y>
 struct MapRows {
@@ -105,7 +105,7 @@ void each_row(const Action& action, const F& f, int64_t rows, X... x) {
   for (int64_t r = 0; r < rows; ++r) action(f, r, x.row(r)...);
 }
 
-/// each_row with one more operand, whatever its extent.
+/// each_row() with one more operand of any extent.
 template <class T, class Action, class F, class... X>
 void each_row_with(const Action& action, const F& f, const Part& part, const Operand& last,
                    X... x) {
@@ -116,7 +116,7 @@ void each_row_with(const Action& action, const F& f, const Part& part, const Ope
   }
 }
 
-/// each_row with two more.
+/// each_row() with two more operands.
 template <class T, class Action, class F, class... X>
 void each_row_with(const Action& action, const F& f, const Part& part, const Operand& a,
                    const Operand& b, X... x) {
@@ -166,7 +166,7 @@ void forward_part(BinaryOp op, const Tensor& y, const Operand& a, const Operand&
   with_type(y.dtype(), [&]<class T>(Type<T>) HWY_ATTR { forward_rows<T>(op, y, a, b, part); });
 }
 
-/// The slope's values, where the operand is as large as dy.
+/// Writes the gradient, for an operand as large as dy.
 void map_part(Slope slope, DType dtype, GradTarget target, const Operand& dy, const Operand& a,
               const Operand& b, const Part& part) {
   with_types(target.tensor->dtype(), dtype, [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
@@ -176,7 +176,7 @@ void map_part(Slope slope, DType dtype, GradTarget target, const Operand& dy, co
   });
 }
 
-/// Their sum over the part's rows, to out's elements from `offset` on.
+/// Sums the gradient over the rows of the part, into the elements of out from `offset` on.
 void sum_rows_part(Slope slope, DType dtype, const Tensor& out, int64_t offset, bool accumulate,
                    const Operand& dy, const Operand& a, const Operand& b, const Part& part) {
   with_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
@@ -186,7 +186,7 @@ void sum_rows_part(Slope slope, DType dtype, const Tensor& out, int64_t offset, 
   });
 }
 
-/// Their sum over the whole part.
+/// Sums the gradient over the whole part.
 double sum_all_part(Slope slope, DType dtype, const Operand& dy, const Operand& a, const Operand& b,
                     const Part& part) {
   double sum = 0.0;
@@ -210,7 +210,7 @@ HWY_EXPORT(sum_all_part);
 
 namespace {
 
-/// Cuts the result into parts: pieces of elements, or of rows where an operand is one row.
+/// Divides the result into pieces of elements, or of rows if one of the operands is one row.
 struct Cut {
   int64_t count, grain, columns;  // columns: 0 for pieces of elements
 

@@ -7,7 +7,8 @@
 
 namespace folio::cpu {
 
-/// As large as the result, or one row for all of its rows, or one element for everything.
+/// An operand is as large as the result, or one row that is used for every row, or one element that
+/// is used for every element.
 enum class Extent : uint8_t { full, row, one };
 
 inline Extent extent_of(const Tensor& operand, const Tensor& result) {
@@ -15,7 +16,7 @@ inline Extent extent_of(const Tensor& operand, const Tensor& result) {
   return operand.numel() == 1 ? Extent::one : Extent::row;
 }
 
-/// An operand; a default-constructed one is not used.
+/// An operand. A default-constructed one is unused.
 struct Operand {
   const void* memory = nullptr;
   Extent extent = Extent::one;
@@ -25,13 +26,13 @@ struct Operand {
       : memory(tensor.raw()), extent(extent_of(tensor, result)) {}
 };
 
-/// `rows` rows of `columns` elements of the result, the first at element `first`, `stride` apart.
-/// Operands of one row begin at their element first_column.
+/// `rows` rows of `columns` elements of the result. The first starts at element `first`, and they
+/// are `stride` elements apart. Operands that are one row start at their element first_column.
 struct Part {
   int64_t first, rows, columns, stride, first_column;
 };
 
-/// A binary op's gradient for one operand: dy, -dy, dy b, dy / b, -dy a / b^2.
+/// The gradient of a binary op for one operand: dy, -dy, dy b, dy / b, -dy a / b^2.
 enum class Slope : uint8_t { plus, minus, times, over, quotient };
 
 }  // namespace folio::cpu

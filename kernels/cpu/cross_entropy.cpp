@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/cross_entropy.cpp"
@@ -23,15 +23,15 @@ struct Affine {
   }
 };
 
-/// The loss of one row of V logits, not yet scaled; dx (null: not wanted) its scaled gradient,
-/// scale (softmax - (1 - epsilon) [i = target] - epsilon / V).
+/// Returns the loss of one row of V logits, unscaled. dx is its scaled gradient, scale (softmax -
+/// (1 - epsilon) [i = target] - epsilon / V), or null if it is not needed.
 template <class T>
 HWY_INLINE double row_loss(T* dx, const T* x, int64_t V, int64_t target,
                            const CrossEntropyOptions& options) {
   using A = Arithmetic<T>;
   const double epsilon = options.label_smoothing;
   const A max = max_vectors(x, V, A{1});
-  // Before dx is written, which may be x.
+  // Read before dx is written, since dx may be x.
   const double chosen = static_cast<double>(x[target]);
   const double mean =
       epsilon > 0.0 ? sum_vectors<T>(V, Identity(), x) / static_cast<double>(V) : 0.0;

@@ -1,5 +1,5 @@
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/dropout.cpp"

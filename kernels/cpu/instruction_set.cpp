@@ -1,4 +1,4 @@
-#include "folio/kernels/instruction_set.h"
+#include "folio/kernels/process.h"
 
 #ifdef FOLIO_HAVE_ONEDNN
 #include <oneapi/dnnl/dnnl.h>
@@ -32,7 +32,7 @@ namespace {
 
 HWY_EXPORT(this_target);
 
-/// The target whose kernels run: the better, the lower its bit.
+/// The target whose kernels run. Better targets have lower bits.
 int64_t vector_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
 
 }  // namespace
@@ -46,14 +46,14 @@ std::string name_of_vectors() {
   const int64_t target = vector_target();
 #if HWY_ARCH_X86
   if (target < HWY_AVX2) return "AVX-512";
-  // What lies below SSSE3 is Highway's portable code, compiled for what every x86-64 has;
-  // Highway 1.0 has no vectors there.
+  // Targets below SSSE3 are Highway's portable code, compiled for baseline x86-64; in Highway 1.0
+  // that has no vectors.
   if (target > HWY_SSSE3) return target == HWY_SCALAR ? "SSE2 (no vectors)" : "SSE2";
 #endif
   return hwy::TargetName(target);
 }
 
-/// What FOLIO_ISA may say, the lowest first, and the limits that each sets.
+/// The values of FOLIO_ISA, from the lowest, and the limits that each sets.
 struct Level {
   std::string_view name;
   int64_t best;  // the best of Highway's targets that is allowed
@@ -73,7 +73,7 @@ constexpr std::array<Level, 3> levels = {
     {{"sse2", HWY_SSSE3 << 1}, {"avx2", HWY_AVX2}, {"avx512", 1}}};
 #endif
 
-/// How many of the levels the CPU has; sse2 it always has.
+/// The number of levels that the CPU has. Every x86-64 CPU has sse2.
 size_t available_levels() {
 #if HWY_ARCH_X86
   const int64_t target = vector_target();
@@ -103,7 +103,8 @@ void apply_limit(std::string_view limit) {
   FOLIO_CHECK(i < available, where, "is {}, which this CPU does not have; it can be {}, or unset",
               limit, joined(available));
   hwy::DisableTargets(levels[i].best - 1);
-  // Said twice, for Highway 1.0's SupportedTargets() itself chooses without regard to the limit.
+  // Set again, because SupportedTargets() of Highway 1.0 chooses a target without regard to the
+  // limit.
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 #ifdef FOLIO_HAVE_ONEDNN
   if (levels[i].products == 0) return;
@@ -114,7 +115,8 @@ void apply_limit(std::string_view limit) {
 
 std::string name_of_products() {
 #ifdef FOLIO_HAVE_ONEDNN
-  // One set of instructions contains another where it has all its bits; the same in oneDNN 2 and 3.
+  // An instruction set includes another one if it has all of its bits. This holds for oneDNN 2 and
+  // 3.
   const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
   const auto has = [isa](dnnl_cpu_isa_t part) {
     return (isa & part) == static_cast<unsigned>(part);

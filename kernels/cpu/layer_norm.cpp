@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/layer_norm.cpp"
@@ -67,7 +67,7 @@ void forward_rows(const Tensor& y, const Tensor& mean, const Tensor& rstd, const
   }
 }
 
-/// sum = residual + dropout(x), row by row, just before each row's layer norm.
+/// sum = residual + dropout(x), computed row by row just before the layer norm of each row.
 template <class T>
 void add_dropout_rows(const Tensor& sum, const Tensor& y, const Tensor& mean, const Tensor& rstd,
                       const Tensor& residual, const Tensor& x, const Tensor& gain,
@@ -90,8 +90,8 @@ void add_dropout_rows(const Tensor& sum, const Tensor& y, const Tensor& mean, co
   }
 }
 
-/// One row on its way back. With h = (x - mean) rstd and e = dy gain:
-/// dx = rstd (e - mean of e - h mean of (e h)); dgain += dy h; dbias += dy.
+/// The backward pass of one row. With h = (x - mean) rstd and e = dy gain: dx = rstd (e - mean of e
+/// - h mean of (e h)); dgain += dy h; dbias += dy.
 template <class T>
 struct BackwardRow {
   using A = Arithmetic<T>;
@@ -120,7 +120,7 @@ struct BackwardRow {
     }
   }
 
-  /// Adds the row to dgain and dbias; returns the means of e and of e h.
+  /// Adds the row to dgain and dbias, and computes the means of e and of e h.
   template <bool with_bias>
   HWY_INLINE void sums(A& mean_e, A& mean_eh) const {
     const hn::ScalableTag<A> d;
@@ -142,7 +142,7 @@ struct BackwardRow {
       i += lanes;
     }
     if (const int64_t rest = n - i; rest > 0) {
-      // What lies beyond the row is 0 in dy, and so adds nothing.
+      // load_part() returns 0 for dy beyond the end of the row, so those lanes add nothing.
       add<with_bias>(d, i, load_part(d, x + i, rest), load_part(d, dy + i, rest),
                      load_part(d, gain + i, rest), load_part(d, dgain + i, rest),
                      with_bias ? load_part(d, dbias + i, rest) : zero, sum1, sum_h1, rest);
@@ -209,8 +209,8 @@ void add_dropout_piece(const Tensor& sum, const Tensor& y, const Tensor& mean, c
   });
 }
 
-/// The piece's sums for dgain go to partial's elements from `offset` on, those for dbias behind
-/// them if wanted.
+/// Stores the piece's sums for dgain in the elements of partial from `offset` on, followed by those
+/// for dbias if with_bias is set.
 void backward_piece(GradTarget dx, const Tensor& partial, int64_t offset, bool with_bias,
                     const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& gain,
                     const Tensor& dy, int64_t begin, int64_t end) {

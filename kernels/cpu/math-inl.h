@@ -1,4 +1,4 @@
-// Elementary functions of vectors, for f32 and f64. Compiled once for every instruction set.
+// Elementary functions on vectors of f32 and f64. Compiled once for every instruction set.
 #if defined(FOLIO_KERNELS_CPU_MATH_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef FOLIO_KERNELS_CPU_MATH_INL_H
 #undef FOLIO_KERNELS_CPU_MATH_INL_H
@@ -51,7 +51,8 @@ struct ExpConstants<double> {
                                  1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
 };
 
-/// x = n ln 2 + r with |r| <= ln(2) / 2: returns e^r, and n + the rounding constant as a float.
+/// Writes x as n ln 2 + r with |r| <= ln(2) / 2; returns e^r, and n plus the rounding constant as a
+/// float.
 template <class D, class V>
 HWY_INLINE V exp_of_remainder(D d, V x, V& rounded) {
   using C = ExpConstants<hn::TFromD<D>>;
@@ -64,8 +65,8 @@ HWY_INLINE V exp_of_remainder(D d, V x, V& rounded) {
   return hn::Add(hn::MulAdd(hn::Mul(r, r), tail, r), hn::Set(d, hn::TFromD<D>{1}));
 }
 
-/// e^x for x <= 88 (the quick one, for softmax and its kin); 0 where the result would be denormal;
-/// NaN stays NaN.
+/// e^x for x <= 88: the fast version, for softmax. The result is 0 where it would be denormal; NaN
+/// stays NaN.
 template <class D, class V>
 HWY_INLINE V exp_nonpositive(D d, V x) {
   using C = ExpConstants<hn::TFromD<D>>;
@@ -78,7 +79,7 @@ HWY_INLINE V exp_nonpositive(D d, V x) {
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, C::denormal)), y);
 }
 
-/// e^x for every x as std::exp has it, infinities, denormal results and NaN included.
+/// e^x for every x as in std::exp, including infinities, denormal results and NaN.
 template <class D, class V>
 HWY_INLINE V exp_any(D d, V x) {
   using T = hn::TFromD<D>;
@@ -88,7 +89,7 @@ HWY_INLINE V exp_any(D d, V x) {
   const V e = exp_of_remainder(d, x, rounded);
   const auto n = hn::Sub(hn::BitCast(di, rounded), hn::BitCast(di, hn::Set(d, C::round)));
   const auto one = hn::BitCast(di, hn::Set(d, T{1}));
-  // In two factors: 2^n alone need not be a normal number.
+  // In two factors, because 2^n alone may not be a normal number.
   const auto half = hn::ShiftRight<1>(n);
   const auto factor0 = hn::BitCast(d, hn::Add(hn::ShiftLeft<C::mantissa_bits>(half), one));
   const auto factor1 =
@@ -99,7 +100,7 @@ HWY_INLINE V exp_any(D d, V x) {
   return hn::IfThenElse(hn::Gt(x, hn::Set(d, C::overflow)), infinity, y);
 }
 
-/// ln x: -infinity at 0, NaN below, infinity at infinity.
+/// ln x: -infinity at 0, NaN for negative x, infinity at infinity.
 template <class D, class V>
 HWY_INLINE V log_any(D d, V x) {
   using T = hn::TFromD<D>;
@@ -119,7 +120,7 @@ struct Sigmoid {
 template <class D, class V>
 HWY_INLINE Sigmoid<V> sigmoid_of(D d, V x) {
   using T = hn::TFromD<D>;
-  // Below the least exponent the result is as good as 0, and e^-x would overflow.
+  // For smaller x the result is practically 0, and e^-x would overflow.
   const V least = hn::Set(d, sizeof(T) == 4 ? T(-88) : T(-708));
   const V e = exp_nonpositive(d, hn::Neg(hn::IfThenElse(hn::Lt(x, least), least, x)));
   const V one = hn::Set(d, T{1});
@@ -156,7 +157,7 @@ HWY_INLINE NormalTail<V> normal_tail(D d, V x) {
   }
 }
 
-/// Phi(x), from the tail.
+/// Phi(x), computed from the tail.
 template <class D, class V>
 HWY_INLINE V normal_cdf(D d, V x, const NormalTail<V>& normal) {
   const V upper = hn::Sub(hn::Set(d, hn::TFromD<D>{1}), normal.tail);

@@ -1,7 +1,7 @@
 #include <cstring>
 
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/memory.cpp"
@@ -38,8 +38,8 @@ HWY_EXPORT(round_piece);
 
 namespace {
 
-/// Elements do not meet here, so the pieces are free to be chosen. Of so many, two cores copy no
-/// more in the same time (2.4 us) than one does.
+/// Elements are independent, so the pieces may be of any size. Below this number, two cores are no
+/// faster than one (2.4 us).
 int64_t grain_of(int64_t count) {
   constexpr int64_t worth_sharing = 64 * 1024;
   return count < worth_sharing ? count : grain_elements;

@@ -4,8 +4,8 @@
 
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
 #include "folio/kernels/cpu/types.h"
+#include "folio/kernels/device_kernels.h"
 #include "folio/kernels/views.h"
 
 namespace folio::cpu {
@@ -23,14 +23,14 @@ void move_row(Y* y, const T* x, int64_t n, bool accumulate) {
   }
 }
 
-/// Where row `row` (over the first three dimensions) of y begins in x.
+/// The offset in x of row `row` of y, counted over the first three dimensions.
 int64_t first_of(const Permutation& p, int64_t row) {
   return row / (p.dim[1] * p.dim[2]) * p.stride[0] + row / p.dim[2] % p.dim[1] * p.stride[1] +
          row % p.dim[2] * p.stride[2];
 }
 
-/// Rows [begin, end) of y where x has another last axis: in squares, so that the cache lines of x
-/// are used whole.
+/// Copies rows [begin, end) of y when the last axis of y is not the last axis of x, in square
+/// blocks that use whole cache lines of x.
 template <class Y, class T>
 void transpose_rows(Y* y, const T* x, const Permutation& p, int64_t begin, int64_t end,
                     bool accumulate) {
@@ -73,7 +73,7 @@ void copy_range_elements(GradTarget y, int64_t y_start, const Tensor& x, int64_t
   const int64_t run = length * from.inner;
   const T* in = x.data<T>() + x_start * from.inner;
   Y* out = y.tensor->data<Y>() + y_start * to.inner;
-  // Few long runs are cut, so that every thread has some of them.
+  // Few long runs are divided, so that every thread gets work.
   const int64_t piece = std::max<int64_t>(std::min(run, grain_elements), 1);
   const int64_t pieces = (run + piece - 1) / piece;
   parallel_for(from.outer * pieces, grain_rows(piece), [&](int64_t begin, int64_t end) {
@@ -99,8 +99,8 @@ void gather(const Tensor& y, const Tensor& table, const Tensor& indices) {
   });
 }
 
-/// Each piece of columns meets the indices in their order, so no two threads meet in an element and
-/// the sums are the same for any number of them.
+/// Each thread processes its columns of dy in the order of the indices. No two threads write the
+/// same element, so the sums are the same for any number of threads.
 template <class Y, class T>
 void scatter_add(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
   const int64_t rows = dtable.tensor->dim(0), columns = dtable.tensor->dim(1);
@@ -113,8 +113,8 @@ void scatter_add(GradTarget dtable, const Tensor& indices, const Tensor& dy) {
       std::fill(out + begin * columns, out + end * columns, Y(0));
     });
   }
-  constexpr int64_t line = 64 / sizeof(T);       // a cache line is one thread's
-  constexpr int64_t worth_sharing = 256 * 1024;  // of fewer elements, parts of rows cost more
+  constexpr int64_t line = 64 / sizeof(T);       // a cache line belongs to one thread
+  constexpr int64_t worth_sharing = 256 * 1024;  // for fewer elements, partial rows cost more
   const int64_t part = (grain_rows(std::max<int64_t>(count, 1)) + line - 1) / line * line;
   const int64_t grain = count * columns < worth_sharing ? columns : part;
   parallel_for(columns, grain, [&](int64_t begin, int64_t end) {

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/optimizer.cpp"
@@ -13,7 +13,7 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-/// In double from the first square on: those of small gradients vanish in f32.
+/// In double from the start: the squares of small gradients underflow in f32.
 template <class T>
 HWY_INLINE double sum_of_squares(const T* x, int64_t n) {
   const hn::ScalableTag<double> d;
@@ -48,8 +48,8 @@ double squares_piece(const Tensor& gradients, int64_t begin, int64_t end) {
   return sum_of_squares(elements<const double>(gradients) + begin, end - begin);
 }
 
-/// step(d, load, store) for every vector of [0, n): load(p) and store(v, p) move the vector's part
-/// of the array that begins at p.
+/// Calls step(d, load, store) for every vector of [0, n): load(p) and store(v, p) access the
+/// vector's elements of the array that starts at p.
 template <class T, class Step>
 HWY_INLINE void for_each_vector(int64_t n, const Step& step) {
   const hn::ScalableTag<T> d;
@@ -70,12 +70,12 @@ HWY_INLINE void for_each_vector(int64_t n, const Step& step) {
 template <class T>
 struct AdamStep {
   T* values;
-  bf16* copy;  // null where there is none
+  bf16* copy;  // null if there is none
   T *first, *second;
   const T* gradients;
-  T scale, beta1, beta2, rest1, rest2;  // rest: 1 - beta
+  T scale, beta1, beta2, rest1, rest2;  // rest is 1 - beta
   T rate, inverse_root, eps;            // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-  T shrink, decay;                      // of the values; into the gradient
+  T shrink, decay;                      // applied to the values; added to the gradient
 
   template <class D, class Load, class Store>
   HWY_INLINE void operator()(D d, const Load& load, const Store& store) const {
@@ -139,8 +139,8 @@ void adam_piece(const Tensor& values, const Tensor& copy, const Tensor& first, c
 template <class T>
 struct SgdStep {
   T* values;
-  bf16* copy;   // null where there is none
-  T* velocity;  // null where there is no momentum
+  bf16* copy;   // null if there is none
+  T* velocity;  // null if there is no momentum
   const T* gradients;
   T scale, decay, momentum, rate;
   bool first;
@@ -200,7 +200,8 @@ HWY_EXPORT(sgd_piece);
 
 namespace {
 
-/// Masters, moments and gradients are never bf16: a small update of a large value would vanish.
+/// Master weights, moments and gradients are never bf16: a small update of a large value would be
+/// rounded away.
 void check_master(std::string_view kernel, const Tensor& slab) {
   FOLIO_CHECK(slab.dtype() == DType::f32 || slab.dtype() == DType::f64, kernel,
               "the slab is {}; wanted f32 or f64", slab.describe());

@@ -1,5 +1,9 @@
-// Work shared out over OpenMP's threads, the same pieces whatever their number.
+// Work divided among OpenMP's threads, in pieces that do not depend on the number of threads.
 #pragma once
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -8,7 +12,38 @@
 
 namespace folio::cpu {
 
-/// The first exception of a parallel region, thrown again behind it: none may leave the region.
+/// Whether the caller runs inside of an OpenMP parallel region.
+inline bool in_parallel_region() {
+#ifdef _OPENMP
+  return omp_in_parallel();
+#else
+  return false;
+#endif
+}
+
+/// While it exists, OpenMP's number of threads is 1 if `limit` is set: for libraries that would use
+/// more. Without OpenMP it has no effect.
+class OneThread {
+ public:
+#ifdef _OPENMP
+  explicit OneThread(bool limit) : before_(limit ? omp_get_max_threads() : 1) {
+    if (before_ > 1) omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    if (before_ > 1) omp_set_num_threads(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+#else
+  explicit OneThread(bool) {}
+#endif
+};
+
+/// Keeps the first exception thrown in a parallel region, which none may leave, to rethrow it
+/// afterwards.
 class FirstError {
  public:
   template <class Body>
@@ -28,9 +63,9 @@ class FirstError {
   std::exception_ptr error_;
 };
 
-/// body(begin, end) over [0, count) in pieces of `grain`, on several threads where there are
-/// several pieces. Pieces depend on count and grain only, never on the number of threads, so a
-/// result made piece by piece is the same on any machine. What body throws is thrown on.
+/// Calls body(begin, end) over [0, count) in pieces of `grain`, on several threads if there are
+/// several pieces. The pieces depend only on count and grain, never on the number of threads, so a
+/// result that is computed piece by piece is the same on any machine. Rethrows what body throws.
 template <class Body>
 void parallel_for(int64_t count, int64_t grain, const Body& body) {
   grain = std::max<int64_t>(grain, 1);
@@ -47,11 +82,11 @@ void parallel_for(int64_t count, int64_t grain, const Body& body) {
   error.rethrow();
 }
 
-/// Elements that one thread should at least work on: below this, starting a second one costs more
-/// than it saves.
+/// The least number of elements per thread: for fewer, starting another thread costs more than it
+/// saves.
 inline constexpr int64_t grain_elements = 16 * 1024;
 
-/// The grain in rows for rows of `columns` elements.
+/// The grain for rows of `columns` elements, in rows.
 inline int64_t grain_rows(int64_t columns) {
   return std::max<int64_t>(1, grain_elements / std::max<int64_t>(columns, 1));
 }

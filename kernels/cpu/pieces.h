@@ -1,4 +1,4 @@
-// Elements of tensors whose type was checked, and sums made in pieces.
+// Access to elements of tensors whose type was checked, and sums over fixed pieces.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "folio/kernels/cpu/parallel.h"
+#include "folio/kernels/grad_target.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/tensor.h"
 
@@ -18,13 +19,14 @@ inline void check_floating(std::string_view kernel, const Tensor& tensor) {
               "the CPU computes in bf16, f32 and f64, not in {}", name_of(tensor.dtype()));
 }
 
-/// The elements without data<T>()'s check, for pieces that may not throw; null if empty.
+/// The tensor's elements without the check of data<T>(), for code that must not throw; null if the
+/// tensor is empty.
 template <class T>
 T* elements(const Tensor& tensor) {
   return static_cast<T*>(tensor.raw());
 }
 
-/// body(begin, end) -> double, summed over fixed pieces of [0, count) in their order.
+/// The sum of body(begin, end) -> double over fixed pieces of [0, count), added in order.
 template <class Body>
 double sum_over_pieces(int64_t count, int64_t grain, const Body& body) {
   if (count <= grain) return count > 0 ? body(int64_t{0}, count) : 0.0;
@@ -38,12 +40,12 @@ double sum_over_pieces(int64_t count, int64_t grain, const Body& body) {
   return sum;
 }
 
-/// Rows that are to be summed, cut into pieces: each piece is summed in the accumulator's type, the
-/// pieces' sums in double.
+/// Divides rows that are to be summed into pieces. Each piece is summed in the accumulator's type,
+/// and the sums of the pieces in double.
 struct RowPieces {
   int64_t rows, size, count;
 
-  /// Few enough rows a piece for an accurate sum, enough that the partial sums are few.
+  /// Pieces of few rows give an accurate sum; pieces of many rows give few partial sums.
   RowPieces(int64_t row_count, int64_t columns)
       : rows(row_count),
         size(std::clamp<int64_t>(grain_rows(columns), 32, 256)),
@@ -53,16 +55,17 @@ struct RowPieces {
   int64_t end(int64_t piece) const { return std::min(rows, (piece + 1) * size); }
 };
 
-/// y (columns) = or += the sum of `pieces` rows of partial (an accumulator), `stride` apart, the
-/// first at element `first`.
+/// y (columns) = or += the sum of `pieces` rows of partial (an accumulator). The first row starts
+/// at element `first`, and they are `stride` elements apart.
 void add_pieces(GradTarget y, const Tensor& partial, int64_t first, int64_t pieces, int64_t stride);
 
-/// Columns that a piece of sum_columns sums at a time: few enough to stay in the first cache.
+/// The number of columns that sum_columns() sums at a time: few enough to stay in the first-level
+/// cache.
 inline constexpr int64_t column_block = 512;
 
 /// y (columns) = or += a sum over rows. body(out, offset, accumulate, row_begin, row_end,
-/// column_begin, column_end) sums part of them, in that order of rows, to the elements from
-/// `offset` on of out, an accumulator; its row_begin < row_end.
+/// column_begin, column_end) sums those rows and columns, in the order of the rows, into the
+/// elements of out (an accumulator) from `offset` on. row_begin is less than row_end.
 template <class Body>
 void sum_columns(GradTarget y, int64_t rows, int64_t columns, const Body& body) {
   if (rows * columns == 0) {

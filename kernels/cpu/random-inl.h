@@ -1,5 +1,5 @@
-// Philox4x32-10 on vectors, bit for bit as tensor/random.h has it, and dropout with it. Compiled
-// once for every instruction set.
+// Philox4x32-10 on vectors, with the same bits as tensor/random.h, and dropout. Compiled once for
+// every instruction set.
 #if defined(FOLIO_KERNELS_CPU_RANDOM_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef FOLIO_KERNELS_CPU_RANDOM_INL_H
 #undef FOLIO_KERNELS_CPU_RANDOM_INL_H
@@ -20,13 +20,14 @@ namespace folio::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Numbers made at a time, in a buffer that stays in the first cache.
+/// The number of random numbers generated at a time; the buffer fits in the first-level cache.
 inline constexpr int64_t random_chunk = 1024;
-/// Room for a chunk, the numbers before it in its first block, and the rest of the last vector.
+/// The size of the buffer: a chunk, the unused numbers of its first block, and the rest of its last
+/// vector.
 inline constexpr int64_t random_room = random_chunk + 4 + HWY_MAX_BYTES;
 
-/// Fills bits with the stream's numbers 4 * first_block, 4 * first_block + 1, ..., at least
-/// `blocks` blocks of them, rounded up to whole vectors. bits is aligned to a vector.
+/// Fills bits with numbers 4 * first_block, 4 * first_block + 1, ... of the stream: at least
+/// `blocks` blocks of four, rounded up to whole vectors. bits must be aligned to a vector.
 HWY_INLINE void random_blocks(const RandomStream& stream, uint64_t first_block, int64_t blocks,
                               uint32_t* bits) {
 #if HWY_TARGET == HWY_SCALAR
@@ -38,10 +39,10 @@ HWY_INLINE void random_blocks(const RandomStream& stream, uint64_t first_block, 
   const hn::ScalableTag<uint64_t> d64;
   const hn::Repartition<uint32_t, decltype(d64)> d32;
   const int64_t lanes = lanes_of(d64);  // blocks at a time
-  // Each 64-bit lane computes one block, its 32-bit words in the lower halves; what the upper
-  // halves hold does not matter, for MulEven does not read them. In each pair of lanes the first
-  // serves the first half of the blocks, the second the second half: then interleaving the words
-  // of pairs gives them in order.
+  // Each 64-bit lane computes one block, with its 32-bit words in the lower halves; the upper
+  // halves are arbitrary, since MulEven ignores them. In each pair of lanes, the first lane
+  // computes a block of the first half and the second lane one of the second half, so that
+  // interleaving the words of a pair puts them in order.
   HWY_ALIGN uint64_t offsets[HWY_MAX_BYTES / 8];
   for (int64_t lane = 0; lane < lanes; ++lane) {
     offsets[lane] = static_cast<uint64_t>(lane / 2 + (lane % 2 == 0 ? 0 : lanes / 2));
@@ -75,7 +76,7 @@ HWY_INLINE void random_blocks(const RandomStream& stream, uint64_t first_block, 
 #endif
 }
 
-/// Where bits < threshold, for as many lanes as d has.
+/// The lanes of d for which bits < threshold.
 template <class D>
 HWY_INLINE hn::Mask<D> dropped_lanes(D d, const uint32_t* bits, uint32_t threshold) {
   if constexpr (sizeof(hn::TFromD<D>) == 4) {
@@ -88,7 +89,7 @@ HWY_INLINE hn::Mask<D> dropped_lanes(D d, const uint32_t* bits, uint32_t thresho
   }
 }
 
-/// x times a factor, 0 where dropped; plus a base, if there is one.
+/// x times the factor, or 0 where dropped, plus the base if there is one.
 template <class T>
 struct Drop {
   T factor;
@@ -102,7 +103,7 @@ struct Drop {
   }
 };
 
-/// Random bits as an operand of map_vectors: a mask of those below the threshold.
+/// Random bits as an operand of map_vectors(): the mask of those below the threshold.
 struct DroppedBits {
   const uint32_t* bits;
   uint32_t threshold;
@@ -117,8 +118,8 @@ HWY_INLINE hn::Mask<D> load_part(D d, DroppedBits dropped, int64_t) {
   return dropped_lanes(d, dropped.bits, dropped.threshold);
 }
 
-/// y = x where the mask keeps, times its scale, 0 elsewhere, plus base[i] if there is one (base is
-/// nothing or one pointer). Element i is number first_index + i of the mask's stream. y may be x or
+/// y = x * mask.scale() where the mask keeps an element, else 0, plus base[i] if there is a base
+/// (at most one pointer). Element i has number first_index + i in the mask's stream. y may be x or
 /// the base.
 template <class Y, class T, class... Base>
 HWY_INLINE void dropout_vectors(Y* y, const T* x, int64_t n, const DropoutMask& mask,

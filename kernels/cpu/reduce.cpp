@@ -1,5 +1,5 @@
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/reduce.cpp"
@@ -38,7 +38,7 @@ void spread_piece(GradTarget dx, const Tensor& dy, double factor, int64_t begin,
   });
 }
 
-/// out[0, n) = or += the sum over `rows` rows of x, `stride` apart.
+/// out[0, n) = or += the sum of `rows` rows of x, which are `stride` elements apart.
 template <class T>
 HWY_INLINE void add_rows(Arithmetic<T>* out, bool accumulate, const T* x, int64_t rows, int64_t n,
                          int64_t stride) {

@@ -21,9 +21,10 @@ struct AddLog {
   }
 };
 
-/// Of `n` scores, ready for exp_row: the factor that is left. fma(scale, score, -shift) rounds once
-/// where shift itself was rounded before; near 1e10 the two differ by hundreds, so that a row's
-/// highest score may become 0 or infinite. There the row is scaled first, which rounds alike.
+/// Prepares `n` scores for exp_row() and returns the scale that remains to be applied. fma(scale,
+/// score, -shift) rounds once, whereas shift was rounded before; near 1e10 the difference is in the
+/// hundreds, so that the exponential of a row's maximum could become 0 or infinity. Large scores
+/// are therefore scaled first, with the same rounding as shift.
 template <class T>
 HWY_INLINE T scale_left(T* row, int64_t n, T scale, T shift) {
   if (std::abs(shift) < T(1e6)) return scale;
@@ -36,7 +37,7 @@ HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride
                         const int64_t* visible, T scale, T* log_sum) {
   constexpr T infinity = std::numeric_limits<T>::infinity();
   const int64_t lanes = lanes_of(hn::ScalableTag<T>());
-  // The logarithms are taken of many rows at a time.
+  // Logarithms are computed for many rows at a time.
   constexpr int64_t block = 64;
   T max[block], sum[block];
   for (int64_t first = 0; first < rows; first += block) {
@@ -58,23 +59,14 @@ HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride
       }
     }
     for (int64_t i = 0; i < count; ++i) {
-      // To the end of a vector where the row goes on: whole vectors are quicker than parts.
+      // Round up to a whole vector if the row is long enough: whole vectors are faster than partial
+      // ones.
       const int64_t rounded = std::min(columns, (visible[first + i] + lanes - 1) / lanes * lanes);
       map_vectors<false>(block_scores + i * stride, rounded, Scaled<T>{T{1} / sum[i]},
                          static_cast<const T*>(block_scores + i * stride));
     }
     map_vectors<false>(log_sum + first, count, AddLog(), static_cast<const T*>(max),
                        static_cast<const T*>(sum));
-  }
-}
-
-template <class T>
-HWY_INLINE void recompute_all(T* scores, int64_t rows, int64_t columns, int64_t stride,
-                              const int64_t* visible, T scale, const T* log_sum) {
-  for (int64_t r = 0; r < rows; ++r) {
-    T* row = scores + r * stride;
-    const T factor = scale_left(row, visible[r], scale, log_sum[r]);
-    exp_row(row, row, visible[r], columns, factor, log_sum[r]);
   }
 }
 
@@ -87,75 +79,69 @@ struct SoftmaxBackward {
   }
 };
 
-template <class T>
-HWY_INLINE void backward_all(T* dp, const T* p, int64_t rows, int64_t columns, int64_t stride,
-                             const T* delta, T scale) {
-  for (int64_t r = 0; r < rows; ++r) {
-    T* row = dp + r * stride;
-    map_vectors<false>(row, columns, SoftmaxBackward<T>{delta[r], scale}, row, p + r * stride);
-  }
+void exp_piece(DType dtype, void* scores, int64_t rows, int64_t columns, int64_t stride,
+               const int64_t* visible, double scale, void* log_sum) {
+  with_float_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    exp_all(static_cast<T*>(scores), rows, columns, stride, visible, static_cast<T>(scale),
+            static_cast<T*>(log_sum));
+  });
 }
 
-void exp_f32(float* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
-             float scale, float* log_sum) {
-  exp_all(scores, rows, columns, stride, visible, scale, log_sum);
+void recompute_piece(DType dtype, void* scores, int64_t rows, int64_t columns, int64_t stride,
+                     const int64_t* visible, double scale, const void* log_sum) {
+  with_float_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    for (int64_t r = 0; r < rows; ++r) {
+      T* row = static_cast<T*>(scores) + r * stride;
+      const T shift = static_cast<const T*>(log_sum)[r];
+      const T factor = scale_left(row, visible[r], static_cast<T>(scale), shift);
+      exp_row(row, row, visible[r], columns, factor, shift);
+    }
+  });
 }
-void exp_f64(double* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
-             double scale, double* log_sum) {
-  exp_all(scores, rows, columns, stride, visible, scale, log_sum);
+
+void backward_piece(DType dtype, void* dp, const void* p, int64_t rows, int64_t columns,
+                    int64_t stride, const void* delta, double scale) {
+  with_float_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    for (int64_t r = 0; r < rows; ++r) {
+      T* row = static_cast<T*>(dp) + r * stride;
+      const SoftmaxBackward<T> backward{static_cast<const T*>(delta)[r], static_cast<T>(scale)};
+      map_vectors<false>(row, columns, backward, row, static_cast<const T*>(p) + r * stride);
+    }
+  });
 }
-void recompute_f32(float* scores, int64_t rows, int64_t columns, int64_t stride,
-                   const int64_t* visible, float scale, const float* log_sum) {
-  recompute_all(scores, rows, columns, stride, visible, scale, log_sum);
+
+void dropout_piece(DType dtype, void* y, const void* x, int64_t n, const DropoutMask& mask,
+                   uint64_t first_index) {
+  with_float_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    dropout_vectors(static_cast<T*>(y), static_cast<const T*>(x), n, mask, first_index);
+  });
 }
-void recompute_f64(double* scores, int64_t rows, int64_t columns, int64_t stride,
-                   const int64_t* visible, double scale, const double* log_sum) {
-  recompute_all(scores, rows, columns, stride, visible, scale, log_sum);
+
+void dot_piece(DType dtype, void* dots, const void* a, int64_t stride_a, const void* b,
+               int64_t stride_b, int64_t rows, int64_t n) {
+  with_float_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    for (int64_t r = 0; r < rows; ++r) {
+      static_cast<T*>(dots)[r] =
+          static_cast<T>(sum_vectors<T>(n, Product(), static_cast<const T*>(a) + r * stride_a,
+                                        static_cast<const T*>(b) + r * stride_b));
+    }
+  });
 }
-void backward_f32(float* dp, const float* p, int64_t rows, int64_t columns, int64_t stride,
-                  const float* delta, float scale) {
-  backward_all(dp, p, rows, columns, stride, delta, scale);
-}
-void backward_f64(double* dp, const double* p, int64_t rows, int64_t columns, int64_t stride,
-                  const double* delta, double scale) {
-  backward_all(dp, p, rows, columns, stride, delta, scale);
-}
-void dropout_f32(float* y, const float* x, int64_t n, const DropoutMask& mask, uint64_t first) {
-  dropout_vectors(y, x, n, mask, first);
-}
-void dropout_f64(double* y, const double* x, int64_t n, const DropoutMask& mask, uint64_t first) {
-  dropout_vectors(y, x, n, mask, first);
-}
-void widen_f32(float* y, const bf16* x, int64_t rows, int64_t columns, int64_t stride) {
+
+void widen_piece(float* y, const bf16* x, int64_t rows, int64_t columns, int64_t stride) {
   for (int64_t r = 0; r < rows; ++r) {
     map_vectors<false>(y + r * columns, columns, Identity(), x + r * stride);
   }
 }
-void round_bf16(bf16* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
-                int64_t stride) {
-  for (int64_t r = 0; r < rows; ++r) {
-    map_vectors(accumulate, y + r * stride, columns, Identity(), x + r * columns);
-  }
-}
-void round_f32(float* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
-               int64_t stride) {
-  for (int64_t r = 0; r < rows; ++r) {
-    map_vectors(accumulate, y + r * stride, columns, Identity(), x + r * columns);
-  }
-}
-void dot_f32(float* dots, const float* a, int64_t stride_a, const float* b, int64_t stride_b,
-             int64_t rows, int64_t n) {
-  for (int64_t r = 0; r < rows; ++r) {
-    dots[r] =
-        static_cast<float>(sum_vectors<float>(n, Product(), a + r * stride_a, b + r * stride_b));
-  }
-}
-void dot_f64(double* dots, const double* a, int64_t stride_a, const double* b, int64_t stride_b,
-             int64_t rows, int64_t n) {
-  for (int64_t r = 0; r < rows; ++r) {
-    dots[r] =
-        static_cast<double>(sum_vectors<double>(n, Product(), a + r * stride_a, b + r * stride_b));
-  }
+
+void round_piece(DType dtype, void* y, bool accumulate, const float* x, int64_t rows,
+                 int64_t columns, int64_t stride) {
+  const auto round = [&]<class Y>(Y* out) HWY_ATTR {
+    for (int64_t r = 0; r < rows; ++r) {
+      map_vectors(accumulate, out + r * stride, columns, Identity(), x + r * columns);
+    }
+  };
+  dtype == DType::bf16 ? round(static_cast<bf16*>(y)) : round(static_cast<float*>(y));
 }
 
 }  // namespace
@@ -165,76 +151,47 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace folio::cpu {
 
-HWY_EXPORT(exp_f32);
-HWY_EXPORT(exp_f64);
-HWY_EXPORT(recompute_f32);
-HWY_EXPORT(recompute_f64);
-HWY_EXPORT(backward_f32);
-HWY_EXPORT(backward_f64);
-HWY_EXPORT(dropout_f32);
-HWY_EXPORT(dropout_f64);
-HWY_EXPORT(widen_f32);
-HWY_EXPORT(round_bf16);
-HWY_EXPORT(round_f32);
-HWY_EXPORT(dot_f32);
-HWY_EXPORT(dot_f64);
+HWY_EXPORT(exp_piece);
+HWY_EXPORT(recompute_piece);
+HWY_EXPORT(backward_piece);
+HWY_EXPORT(dropout_piece);
+HWY_EXPORT(dot_piece);
+HWY_EXPORT(widen_piece);
+HWY_EXPORT(round_piece);
 
-void exp_rows(float* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
-              float scale, float* log_sum) {
-  HWY_DYNAMIC_DISPATCH(exp_f32)(scores, rows, columns, stride, visible, scale, log_sum);
-}
-void exp_rows(double* scores, int64_t rows, int64_t columns, int64_t stride, const int64_t* visible,
-              double scale, double* log_sum) {
-  HWY_DYNAMIC_DISPATCH(exp_f64)(scores, rows, columns, stride, visible, scale, log_sum);
+void exp_rows(DType dtype, void* scores, int64_t rows, int64_t columns, int64_t stride,
+              const int64_t* visible, double scale, void* log_sum) {
+  HWY_DYNAMIC_DISPATCH(exp_piece)(dtype, scores, rows, columns, stride, visible, scale, log_sum);
 }
 
-void recompute_rows(float* scores, int64_t rows, int64_t columns, int64_t stride,
-                    const int64_t* visible, float scale, const float* log_sum) {
-  HWY_DYNAMIC_DISPATCH(recompute_f32)(scores, rows, columns, stride, visible, scale, log_sum);
-}
-void recompute_rows(double* scores, int64_t rows, int64_t columns, int64_t stride,
-                    const int64_t* visible, double scale, const double* log_sum) {
-  HWY_DYNAMIC_DISPATCH(recompute_f64)(scores, rows, columns, stride, visible, scale, log_sum);
+void recompute_rows(DType dtype, void* scores, int64_t rows, int64_t columns, int64_t stride,
+                    const int64_t* visible, double scale, const void* log_sum) {
+  HWY_DYNAMIC_DISPATCH(recompute_piece)
+  (dtype, scores, rows, columns, stride, visible, scale, log_sum);
 }
 
-void softmax_backward_rows(float* dp, const float* p, int64_t rows, int64_t columns, int64_t stride,
-                           const float* delta, float scale) {
-  HWY_DYNAMIC_DISPATCH(backward_f32)(dp, p, rows, columns, stride, delta, scale);
-}
-void softmax_backward_rows(double* dp, const double* p, int64_t rows, int64_t columns,
-                           int64_t stride, const double* delta, double scale) {
-  HWY_DYNAMIC_DISPATCH(backward_f64)(dp, p, rows, columns, stride, delta, scale);
+void softmax_backward_rows(DType dtype, void* dp, const void* p, int64_t rows, int64_t columns,
+                           int64_t stride, const void* delta, double scale) {
+  HWY_DYNAMIC_DISPATCH(backward_piece)(dtype, dp, p, rows, columns, stride, delta, scale);
 }
 
-void dropout_row(float* y, const float* x, int64_t n, const DropoutMask& mask,
+void dropout_row(DType dtype, void* y, const void* x, int64_t n, const DropoutMask& mask,
                  uint64_t first_index) {
-  HWY_DYNAMIC_DISPATCH(dropout_f32)(y, x, n, mask, first_index);
+  HWY_DYNAMIC_DISPATCH(dropout_piece)(dtype, y, x, n, mask, first_index);
 }
-void dropout_row(double* y, const double* x, int64_t n, const DropoutMask& mask,
-                 uint64_t first_index) {
-  HWY_DYNAMIC_DISPATCH(dropout_f64)(y, x, n, mask, first_index);
+
+void dot_rows(DType dtype, void* dots, const void* a, int64_t stride_a, const void* b,
+              int64_t stride_b, int64_t rows, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(dot_piece)(dtype, dots, a, stride_a, b, stride_b, rows, n);
 }
 
 void widen_rows(float* y, const bf16* x, int64_t rows, int64_t columns, int64_t stride) {
-  HWY_DYNAMIC_DISPATCH(widen_f32)(y, x, rows, columns, stride);
+  HWY_DYNAMIC_DISPATCH(widen_piece)(y, x, rows, columns, stride);
 }
 
-void round_rows(bf16* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
-                int64_t stride) {
-  HWY_DYNAMIC_DISPATCH(round_bf16)(y, accumulate, x, rows, columns, stride);
-}
-void round_rows(float* y, bool accumulate, const float* x, int64_t rows, int64_t columns,
-                int64_t stride) {
-  HWY_DYNAMIC_DISPATCH(round_f32)(y, accumulate, x, rows, columns, stride);
-}
-
-void dot_rows(float* dots, const float* a, int64_t stride_a, const float* b, int64_t stride_b,
-              int64_t rows, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(dot_f32)(dots, a, stride_a, b, stride_b, rows, n);
-}
-void dot_rows(double* dots, const double* a, int64_t stride_a, const double* b, int64_t stride_b,
-              int64_t rows, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(dot_f64)(dots, a, stride_a, b, stride_b, rows, n);
+void round_rows(DType dtype, void* y, bool accumulate, const float* x, int64_t rows,
+                int64_t columns, int64_t stride) {
+  HWY_DYNAMIC_DISPATCH(round_piece)(dtype, y, accumulate, x, rows, columns, stride);
 }
 
 }  // namespace folio::cpu

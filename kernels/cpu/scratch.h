@@ -1,4 +1,4 @@
-// Memory that each thread keeps for its next piece of work.
+// Scratch memory of each thread, reused from call to call.
 #pragma once
 
 #include <array>
@@ -20,12 +20,12 @@ struct ScratchDeleter {
   }
 };
 
-/// The calling thread's memory, at least `bytes` long.
+/// The calling thread's memory, of at least `bytes` bytes.
 inline std::byte* scratch_bytes(size_t bytes) {
   thread_local std::unique_ptr<std::byte, ScratchDeleter> memory;
   thread_local size_t capacity = 0;
   if (bytes > capacity) {
-    bytes = std::bit_ceil(bytes);  // so that what grows a little each time grows seldom
+    bytes = std::bit_ceil(bytes);  // so that sizes that keep growing reallocate rarely
     memory.reset();
     capacity = 0;
     memory.reset(
@@ -37,8 +37,8 @@ inline std::byte* scratch_bytes(size_t bytes) {
 
 }  // namespace detail
 
-/// One array a count, of that many elements, each on its own cache lines: good until the calling
-/// thread's next call. Contents undefined.
+/// Returns one array for each count, with that number of elements, on cache lines of its own. The
+/// arrays are valid until the calling thread's next call. Their contents are undefined.
 template <class T, class... Count>
 std::array<T*, sizeof...(Count)> thread_scratch(Count... counts) {
   constexpr int64_t unit = detail::scratch_alignment / sizeof(T);

@@ -13,8 +13,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 
-/// Where a row of n elements is computed before it goes to y: y itself, or scratch memory (the
-/// thread's, see thread_scratch) where y is too narrow.
+/// Where a row of n elements is computed before it is stored in y: y itself, or the thread's
+/// scratch memory (see thread_scratch) if arithmetic is done in a wider type.
 template <class T>
 HWY_INLINE Arithmetic<T>* row_in_arithmetic(T* y, [[maybe_unused]] int64_t n) {
   if constexpr (std::is_same_v<T, Arithmetic<T>>) {
@@ -24,8 +24,8 @@ HWY_INLINE Arithmetic<T>* row_in_arithmetic(T* y, [[maybe_unused]] int64_t n) {
   }
 }
 
-/// exp_row over at most sum_block elements, the sum in T. `room` elements may be read and written:
-/// where the row goes on after n, whole vectors are quicker than parts.
+/// exp_row() for at most sum_block elements, with the sum in T. `room` elements may be read and
+/// written: whole vectors are faster than partial ones.
 template <bool store, class T, class X>
 HWY_INLINE T exp_block(T* y, const X* x, int64_t n, int64_t room, T factor, T shift) {
   const hn::ScalableTag<T> d;
@@ -61,8 +61,8 @@ HWY_INLINE T exp_block(T* y, const X* x, int64_t n, int64_t room, T factor, T sh
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
 }
 
-/// y = exp(factor * x - shift) over the first n elements and 0 over the rest of `columns`; returns
-/// the sum. The exponents must not be above 88. y may be x.
+/// y = exp(factor * x - shift) for the first n elements and 0 for the rest of `columns`; returns
+/// the sum. The exponents must be at most 88. y may be x.
 template <class T, class X>
 HWY_INLINE double exp_row(T* y, const X* x, int64_t n, int64_t columns, T factor, T shift) {
   const hn::ScalableTag<T> d;

@@ -1,5 +1,5 @@
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/softmax.cpp"
@@ -12,7 +12,7 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-// In two steps: the largest element less the maximum is exactly 0.
+// Subtract in two steps, so that the largest element minus the maximum is exactly 0.
 template <class T>
 struct LogSoftmax {
   T max, log_sum;

@@ -1,4 +1,4 @@
-// From the types of tensors to the types of C++.
+// From the types of tensors to C++ types.
 #pragma once
 
 #include <type_traits>
@@ -7,15 +7,15 @@
 
 namespace folio::cpu {
 
-/// What elements of type T are computed in, see accumulator_of().
+/// The type in which elements of type T are computed, see accumulator_of().
 template <class T>
 using Arithmetic = std::conditional_t<std::is_same_v<T, bf16>, float, T>;
 
-/// A type as an argument.
+/// A type as a function argument.
 template <class T>
 struct Type {};
 
-/// f(Type<T>()) for a floating type.
+/// Calls f(Type<T>()) for a floating type.
 template <class F>
 void with_type(DType dtype, const F& f) {
   switch (dtype) {
@@ -26,11 +26,18 @@ void with_type(DType dtype, const F& f) {
     case DType::bf16:
       return f(Type<bf16>());
     case DType::i32:
-      return;  // callers have checked
+      return;  // excluded by the callers
   }
 }
 
-/// f(Type<Y>(), Type<T>()) for a target's type and that of the values: the same, or f32 and bf16.
+/// Calls f(Type<T>()) for f32 or f64.
+template <class F>
+void with_float_type(DType dtype, const F& f) {
+  dtype == DType::f32 ? f(Type<float>()) : f(Type<double>());
+}
+
+/// Calls f(Type<Y>(), Type<T>()) for the types of a target and of its values: the same type, or f32
+/// and bf16.
 template <class F>
 void with_types(DType target, DType values, const F& f) {
   switch (values) {

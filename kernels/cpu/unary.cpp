@@ -1,5 +1,5 @@
 #include "folio/kernels/cpu/pieces.h"
-#include "folio/kernels/cpu/table.h"
+#include "folio/kernels/device_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/unary.cpp"
@@ -13,8 +13,8 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-// Each op: forward(d, x), and backward(d, s, dy), where s is y if from_output, else x. Those that
-// serve as activations are in activation-inl.h.
+// Each op has forward(d, x), and backward(d, s, dy), where s is y if from_output is set, else x.
+// Ops that are activations too are in activation-inl.h.
 
 struct Exp {
   static constexpr bool from_output = true;

@@ -1,6 +1,6 @@
-// Loops over arrays in vectors of the instruction set being compiled for: elementwise maps, sums
-// and maxima. bf16 is widened to f32 as it is loaded and rounded as it is stored. Compiled once for
-// every instruction set, hence the unusual include guard.
+// Loops over arrays in vectors of the instruction set that is being compiled for: elementwise maps,
+// sums and maxima. bf16 is widened to f32 when it is loaded and rounded when it is stored. Compiled
+// once for every instruction set, hence the unusual include guard.
 #if defined(FOLIO_KERNELS_CPU_VECTOR_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef FOLIO_KERNELS_CPU_VECTOR_INL_H
 #undef FOLIO_KERNELS_CPU_VECTOR_INL_H
@@ -22,8 +22,8 @@ namespace folio::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// AVX2's masked moves of 4- and 8-byte lanes do not touch what the mask leaves out, although
-// Highway reserves the right for its 1- and 2-byte ones.
+// AVX2's masked loads and stores of 4- and 8-byte lanes do not access lanes outside of the mask;
+// Highway only warns of its emulation for 1- and 2-byte lanes.
 #if HWY_MEM_OPS_MIGHT_FAULT && HWY_TARGET != HWY_AVX2
 inline constexpr bool masked_moves = false;
 #else
@@ -35,7 +35,7 @@ HWY_INLINE int64_t lanes_of(D d) {
   return static_cast<int64_t>(hn::Lanes(d));
 }
 
-/// The first `count` (fewer than a vector's lanes) elements at p, zeros beyond.
+/// Loads the first `count` elements at p, fewer than a vector's lanes; the other lanes are 0.
 template <class D, class T = hn::TFromD<D>>
 HWY_INLINE hn::Vec<D> load_part(D d, const T* p, int64_t count) {
   if constexpr (masked_moves) {
@@ -47,7 +47,7 @@ HWY_INLINE hn::Vec<D> load_part(D d, const T* p, int64_t count) {
   }
 }
 
-/// Stores the first `count` (fewer than a vector's lanes) elements at p.
+/// Stores the first `count` elements at p, fewer than a vector's lanes.
 template <class D, class T = hn::TFromD<D>>
 HWY_INLINE void store_part(hn::Vec<D> v, D d, T* p, int64_t count) {
   if constexpr (masked_moves) {
@@ -59,14 +59,14 @@ HWY_INLINE void store_part(hn::Vec<D> v, D d, T* p, int64_t count) {
   }
 }
 
-/// f32 from as many bf16.
+/// Widens bf16 to f32.
 template <class D>
 HWY_INLINE hn::Vec<D> widen(D d, hn::Vec<hn::Rebind<uint16_t, D>> bits) {
   const hn::RebindToUnsigned<D> du;
   return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
 }
 
-/// As bf16_bits() has it.
+/// Rounds f32 to bf16 as bf16_bits() does.
 template <class D>
 HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> narrow(D, hn::Vec<D> v) {
   const hn::RebindToUnsigned<D> du;
@@ -78,7 +78,7 @@ HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> narrow(D, hn::Vec<D> v) {
   return hn::DemoteTo(hn::Rebind<uint16_t, D>(), hn::BitCast(hn::RebindToSigned<D>(), result));
 }
 
-// Of 2-byte lanes Highway's masked moves keep to their mask in AVX-512 alone.
+// For 2-byte lanes, Highway's masked loads and stores respect the mask only in AVX-512.
 template <class D>
 HWY_INLINE hn::Vec<D> load_part(D d, const bf16* p, int64_t count) {
   const hn::Rebind<uint16_t, D> d16;
@@ -94,7 +94,7 @@ HWY_INLINE void store_part(hn::Vec<D> v, D d, bf16* p, int64_t count) {
   std::memcpy(p, lanes, static_cast<size_t>(count) * sizeof(bf16));
 }
 
-/// An operand of the loops below that is the same number everywhere; the others are pointers.
+/// An operand of the loops below that has the same value everywhere; other operands are pointers.
 template <class T>
 struct Same {
   T value;
@@ -127,7 +127,7 @@ HWY_INLINE void store_all(hn::Vec<D> v, D d, bf16* p) {
   hn::StoreU(narrow(d, v), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(p));
 }
 
-/// y[i] = f(x[i]...), or y[i] += it. f(d, vectors...) returns a vector. y may be one of the x.
+/// y[i] = or += f(x[i]...). f(d, vectors...) returns a vector. y may be one of the x.
 template <bool accumulate, class T, class F, class... X>
 HWY_INLINE void map_vectors(T* y, int64_t n, const F& f, X... x) {
   const hn::ScalableTag<Arithmetic<T>> d;
@@ -145,7 +145,7 @@ HWY_INLINE void map_vectors(T* y, int64_t n, const F& f, X... x) {
   }
 }
 
-/// map_vectors with a choice made at run time.
+/// map_vectors() with `accumulate` chosen at run time.
 template <class T, class F, class... X>
 HWY_INLINE void map_vectors(bool accumulate, T* y, int64_t n, const F& f, X... x) {
   if (accumulate) {
@@ -155,14 +155,15 @@ HWY_INLINE void map_vectors(bool accumulate, T* y, int64_t n, const F& f, X... x
   }
 }
 
-/// Elements summed in T before the sum goes into a double: few for each sum that rounds by itself.
+/// The number of elements that are added in T before the sum is added to a double, so that few
+/// additions round in T.
 #if HWY_TARGET == HWY_SCALAR
 inline constexpr int64_t sum_block = 128;
 #else
 inline constexpr int64_t sum_block = 2048;
 #endif
 
-/// The sum of f(x[i]...) over at most sum_block elements, in T's arithmetic.
+/// The sum of f(x[i]...) over at most sum_block elements, in the arithmetic of T.
 template <class T, class F, class... X>
 HWY_INLINE Arithmetic<T> sum_block_vectors(int64_t n, const F& f, X... x) {
   const hn::ScalableTag<Arithmetic<T>> d;
@@ -183,7 +184,7 @@ HWY_INLINE Arithmetic<T> sum_block_vectors(int64_t n, const F& f, X... x) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
 }
 
-/// The sum of f(x[i]...), in T's arithmetic within a block and in double over the blocks.
+/// The sum of f(x[i]...), in the arithmetic of T within a block and in double over the blocks.
 template <class T, class F, class... X>
 HWY_INLINE double sum_vectors(int64_t n, const F& f, X... x) {
   double sum = 0.0;
@@ -193,7 +194,7 @@ HWY_INLINE double sum_vectors(int64_t n, const F& f, X... x) {
   return sum;
 }
 
-/// The largest factor * x[i]; -infinity for n == 0.
+/// The maximum of factor * x[i]; -infinity if n is 0.
 template <class X, class T = Arithmetic<X>>
 HWY_INLINE T max_vectors(const X* x, int64_t n, T factor) {
   const hn::ScalableTag<T> d;

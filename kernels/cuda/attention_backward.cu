@@ -1,13 +1,13 @@
-// The gradients of attention. The probabilities are computed again from the forward pass's log_sum
-// (Dao et al. 2022, arXiv:2205.14135, algorithm 4), once for the queries' gradient and once for
-// those of keys and values: each sum is one thread's, in one order.
+// The gradients of attention. The probabilities are recomputed from the log_sum of the forward pass
+// (Dao et al. 2022, arXiv:2205.14135, algorithm 4), once for the gradient of the queries and once
+// for those of keys and values, so that each sum is computed by one thread in a fixed order.
 #include "folio/kernels/cuda/attention_plain.h"
 #include "folio/kernels/cuda/attention_tile.h"
 
 namespace folio::cuda {
 namespace {
 
-/// What both passes read.
+/// The inputs of both passes.
 template <class T>
 struct Inputs {
   Heads<const T> q, k, v, dy;
@@ -20,14 +20,14 @@ struct Inputs {
   }
 };
 
-/// delta (B, heads, queries): dy times y, which is the sum over keys of p times its gradient. A row
-/// a warp's.
+/// delta (B, heads, queries) = the dot product of dy and y, which equals the sum over keys of p
+/// times its gradient. One warp per row.
 constexpr int delta_warps = 4;
 template <class T>
 __global__ void delta_kernel(float* delta, Heads<const T> y, Heads<const T> dy, int64_t rows,
                              AttentionTask task) {
   const int64_t row = int64_t{blockIdx.x} * delta_warps + threadIdx.x / 32;
-  if (row >= rows) return;  // with its whole warp
+  if (row >= rows) return;  // the whole warp returns
   const int64_t query = row % task.queries, head = row / task.queries % task.heads;
   const int64_t batch = row / task.queries / task.heads;
   const T* a = y.of(batch, head, task.head_dim).data + query * y.width;
@@ -38,8 +38,9 @@ __global__ void delta_kernel(float* delta, Heads<const T> y, Heads<const T> dy, 
   if (threadIdx.x % 32 == 0) delta[row] = sum;
 }
 
-/// A probability, and the factor that dropout gives it: p = exp(scale score - log_sum), or 0. The
-/// product is rounded by itself, as in the forward pass: near 1e10 an fma differs by hundreds.
+/// A probability p = exp(scale * score - log_sum), or 0 if the key is hidden, and the factor that
+/// dropout multiplies it by. The product is rounded separately, as in the forward pass: near 1e10
+/// an fma differs by hundreds.
 struct Probability {
   float p, kept;
 };
@@ -98,8 +99,8 @@ __global__ void __launch_bounds__(attention_threads, 1)
                 accumulate, sums, 1.0f);
 }
 
-/// dk and dv; without data, one that nobody wants. A block's own rows are keys. Where both are one,
-/// dv is added to dk, each element by the thread that wrote it.
+/// Computes dk and dv, whose data is null if they are not needed. A block's own rows are keys. If
+/// both have the same target, dv is added to dk; each element is added by the thread that wrote it.
 template <class K, class V, class T>
 __global__ void __launch_bounds__(attention_threads, 1)
     key_kernel(Heads<K> dk, bool accumulate_k, Heads<V> dv, bool accumulate_v, Inputs<T> all,
@@ -115,7 +116,7 @@ __global__ void __launch_bounds__(attention_threads, 1)
   const int64_t key = first_key + row;
   const int columns = tile_columns_of(first_column, task.head_dim);
 
-  // Queries before that one see none of the tile's keys.
+  // Earlier queries see none of the tile's keys.
   int64_t first = task.causal ? first_key + task.queries - task.keys : 0;
   first = first < 0 ? 0 : first / tile_side * tile_side;
   float of_key[own_columns] = {}, of_value[own_columns] = {};
@@ -185,7 +186,7 @@ void plain_attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumn
   const AttentionTask task(shape, key_mask);
   const int64_t rows = shape.batch * shape.heads * shape.queries;
   const Tensor delta({rows}, DType::f32, Device::cuda);
-  // Where one tensor is the target twice, the later writes add.
+  // If one tensor is the target of two gradients, the second write adds.
   const bool add_dk = dk.target.accumulate || same_columns(dk, dq);
   const bool add_dv = dv.target.accumulate || same_columns(dv, dq) || same_columns(dv, dk);
   with_type(y.dtype(), [&]<class T>(Type<T>) {

@@ -1,5 +1,5 @@
-// Attention without its (Tq, Tk) matrix in memory: tile by tile of keys, the softmax's maximum and
-// sum brought up to date with each (Dao et al. 2022, arXiv:2205.14135, algorithm 1).
+// Attention without storing its (Tq, Tk) matrix: one tile of keys at a time, updating the softmax's
+// maximum and sum (Dao et al. 2022, arXiv:2205.14135, algorithm 1).
 #include "folio/kernels/cuda/attention_plain.h"
 #include "folio/kernels/cuda/attention_tile.h"
 
@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(attention_threads, 1)
   const int64_t query = first_query + row;
   const int columns = tile_columns_of(first_column, task.head_dim);
 
-  // No query of the tile sees a key beyond those of its last one.
+  // No query of the tile sees more keys than its last one.
   const int64_t end = task.visible(first_query + tile_side - 1);
   float max = -INFINITY, sum = 0.0f, out[own_columns] = {};
   for (int64_t first_key = 0; first_key < end; first_key += tile_side) {
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(attention_threads, 1)
       highest = Max()(score[i], highest);
     }
     highest = Max()(row_reduce<Max>(highest), max);
-    const float shift = highest == -INFINITY ? 0.0f : highest;  // nothing seen yet: exp gives 0
+    const float shift = highest == -INFINITY ? 0.0f : highest;  // no key seen yet: exp gives 0
     const float shrink = expf(max - shift);
     max = highest;
     float added = 0.0f;

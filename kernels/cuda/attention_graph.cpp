@@ -9,7 +9,7 @@ struct Builder {
   const AttentionPlanKey& key;
   CudnnGraph graph;
 
-  /// (B, heads, T, head_dim) in rows of `width`.
+  /// The layout (B, heads, T, head_dim) of heads in rows of `width` elements.
   GraphLayout rows(int64_t width, int64_t step) const {
     return {{key.batch, key.heads, key.length, key.head_dim}, {step, key.head_dim, width, 1}};
   }
@@ -33,7 +33,7 @@ struct Builder {
     return times(score, scale);
   }
 
-  /// Minus infinity where the key comes after the query.
+  /// Replaces the score by -infinity where the key comes after the query.
   Value hidden(Value score, Value nothing) {
     if (!key.causal) return score;
     const Value row = graph.index(score, 2), column = graph.index(score, 3);
@@ -67,7 +67,7 @@ std::optional<CudnnPlan> attention_forward_plan(const AttentionPlanKey& key,
   g.reduce(CUDNN_REDUCE_TENSOR_ADD, exponential, sum);
   g.pointwise(CUDNN_POINTWISE_ADD, max, g.pointwise(CUDNN_POINTWISE_LOG, sum), std::nullopt,
               log_sum);
-  // What the second product takes must be bf16, whatever the last operation before it is.
+  // The operand of the second product must be bf16, whatever the preceding operation is.
   const Value weights = g.between(CUDNN_DATA_BFLOAT16, b.scores());
   if (key.dropout) {
     const Value p = g.pointwise(CUDNN_POINTWISE_DIV, exponential, sum);
@@ -81,8 +81,8 @@ std::optional<CudnnPlan> attention_forward_plan(const AttentionPlanKey& key,
   return g.plan(target, why);
 }
 
-// With p = exp(scale q k^T - log_sum), and m the mask over 1 - p_drop:
-// dv = (p m)^T dy, ds = p (dy v^T m - sum of dy y) scale, dk = ds^T q, dq = ds k.
+// With p = exp(scale q k^T - log_sum), and m the dropout mask over 1 - p_drop: dv = (p m)^T dy, ds
+// = p (dy v^T m - sum of dy y) scale, dk = ds^T q, dq = ds k.
 std::optional<CudnnPlan> attention_backward_plan(const AttentionPlanKey& key,
                                                  const PlanTarget& target, std::string* why) {
   Builder b{key, {}};

@@ -1,5 +1,5 @@
-// Attention as graphs of cuDNN's operations: the softmax's composite pattern, that its fused
-// engines recognise, with queries, keys and values wherever they lie, packed or apart.
+// Attention as graphs of cuDNN operations, in the pattern that cuDNN's fused engines recognise.
+// Queries, keys and values may be packed or separate.
 #pragma once
 
 #include <compare>
@@ -8,8 +8,8 @@
 
 namespace folio::cuda {
 
-/// All that an attention's plans depend on. Heads lie beside one another in rows of `..._width`
-/// elements; sequences are `..._step` elements apart.
+/// What the plans for attention depend on. Heads are adjacent in rows of `..._width` elements;
+/// sequences are `..._step` elements apart.
 struct AttentionPlanKey {
   int64_t batch = 0, heads = 0, length = 0, head_dim = 0;
   bool causal = false, dropout = false;
@@ -21,7 +21,7 @@ struct AttentionPlanKey {
   auto operator<=>(const AttentionPlanKey&) const = default;
 };
 
-/// The ids that the plans' memory has.
+/// The ids of the plans' memory.
 enum AttentionMemory : int64_t {
   memory_q = 1,
   memory_k,
@@ -32,12 +32,12 @@ enum AttentionMemory : int64_t {
   memory_dq,
   memory_dk,
   memory_dv,
-  memory_row_sums,    // (B, heads, T, 1) f32: room for the backward pass
-  memory_mask,        // (B, heads, T, T) bf16: 0 or 1 where there is dropout
-  memory_scale,       // f32s of the host: of the scores,
+  memory_row_sums,    // (B, heads, T, 1) f32: scratch of the backward pass
+  memory_mask,        // (B, heads, T, T) bf16: 0 or 1, with dropout
+  memory_scale,       // f32 scalars in host memory: the scale of the scores,
   memory_kept_scale,  // 1 / (1 - p),
   memory_kept,        // 1 - p,
-  memory_hidden,      // minus infinity
+  memory_hidden,      // -infinity
 };
 
 std::optional<CudnnPlan> attention_forward_plan(const AttentionPlanKey& key,

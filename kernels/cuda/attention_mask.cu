@@ -1,4 +1,4 @@
-#include "folio/kernels/cuda/attention_library.h"
+#include "folio/kernels/cuda/attention_cudnn.h"
 #include "folio/kernels/cuda/elementwise.h"
 
 namespace folio::cuda {

@@ -1,5 +1,5 @@
-// What attention's own kernels share: the problem as they take it, and tiles of 32 queries by 32
-// keys that the 256 threads of a block compute, eight threads a row.
+// What the two passes of plain attention share: the problem, and tiles of 32 queries by 32 keys
+// that are computed by the 256 threads of a block, eight threads per row.
 #pragma once
 
 #include "folio/kernels/cuda/reduce.h"
@@ -7,12 +7,12 @@
 
 namespace folio::cuda {
 
-inline constexpr int tile_side = 32, tile_depth = 64;  // rows; columns of heads at a time
+inline constexpr int tile_side = 32, tile_depth = 64;  // rows; columns of a head at a time
 inline constexpr int row_threads = 8, attention_threads = tile_side * row_threads;
-inline constexpr int own_columns = tile_depth / row_threads;  // of a row's, that a thread sums
-inline constexpr int own_rows = tile_side / row_threads;      // of the other side, that it pairs
+inline constexpr int own_columns = tile_depth / row_threads;  // columns per thread
+inline constexpr int own_rows = tile_side / row_threads;      // rows of the other side per thread
 
-/// Columns of heads in memory, all in one sequence after another.
+/// The heads of a tensor in memory.
 template <class T>
 struct Heads {
   T* data = nullptr;
@@ -24,14 +24,14 @@ struct Heads {
   }
 };
 
-/// `rows`: how many of them a sequence has, all of them in the tensor or not.
+/// A sequence may have fewer rows than the tensor.
 template <class T>
 Heads<T> heads_of(const Tensor& tensor, int64_t first) {
   const int64_t width = tensor.shape().columns();
   return {elements<T>(tensor) + first, tensor.dim(1) * width, width};
 }
 
-/// AttentionShape and what depends on it alone.
+/// AttentionShape and what is derived from it.
 struct AttentionTask {
   int64_t heads, queries, keys, head_dim, depth_pieces;
   bool causal;
@@ -56,34 +56,36 @@ struct AttentionTask {
     const int64_t seen = query + 1 + keys - queries;
     return seen < 0 ? 0 : seen < keys ? seen : keys;
   }
-  /// Whether the query sees the key; both within bounds or beyond.
+  /// Whether the query sees the key. Either may be out of range.
   __device__ bool sees(int64_t batch, int64_t query, int64_t key) const {
     return query < queries && key < visible(query) &&
            (key_mask == nullptr || key_mask[batch * keys + key] != 0);
   }
-  /// The global number of the probability of (query, key).
+  /// The global index of the probability of (query, key).
   __device__ uint64_t index(int64_t batch_head, int64_t query, int64_t key) const {
     return static_cast<uint64_t>((batch_head * queries + query) * keys + key);
   }
 };
 
-/// 32 rows of 64 columns of a head; four floats beyond keep reads of eight rows in different banks.
-struct alignas(16) Tile {  // read four numbers at a time
+/// 32 rows of 64 columns of a head. Four floats of padding put the reads of eight rows in different
+/// banks.
+struct alignas(16) Tile {  // four floats are read at a time
   float at[tile_side][tile_depth + 4];
 };
-/// Weights of one side's rows on the other's.
+/// The weights of the rows of one side for those of the other.
 struct Weights {
   float at[tile_side][tile_side + 1];
 };
 
-/// The columns of a tile that a head has from first_column on, and 0s to a multiple of four.
+/// The number of columns of a head in the tile that starts at first_column, rounded up to a
+/// multiple of four; the added columns are 0.
 __device__ inline int tile_columns_of(int64_t first_column, int64_t head_dim) {
   const int64_t left = head_dim - first_column;
   return left >= tile_depth ? tile_depth : static_cast<int>(left + 3) / 4 * 4;
 }
 
-/// Rows [first_row, ...) below `rows` and columns [first_column, ...) below head_dim, 0 beyond. Row
-/// r goes to place r, or, `paired`, where pair_rows() looks for it.
+/// Loads rows [first_row, ...) below `rows` and columns [first_column, ...) below head_dim; the
+/// rest is 0. Row r is stored in row r of the tile or, if `paired`, where pair_rows() expects it.
 template <bool paired, class T>
 __device__ void load_tile(Tile& tile, const Heads<const T>& head, int64_t first_row, int64_t rows,
                           int64_t first_column, int64_t head_dim) {
@@ -98,8 +100,8 @@ __device__ void load_tile(Tile& tile, const Heads<const T>& head, int64_t first_
   }
 }
 
-/// products[i] += this thread's row of `own` times row own_rows * (its place in the row) + i of
-/// `paired`, of so many columns.
+/// products[i] += the dot product, over `columns` columns, of this thread's row of `own` and row
+/// own_rows * (the thread's place in the row) + i of `paired`.
 __device__ inline void pair_rows(float (&products)[own_rows], const Tile& own, const Tile& paired,
                                  int columns) {
   const int row = threadIdx.x / row_threads, place = threadIdx.x % row_threads;
@@ -112,8 +114,8 @@ __device__ inline void pair_rows(float (&products)[own_rows], const Tile& own, c
   }
 }
 
-/// sums += this thread's row of weights times the first `rows` rows of `tile`, in its columns, if
-/// they are among so many.
+/// sums += this thread's row of weights times the first `rows` rows of `tile`, for the thread's
+/// columns if they are below `columns`.
 __device__ inline void add_weighted(float (&sums)[own_columns], const Weights& weights,
                                     const Tile& tile, int64_t rows, int columns) {
   const int row = threadIdx.x / row_threads, place = threadIdx.x % row_threads;
@@ -125,7 +127,7 @@ __device__ inline void add_weighted(float (&sums)[own_columns], const Weights& w
   }
 }
 
-/// One value of the eight threads of a row.
+/// Reduces the values of the eight threads of a row.
 template <class Op>
 __device__ float row_reduce(float value) {
   for (int distance = row_threads / 2; distance > 0; distance /= 2) {
@@ -134,7 +136,7 @@ __device__ float row_reduce(float value) {
   return value;
 }
 
-/// Writes a thread's columns of its row, those that there are.
+/// Writes those columns of a thread's row that exist.
 template <class Y>
 __device__ void write_columns(const Heads<Y>& head, int64_t row, int64_t rows, int64_t first_column,
                               int64_t head_dim, bool accumulate, const float (&values)[own_columns],
@@ -146,7 +148,7 @@ __device__ void write_columns(const Heads<Y>& head, int64_t row, int64_t rows, i
   }
 }
 
-/// A block a (sequence, head) and, in y, a (tile, piece of the depth).
+/// The grid has one block per (sequence, head) in x and one per (tile, piece of the depth) in y.
 inline Grid attention_grid(const AttentionShape& shape, int64_t rows) {
   return {shape.batch * shape.heads, attention_threads,
           pieces_of(rows, tile_side) * pieces_of(shape.head_dim, tile_depth)};

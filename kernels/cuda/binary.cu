@@ -1,12 +1,12 @@
 #include "folio/kernels/cuda/elementwise.h"
 #include "folio/kernels/cuda/reduce.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {
 
-/// An operand as large as the result, or one row for all of its rows, or one element for
-/// everything. Unused: null.
+/// An operand that is as large as the result, or one row that is used for every row, or one element
+/// that is used for every element. Null if it is unused.
 template <class T>
 struct Operand {
   const T* memory = nullptr;
@@ -47,7 +47,7 @@ struct BroadcastTerms {
   __device__ float operator()(int64_t i) const { return combine(i, a[i], b[i]); }
 };
 
-/// A gradient for one operand, term by term: dy, -dy, dy b, dy / b, -dy a / b^2.
+/// The terms of the gradient for one operand: dy, -dy, dy b, dy / b, -dy a / b^2.
 enum class Slope : uint8_t { plus, minus, times, over, quotient };
 
 template <class T>
@@ -134,7 +134,7 @@ void binary_backward(BinaryOp op, GradTarget da, GradTarget db, const Tensor& a,
     case BinaryOp::subtract:
       return run(db, Slope::minus, false, false);
     case BinaryOp::multiply: {
-      // The factor is a: it takes b's place.
+      // The factor is a, in the place of b.
       with_types(db.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
         gradient<Y>(
             db, dy,

@@ -1,10 +1,11 @@
 #include "folio/kernels/cuda/reduce.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {
 
-// Few classes: a warp a row, eight rows a block. Many: a block a row.
+// For few classes a warp computes a row, eight rows per block; for many classes a block computes a
+// row.
 constexpr int few_classes = 1024, many_threads = 512, rows_of_block = 8;
 
 struct Options {
@@ -12,8 +13,8 @@ struct Options {
   int32_t ignored;
 };
 
-/// Logits of one thread's classes so far: their largest, the sum of exp(logit - largest), their
-/// sum.
+/// What a thread has seen of its classes' logits: their maximum, the sum of exp(logit - maximum),
+/// and their sum.
 struct Partial {
   float max = -INFINITY, exponentials = 0.0f, logits = 0.0f;
 
@@ -22,7 +23,7 @@ struct Partial {
     if (logit > max) {
       exponentials = exponentials * expf(max - logit) + 1.0f;
       max = logit;
-    } else if (logit != -INFINITY) {  // NaN comes here and stays
+    } else if (logit != -INFINITY) {  // NaN ends up here and stays
       exponentials += expf(logit - max);
     }
   }
@@ -37,7 +38,7 @@ struct Merge {
   }
 };
 
-/// All the group's threads get the merger of their values.
+/// Every thread of the group gets the merged value.
 template <int group>
 __device__ Partial merged(Partial value) {
   for (int distance = 16; distance > 0; distance /= 2) {
@@ -56,14 +57,15 @@ __device__ Partial merged(Partial value) {
   return value;
 }
 
-/// The loss of each row, not yet scaled; dx (null: not wanted) its scaled gradient,
-/// scale (softmax - (1 - epsilon) [i = target] - epsilon / V). dx may be x. `group` threads a row.
+/// Computes the loss of each row, unscaled. dx is its scaled gradient, scale (softmax - (1 -
+/// epsilon) [i = target] - epsilon / V), or null if it is not needed; dx may be x. `group` threads
+/// per row.
 template <int group, class T>
 __global__ void rows_kernel(float* loss, T* dx, const T* x, const int32_t* target, int64_t rows,
                             int64_t V, Options options) {
   const int64_t row =
       group == 32 ? int64_t{blockIdx.x} * rows_of_block + threadIdx.x / 32 : int64_t{blockIdx.x};
-  if (row >= rows) return;  // with its whole group
+  if (row >= rows) return;  // the whole group returns
   const int lane = threadIdx.x % group;
   const T* logits = x + row * V;
   const int32_t wanted = target[row];
@@ -74,14 +76,14 @@ __global__ void rows_kernel(float* loss, T* dx, const T* x, const int32_t* targe
     if (lane == 0) loss[row] = 0.0f;
     return;
   }
-  const float chosen = widen(logits[wanted]);  // before dx is written, which may be x
+  const float chosen = widen(logits[wanted]);  // before dx is written, since dx may be x
   Partial own;
   for (int64_t i = lane; i < V; i += group) {
     own.add(widen(logits[i]));
   }
   const Partial all = merged<group>(own);
   if (dx != nullptr) {
-    // Every thread has read `chosen` by now: merging waits for all of them.
+    // Every thread has read `chosen` by now, since merging synchronizes the group.
     const float factor = options.scale / all.exponentials;
     const float uniform = options.smoothing * options.scale / static_cast<float>(V);
     for (int64_t i = lane; i < V; i += group) {

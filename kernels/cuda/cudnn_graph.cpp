@@ -9,8 +9,7 @@
 namespace folio::cuda {
 namespace {
 
-/// The descriptors that an attribute holds, into `into`, as many as there are; returns their
-/// number.
+/// Copies the descriptors of an attribute into `into`, at most its size; returns their number.
 int64_t get_descriptors(cudnnBackendDescriptor_t from, cudnnBackendAttributeName_t name,
                         std::vector<CudnnDescriptor>& into) {
   std::vector<cudnnBackendDescriptor_t> raw;
@@ -22,7 +21,7 @@ int64_t get_descriptors(cudnnBackendDescriptor_t from, cudnnBackendAttributeName
   return count;
 }
 
-/// Whether an engine may add floats in an order that changes from run to run.
+/// Whether an engine always adds floats in the same order.
 bool is_deterministic(const CudnnDescriptor& config) {
   std::vector<CudnnDescriptor> engine;
   engine.emplace_back(CUDNN_BACKEND_ENGINE_DESCRIPTOR);

@@ -1,5 +1,5 @@
-// cuDNN's graphs of operations, through its backend API: built node by node, and made into a plan
-// that can be put on the compute stream again and again.
+// cuDNN's operation graphs, through its backend API. A graph is built from operations and compiled
+// to a plan, which can be run any number of times.
 #pragma once
 
 #include <cudnn.h>
@@ -14,14 +14,14 @@
 
 namespace folio::cuda {
 
-/// Destroys what it holds.
+/// Owns a descriptor.
 class CudnnDescriptor {
  public:
   CudnnDescriptor() = default;
   explicit CudnnDescriptor(cudnnBackendDescriptorType_t type);
 
   cudnnBackendDescriptor_t get() const { return held_.get(); }
-  /// Throw Error for what the library does not accept.
+  /// These throw Error if cuDNN rejects the value.
   void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
            const void* values);
   void set(cudnnBackendAttributeName_t name, const CudnnDescriptor& value);
@@ -38,13 +38,13 @@ class CudnnDescriptor {
 struct GraphLayout {
   std::array<int64_t, 4> dims, strides;
 };
-/// Without gaps, row-major.
+/// The row-major layout without gaps.
 GraphLayout packed(const std::array<int64_t, 4>& dims);
-/// Rows and columns exchanged.
+/// The layout with rows and columns swapped.
 GraphLayout transposed(const GraphLayout& layout);
 
-/// What plans are made for: the process's GPU or, to see whether one can be made at all, a GPU that
-/// is described in JSON as CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION has it.
+/// What a plan is made for: the process's GPU or, to check whether a plan can be made at all, a GPU
+/// described in JSON as for CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION.
 struct PlanTarget {
   cudnnHandle_t handle = nullptr;
   std::string device_json;
@@ -56,15 +56,15 @@ class CudnnPlan {
   CudnnPlan(CudnnPlan&&) = default;
   CudnnPlan& operator=(CudnnPlan&&) = default;
 
-  /// Bytes of the GPU's memory that it needs while it runs.
+  /// The bytes of device memory that the plan needs while it runs.
   int64_t workspace() const { return workspace_; }
-  /// Puts it on the handle's stream: `memory` has the address of each tensor with an id.
+  /// Runs the plan on the handle's stream. `memory` has the address of each tensor that has an id.
   void run(cudnnHandle_t handle, const std::vector<std::pair<int64_t, void*>>& memory,
            void* workspace) const;
 
  private:
   friend class CudnnGraph;
-  std::vector<CudnnDescriptor> parts_;  // that the plan was made of: they stay as long as it does
+  std::vector<CudnnDescriptor> parts_;  // must live as long as the plan
   CudnnDescriptor plan_;
   int64_t workspace_ = 0;
 };
@@ -73,11 +73,11 @@ class CudnnGraph {
  public:
   using Value = size_t;  // a tensor of the graph
 
-  /// In memory, 16-byte aligned, whose address run() is given under this id.
+  /// A tensor in memory, 16-byte aligned, whose address run() receives under this id.
   Value memory(int64_t id, cudnnDataType_t type, const GraphLayout& layout);
-  /// One f32 that run() is given the host's address of.
+  /// A scalar f32; run() receives its host address under this id.
   Value number(int64_t id);
-  /// Between operations only, never in memory.
+  /// A virtual tensor: an intermediate result that is not stored in memory.
   Value between(cudnnDataType_t type, const GraphLayout& layout);
 
   /// c = a b, summed in f32.
@@ -85,17 +85,17 @@ class CudnnGraph {
   /// y = mode(x) or mode(x, b), or with t mode(x, b, t).
   void pointwise(cudnnPointwiseMode_t mode, Value x, std::optional<Value> b, std::optional<Value> t,
                  Value y, cudnnDataType_t precision = CUDNN_DATA_FLOAT);
-  /// The same, y between operations, of x's layout and f32.
+  /// The same with a new virtual tensor for y, f32 with the dimensions of x.
   Value pointwise(cudnnPointwiseMode_t mode, Value x, std::optional<Value> b = std::nullopt);
-  /// y = the index of each element along an axis, i32, of x's layout.
+  /// y = the index of each element along an axis, i32 with the dimensions of x.
   Value index(Value x, int64_t axis);
   void reduce(cudnnReduceTensorOp_t operation, Value x, Value y);
-  /// y = x, laid out anew.
+  /// y = x with another layout.
   void reshape(Value x, Value y);
 
-  /// The first plan that the library's heuristics propose, that gives the same bits every time and
-  /// that can be made; none where there is none. `why`, if not null, receives the library's reason.
-  /// To be called once: the plan takes what the graph is made of.
+  /// Returns the first plan proposed by the library's heuristics that is deterministic and can be
+  /// made, or nothing. In that case `why`, if not null, receives the reason. To be called once,
+  /// since the plan takes the graph's descriptors.
   std::optional<CudnnPlan> plan(const PlanTarget& target, std::string* why = nullptr);
 
  private:
@@ -109,7 +109,7 @@ class CudnnGraph {
 
   std::vector<Tensor> tensors_;
   std::vector<CudnnDescriptor> operations_, settings_;
-  int64_t next_id_ = 1'000'000;  // of tensors between operations
+  int64_t next_id_ = 1'000'000;  // ids of virtual tensors
 };
 
 }  // namespace folio::cuda

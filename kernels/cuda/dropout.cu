@@ -1,5 +1,5 @@
 #include "folio/kernels/cuda/elementwise.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {

@@ -1,5 +1,5 @@
-// What kernels do with single elements, and how they read and write them: the same functions on the
-// GPU, in the doubles, and in the tests that hold them against f64.
+// Functions of single elements, and reading and writing them. The same functions run on the GPU, in
+// the test doubles and in tests that compare them with f64.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -8,30 +8,30 @@
 #include <cstdint>
 #include <cstring>
 
+#include "folio/kernels/cuda/step_values.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/cuda.h"
 
 namespace folio::cuda {
 
-// --- types
-// ----------------------------------------------------------------------------------------
+// --- types ---------------------------------------------------------------------------------------
 
 __host__ __device__ inline float widen(float x) { return x; }
 __host__ __device__ inline float widen(bf16 x) { return x; }
 
-/// float to T, rounded to nearest even.
+/// Converts float to T, rounding to nearest even.
 template <class T>
 __host__ __device__ inline T narrow(float x) {
   return T(x);
 }
 
-/// `count` neighbours in memory, moved 16 bytes at a time.
+/// `count` adjacent elements, which are moved 16 bytes at a time.
 template <class T, int count>
 struct alignas(count * sizeof(T) < 16 ? count * sizeof(T) : 16) Pack {
   T at[count];
 };
 
-/// Whether a pack of `bytes` bytes may be read here.
+/// Whether the memory is aligned for a pack of `bytes` bytes.
 __host__ __device__ inline bool aligned(const void* memory, size_t bytes) {
   return reinterpret_cast<uintptr_t>(memory) % (bytes < 16 ? bytes : 16) == 0;
 }
@@ -63,10 +63,9 @@ __host__ __device__ inline void store_pack(T* memory, const Pack<T, count>& pack
   }
 }
 
-// --- functions of one variable
-// ----------------------------------------------------------------------
+// --- functions of one variable -------------------------------------------------------------------
 
-/// 1 / (1 + e^-x), and its difference from 1 without cancellation.
+/// 1 / (1 + e^-x), and 1 minus that without cancellation.
 struct Sigmoid {
   float value, complement;
 };
@@ -76,7 +75,7 @@ __host__ __device__ inline Sigmoid sigmoid(float x) {
   return x >= 0.0f ? Sigmoid{larger, smaller} : Sigmoid{smaller, larger};
 }
 
-/// See UnaryOp.
+/// The value of a UnaryOp.
 __host__ __device__ inline float unary_value(UnaryOp op, float x) {
   switch (op) {
     case UnaryOp::exp:
@@ -90,7 +89,7 @@ __host__ __device__ inline float unary_value(UnaryOp op, float x) {
     case UnaryOp::sigmoid:
       return sigmoid(x).value;
     case UnaryOp::relu:
-      return x <= 0.0f ? 0.0f : x;  // NaN passes
+      return x <= 0.0f ? 0.0f : x;  // NaN is passed through
     case UnaryOp::gelu:
       return 0.5f * x * erfcf(-0.70710678118654752f * x);
     case UnaryOp::gelu_tanh: {
@@ -102,7 +101,8 @@ __host__ __device__ inline float unary_value(UnaryOp op, float x) {
   return 0.0f;
 }
 
-/// Its derivative, from x or, for exp, sqrt, tanh and sigmoid, from y alone.
+/// The derivative of a UnaryOp: from y alone for exp, sqrt, tanh and sigmoid, from x for the
+/// others.
 __host__ __device__ inline float unary_slope(UnaryOp op, float x, float y) {
   switch (op) {
     case UnaryOp::exp:
@@ -134,14 +134,14 @@ __host__ __device__ constexpr bool slope_from_output(UnaryOp op) {
   return op == UnaryOp::exp || op == UnaryOp::sqrt || op == UnaryOp::tanh || op == UnaryOp::sigmoid;
 }
 
-// --- dropout
-// --------------------------------------------------------------------------------------
+// --- dropout -------------------------------------------------------------------------------------
 
-/// A DropoutMask as kernels take it. In a captured graph the step's offset is read from the device.
+/// A DropoutMask as a kernel argument. In a captured graph the step's offset is read from the
+/// device.
 struct Dropper {
   RandomStream stream;
   uint64_t first_index = 0;
-  uint32_t threshold = 0;  // 0: everything is kept
+  uint32_t threshold = 0;  // 0 keeps everything
   float scale = 1.0f;
   const StepValues* values = nullptr;
 
@@ -151,21 +151,21 @@ struct Dropper {
         first_index(mask.first_index),
         threshold(mask.threshold()),
         scale(static_cast<float>(mask.scale())),
-        values(Context::get().step_values()) {}
+        values(step_values()) {}
 
-  /// With the step that it is when the kernel runs; what follows is asked of the result.
+  /// Adds the step offset at the time that the kernel runs; the functions below are for the result.
   __device__ Dropper resolved() const {
     Dropper now = *this;
     if (values != nullptr) now.stream.step += values->step_offset;
     return now;
   }
-  /// x, scaled, or 0, where x is element `index` of the tensor.
+  /// Drops or scales x, which is element `index` of the tensor.
   __device__ float operator()(float x, uint64_t index) const {
     if (threshold == 0) return x;
     return stream.bits(first_index + index) >= threshold ? x * scale : 0.0f;
   }
-  /// The same for elements index, ..., index + count - 1; quicker where first_index + index is a
-  /// multiple of four.
+  /// The same for elements index to index + count - 1; faster if first_index + index is a multiple
+  /// of four.
   template <int count>
   __device__ void apply(float (&x)[count], uint64_t index) const {
     if (threshold == 0) return;

@@ -1,5 +1,5 @@
-// Kernels that map elements: y[i] = or += f(i, a[i], b[i], ...), eight neighbours a thread, 16
-// bytes at a time where every tensor's memory allows it.
+// Elementwise kernels: y[i] = or += f(i, a[i], b[i], ...), with eight adjacent elements per thread,
+// 16 bytes at a time if all memory is aligned.
 #pragma once
 
 #include "folio/kernels/cuda/element.h"
@@ -10,7 +10,7 @@ namespace folio::cuda {
 
 inline constexpr int map_width = 8;
 
-/// The eight elements from `first` on: y[i] = or += f(i, x[i]...), all floats.
+/// Computes the eight elements from `first` on: y[i] = or += f(i, x[i]...), in float.
 template <class F, class Y, class... X>
 __device__ void map_neighbours(Y* y, int64_t n, bool accumulate, bool packed, int64_t first,
                                const F& f, const X*... x) {
@@ -41,7 +41,7 @@ __global__ void map_kernel(Y* y, int64_t n, bool accumulate, bool packed, F f, c
   if (first < n) map_neighbours(y, n, accumulate, packed, first, f, x...);
 }
 
-/// Launches it over the n elements of y and of each x.
+/// Launches map_kernel over the n elements of y and of each x.
 template <class F, class Y, class... X>
 void map_elements(const char* name, Y* y, int64_t n, bool accumulate, const F& f, const X*... x) {
   const bool packed =

@@ -1,15 +1,15 @@
 #include "folio/kernels/cuda/reduce.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {
 
-// A row is one warp's, four rows a block's. Rows are read again for every pass over them: they lie
-// in the first cache by then.
+// A warp computes a row, four rows per block. Each pass reads the row again, which is in the
+// first-level cache by then.
 constexpr int warps = 4, threads = 32 * warps, width = 8;
 
-/// visit(first, count) for the parts of a row that are this lane's, in ascending order: `width`
-/// neighbours where the row may be read in packs, else single elements.
+/// Calls visit(first) for this lane's parts of a row, in ascending order: `width` adjacent elements
+/// if the row can be read in packs, else single elements.
 template <class Visit>
 __device__ void for_lane(int64_t columns, bool packed, const Visit& visit) {
   const int lane = threadIdx.x % 32;
@@ -34,7 +34,7 @@ __device__ void store(T* memory, const float (&values)[count]) {
   store_pack(memory, pack);
 }
 
-/// y = layer norm of row x. All lanes of the warp call it.
+/// y = layer norm of row x. To be called by all lanes of the warp.
 template <class T>
 __device__ void normalize_row(T* y, float* mean_out, float* rstd_out, const T* x, const T* gain,
                               const T* bias, int64_t columns, float eps, bool packed) {
@@ -72,7 +72,7 @@ __global__ void forward_kernel(T* y, float* mean, float* rstd, const T* x, const
                                const T* bias, int64_t rows, int64_t columns, float eps,
                                bool packed) {
   const int64_t row = int64_t{blockIdx.x} * warps + threadIdx.x / 32;
-  if (row >= rows) return;  // with its whole warp
+  if (row >= rows) return;  // the whole warp returns
   normalize_row(y + row * columns, mean + row, rstd + row, x + row * columns, gain, bias, columns,
                 eps, packed);
 }
@@ -93,7 +93,7 @@ __global__ void add_dropout_kernel(T* sum, T* y, float* mean, float* rstd, const
     for (int j = 0; j < count; ++j) value[j] += base[j];
     store(sum + first + i, value);
   });
-  // Each lane reads back what itself wrote, rounded as everyone else will see it.
+  // Each lane reads back what it wrote itself, already rounded.
   normalize_row(y + first, mean + row, rstd + row, static_cast<const T*>(sum + first), gain, bias,
                 columns, eps, packed);
 }
@@ -135,7 +135,7 @@ __global__ void backward_kernel(Y* dx, bool accumulate, const T* x, const float*
   });
 }
 
-/// dgain's terms: dy h.
+/// The terms of dgain: dy h.
 template <class T>
 struct GainTerms {
   const T *x, *dy;
@@ -147,7 +147,7 @@ struct GainTerms {
   }
 };
 
-/// Whether rows of `columns` elements may be moved in packs in all of these tensors.
+/// Whether the rows of `columns` elements of all these tensors can be moved in packs.
 template <class... Tensors>
 bool in_packs(int64_t columns, const Tensors&... tensors) {
   return columns % width == 0 &&

@@ -1,6 +1,6 @@
-// NVIDIA's libraries beneath matrix products and attention: their handles, one each for the
-// process's GPU, and their errors. Memory that they need for themselves comes from the pool, as a
-// Tensor: what is put on the compute stream later may have it again.
+// The handles and errors of NVIDIA's libraries for matrix products and attention, one handle per
+// process. Their workspaces are Tensors from the pool: memory can be reused by later work on the
+// compute stream.
 #pragma once
 
 #include <cublasLt.h>
@@ -8,12 +8,12 @@
 
 namespace folio::cuda {
 
-/// Made at first use, and never destroyed.
+/// Created at first use and never destroyed.
 cublasLtHandle_t cublas_handle();
-/// The same; its stream is the compute stream.
+/// Likewise; its stream is the compute stream.
 cudnnHandle_t cudnn_handle();
 
-/// Throw Error for what is not a success; `call` names the function that returned it.
+/// These throw Error if the status is not success; `call` names the function that returned it.
 void check(cublasStatus_t status, const char* call);
 void check(cudnnStatus_t status, const char* call);
 

@@ -1,29 +1,13 @@
-#include "folio/kernels/cuda/few_rows.h"
-#include "folio/kernels/cuda/gemm.h"
-#include "folio/kernels/cuda/table.h"
+// The kernels matmul and linear_forward, by cublaslt_gemm() and gemm_few_rows().
+#include "folio/kernels/cuda/gemm_cublaslt.h"
+#include "folio/kernels/cuda/gemm_few_rows.h"
 #include "folio/kernels/cuda/types.h"
-#include "folio/kernels/views.h"
+#include "folio/kernels/device_kernels.h"
+#include "folio/kernels/matrix_product.h"
 #include "folio/tensor/cuda.h"
 
 namespace folio::cuda {
 namespace {
-
-GemmShape shape_of(const Tensor& c, const Tensor& a, bool transpose_a, const Tensor& b,
-                   bool transpose_b) {
-  const MatrixProducts p(c, a, transpose_a, b, transpose_b);
-  return {.m = p.m,
-          .n = p.n,
-          .k = p.k,
-          .transpose_a = transpose_a,
-          .transpose_b = transpose_b,
-          .lda = p.lda,
-          .ldb = p.ldb,
-          .count = p.count,
-          .step_a = p.step_a,
-          .step_b = p.step_b,
-          .in = a.dtype(),
-          .out = c.dtype()};
-}
 
 Tensor in_f32(const Tensor& x) {
   const Tensor wide(x.shape(), DType::f32, Device::cuda);
@@ -31,32 +15,32 @@ Tensor in_f32(const Tensor& x) {
   return wide;
 }
 
-/// Products without an epilogue, by whatever computes them here.
-void multiply(GemmShape shape, const Tensor& a, const Tensor& b, GradTarget c) {
-  if (c.tensor->numel() == 0) return;
-  if (shape.k == 0) {
-    if (!c.accumulate) fill(*c.tensor, 0.0);
+/// Computes a product without an epilogue, in the best available way.
+void multiply(MatrixProduct p, const Tensor& a, const Tensor& b, const Tensor& c) {
+  if (c.numel() == 0) return;
+  if (p.k == 0) {
+    if (!p.accumulate) fill(c, 0.0);
     return;
   }
-  if (has_few_rows(shape)) {
-    return few_rows_gemm(shape, a.raw(), b.raw(), c.accumulate, c.tensor->raw());
+  if (has_few_rows(p)) return gemm_few_rows(p, a.raw(), b.raw(), c.raw());
+  if (p.values == DType::bf16 && !multiplies_bf16(Device::cuda)) {
+    const bool accumulate = p.accumulate;
+    p.values = p.result = DType::f32;
+    if (c.dtype() == DType::f32) return multiply(p, in_f32(a), in_f32(b), c);
+    const Tensor wide(c.shape(), DType::f32, Device::cuda);
+    p.accumulate = false;
+    multiply(p, in_f32(a), in_f32(b), wide);
+    return copy({&c, accumulate}, wide);
   }
-  if (shape.in == DType::bf16 && !multiplies_bf16(Device::cuda)) {
-    shape.in = shape.out = DType::f32;
-    if (c.tensor->dtype() == DType::f32) return multiply(shape, in_f32(a), in_f32(b), c);
-    const Tensor wide(c.tensor->shape(), DType::f32, Device::cuda);
-    multiply(shape, in_f32(a), in_f32(b), {&wide, false});
-    return copy(c, wide);
-  }
-  gemm(shape, a.raw(), b.raw(), c.accumulate, c.tensor->raw());
+  cublaslt_gemm(p, a.raw(), b.raw(), c.raw());
 }
 
-/// Whether the library may be asked for GELU behind a product. It has the tanh form alone, of an
-/// accuracy that only bf16's rounding hides; before compute capability 9.0 it is said to be slower
-/// than a kernel of its own (llm.c, pull request 338, and its default since).
-bool gelu_joins(const UnaryOp* activation, const Tensor& y, const Tensor& z) {
-  return activation != nullptr && *activation == UnaryOp::gelu_tanh && y.dtype() == DType::bf16 &&
-         Context::get().facts().capability >= 90 && (!z || z.dim(-1) % 8 == 0);
+/// Whether the library can apply GELU after the product. It only has the tanh form, with an
+/// accuracy that is sufficient for bf16; before compute capability 9.0 it is reported to be slower
+/// than a separate kernel (llm.c, pull request 338, and its default since).
+bool gelu_joins(std::optional<UnaryOp> activation, const Tensor& y, const Tensor& z) {
+  return activation && *activation == UnaryOp::gelu_tanh && y.dtype() == DType::bf16 &&
+         Context::get().properties().capability >= 90 && (!z || z.dim(-1) % 8 == 0);
 }
 
 bool aligned_16(const Tensor& x) { return reinterpret_cast<uintptr_t>(x.raw()) % 16 == 0; }
@@ -66,36 +50,30 @@ bool aligned_16(const Tensor& x) { return reinterpret_cast<uintptr_t>(x.raw()) %
 void matmul(GradTarget c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
   if (!c) return;
   check_floating("matmul", a);
-  multiply(shape_of(*c.tensor, a, transpose_a, b, transpose_b), a, b, c);
+  multiply(matmul_product(c, a, transpose_a, b, transpose_b), a, b, *c.tensor);
 }
 
 void linear_forward(const Tensor& y, const Tensor& z, const Tensor& x, const Tensor& weight,
-                    const Tensor& bias, const UnaryOp* activation) {
+                    const Tensor& bias, std::optional<UnaryOp> activation) {
   check_floating("linear", x);
   if (y.numel() == 0) return;
-  const GemmShape shape{.m = x.shape().rows(),
-                        .n = weight.dim(0),
-                        .k = weight.dim(1),
-                        .transpose_b = true,
-                        .lda = weight.dim(1),
-                        .ldb = weight.dim(1),
-                        .in = x.dtype(),
-                        .out = y.dtype()};
-  const Tensor& before = z && activation != nullptr ? z : y;
-  const bool plain = shape.k == 0 || has_few_rows(shape) ||
-                     (shape.in == DType::bf16 && !multiplies_bf16(Device::cuda)) ||
+  const MatrixProduct product = linear_product(y, x, weight);
+  const Tensor& before = z && activation ? z : y;
+  const bool plain = product.k == 0 || has_few_rows(product) ||
+                     (product.values == DType::bf16 && !multiplies_bf16(Device::cuda)) ||
                      !aligned_16(bias) || !aligned_16(y) || !aligned_16(z);
   if (!plain && gelu_joins(activation, y, z) &&
-      gemm(shape, x.raw(), weight.raw(), false, y.raw(), {bias.raw(), true, z.raw()})) {
+      cublaslt_gemm(product, x.raw(), weight.raw(), y.raw(), {bias.raw(), true, z.raw()})) {
     return;
   }
-  const bool added = !plain && bias &&
-                     gemm(shape, x.raw(), weight.raw(), false, before.raw(), {.bias = bias.raw()});
+  const bool added =
+      !plain && bias &&
+      cublaslt_gemm(product, x.raw(), weight.raw(), before.raw(), {.bias = bias.raw()});
   if (!added) {
-    multiply(shape, x, weight, {&before, false});
+    multiply(product, x, weight, before);
     if (bias) binary_forward(BinaryOp::add, before, before, bias);
   }
-  if (activation != nullptr) unary_forward(*activation, y, before);
+  if (activation) unary_forward(*activation, y, before);
 }
 
 }  // namespace folio::cuda

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "folio/kernels/cuda/elementwise.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {
@@ -21,7 +21,8 @@ struct Same {
   __device__ float operator()(int64_t, float x) const { return x; }
 };
 
-/// So few blocks that it costs next to nothing where the factor is 1 and nothing is left to do.
+/// Few enough blocks that the kernel costs almost nothing if the factor is 1 and there is nothing
+/// to do.
 constexpr int64_t most_scale_blocks = 2048;
 
 template <class Y, class T>

@@ -1,11 +1,11 @@
 #include "folio/kernels/cuda/reduce.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 #include "folio/kernels/views.h"
 
 namespace folio::cuda {
 namespace {
 
-/// An element of a tensor of any type, moved, or added where it is a floating one.
+/// Moves an element of any type, or adds it if the type is a floating one.
 template <class Y, class T>
 __device__ void move(Y* y, T x, bool accumulate) {
   if constexpr (std::is_same_v<T, int32_t>) {
@@ -15,7 +15,7 @@ __device__ void move(Y* y, T x, bool accumulate) {
   }
 }
 
-/// f(Type<Y>(), Type<T>()), i32 included.
+/// Calls f(Type<Y>(), Type<T>()), for i32 too.
 template <class F>
 void with_any_types(const char* kernel, const GradTarget& y, const Tensor& x, const F& f) {
   if (x.dtype() == DType::i32) return f(Type<int32_t>(), Type<int32_t>());
@@ -35,7 +35,7 @@ __global__ void permute_kernel(Y* y, bool accumulate, const T* x, int64_t n, Per
   move(y + i, x[from], accumulate);
 }
 
-/// Runs of `run` elements, to_stride and from_stride apart.
+/// Copies runs of `run` elements, which are to_stride and from_stride apart.
 template <class Y, class T>
 __global__ void copy_range_kernel(Y* y, bool accumulate, const T* x, int64_t n, int64_t run,
                                   int64_t to_stride, int64_t from_stride) {
@@ -51,7 +51,7 @@ __global__ void gather_kernel(T* y, const T* table, const int32_t* index, int64_
   if (i < n) y[i] = table[index[i / columns] * columns + i % columns];
 }
 
-/// `width` neighbours a thread: columns is a multiple of it.
+/// `width` adjacent elements per thread; columns is a multiple of width.
 template <int width, class T>
 __global__ void embedding_kernel(T* y, const int32_t* token, const T* table, const T* positions,
                                  int64_t n, int64_t columns, int64_t length) {
@@ -69,9 +69,10 @@ __global__ void embedding_kernel(T* y, const int32_t* token, const T* table, con
 // --------------
 
 constexpr int rank_threads = 256;
-constexpr int64_t rank_piece = 4096;  // indices that a block compares its own with
+constexpr int64_t rank_piece = 4096;  // indices that a block compares with its own
 
-/// rank[i] += how many of the piece's indices come before index i, the earlier of equals first.
+/// rank[i] += the number of the piece's indices that sort before index i; equal indices keep their
+/// order.
 __global__ void rank_kernel(unsigned* rank, const int32_t* index, int64_t count) {
   __shared__ int32_t others[rank_threads];
   const int64_t i = int64_t{blockIdx.x} * rank_threads + threadIdx.x;
@@ -88,7 +89,7 @@ __global__ void rank_kernel(unsigned* rank, const int32_t* index, int64_t count)
     }
     __syncthreads();
   }
-  if (i < count) atomicAdd(rank + i, before);  // of integers: the order does not matter
+  if (i < count) atomicAdd(rank + i, before);  // of integers, so the order does not matter
 }
 
 __global__ void order_kernel(int32_t* order, const unsigned* rank, int64_t count) {
@@ -96,15 +97,15 @@ __global__ void order_kernel(int32_t* order, const unsigned* rank, int64_t count
   if (i < count) order[rank[i]] = static_cast<int32_t>(i);
 }
 
-/// Each run of equal indices, in their order, is one block's for every 32 columns: eight threads a
-/// column take every eighth row of dy.
+/// One block adds each run of equal indices, in order, for 32 columns: eight threads per column
+/// take every eighth row of dy.
 template <class Y, class T>
 __global__ void add_runs_kernel(Y* dtable, const int32_t* index, const int32_t* order, const T* dy,
                                 int64_t count, int64_t columns) {
   __shared__ float sums[tile_rows][tile_columns];
   const int64_t first = blockIdx.x;
   const int32_t row = index[order[first]];
-  if (first > 0 && index[order[first - 1]] == row) return;  // not where a run begins: all return
+  if (first > 0 && index[order[first - 1]] == row) return;  // no run starts here
   const int x = threadIdx.x % tile_columns, y = threadIdx.x / tile_columns;
   const int64_t column = int64_t{blockIdx.y} * tile_columns + x;
   float sum = 0.0f;

@@ -1,15 +1,14 @@
 #include "folio/kernels/cuda/reduce.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {
 
 constexpr int width = 4, threads = 256;
 
-// --- the norm
-// -------------------------------------------------------------------------------------
+// --- the norm ------------------------------------------------------------------------------------
 
-/// In double from the first square on: those of small gradients vanish in f32.
+/// In double from the start: the squares of small gradients underflow in f32.
 __global__ void squares_kernel(double* partial, const float* gradients, int64_t n, bool packed) {
   const int64_t begin = blockIdx.x * sum_piece;
   const int64_t end = begin + sum_piece < n ? begin + sum_piece : n;
@@ -29,7 +28,8 @@ __global__ void squares_kernel(double* partial, const float* gradients, int64_t 
 
 __global__ void norm_kernel(float* norm_and_scale, const double* partial, int64_t count,
                             double max_norm) {
-  // In order, as whoever has but some of the pieces can do it too; fetched by all threads.
+  // The partial sums are added in order, so that ranks that have only some of them compute the same
+  // norm. All threads load them.
   __shared__ double fetched[sum_threads];
   double sum = 0.0;
   for (int64_t first = 0; first < count; first += sum_threads) {
@@ -37,26 +37,26 @@ __global__ void norm_kernel(float* norm_and_scale, const double* partial, int64_
     __syncthreads();
     const int64_t here = count - first < sum_threads ? count - first : sum_threads;
     for (int i = 0; threadIdx.x == 0 && i < here; ++i) sum += fetched[i];
-    __syncthreads();  // before the next are fetched
+    __syncthreads();  // before the next ones are loaded
   }
   if (threadIdx.x != 0) return;
   const double norm = sqrt(sum);
   norm_and_scale[0] = static_cast<float>(norm);
-  // A norm that is not a number must not pass as a small one.
+  // A norm of NaN must not pass as a small one.
   norm_and_scale[1] =
       static_cast<float>(max_norm == 0.0 || norm <= max_norm ? 1.0 : max_norm / norm);
 }
 
-// --- updates
-// --------------------------------------------------------------------------------------
+// --- updates -------------------------------------------------------------------------------------
 
-/// Learning rate and step: as the kernel was called or, in a captured graph, from the device.
+/// The learning rate and step: the kernel's arguments or, in a captured graph, values in device
+/// memory.
 struct StepSource {
   const StepValues* device;
   double lr;
   int64_t step;
 
-  StepSource(double lr, int64_t step) : device(Context::get().step_values()), lr(lr), step(step) {}
+  StepSource(double lr, int64_t step) : device(step_values()), lr(lr), step(step) {}
   __device__ StepSource now() const {
     StepSource result = *this;
     if (device != nullptr) {
@@ -73,11 +73,11 @@ struct AdamSettings {
   bool decoupled;
 };
 
-/// What every element of an Adam step needs.
+/// The factors that are the same for every element of an Adam step.
 struct AdamFactors {
-  float beta1, beta2, rest1, rest2;  // rest: 1 - beta
+  float beta1, beta2, rest1, rest2;  // rest is 1 - beta
   float rate, inverse_root, eps;     // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-  float shrink, decay;               // of the values; into the gradient
+  float shrink, decay;               // applied to the values; added to the gradient
 
   __device__ static AdamFactors of(const AdamSettings& s) {
     const StepSource now = s.source.now();
@@ -102,7 +102,7 @@ struct AdamFactors {
   }
 };
 
-/// `count` elements from i on: of float arrays, and rounded to copy unless that is null.
+/// Updates `count` elements from i on, and stores them, rounded, in copy unless it is null.
 template <int count>
 __device__ void adam_elements(int64_t i, float* values, bf16* copy, float* first, float* second,
                               const float* gradients, float scale, const AdamFactors& factors) {
@@ -120,11 +120,11 @@ __device__ void adam_elements(int64_t i, float* values, bf16* copy, float* first
   if (copy != nullptr) store_pack(copy + i, rounded);
 }
 
-/// Where the norm is no finite number nothing is changed: the step is refused, on the device.
+/// If the norm is not finite nothing is changed: the device skips the step.
 __global__ void adam_kernel(float* values, bf16* copy, float* first, float* second,
                             const float* gradients, const float* norm_and_scale, int64_t n,
                             bool packed, AdamSettings settings) {
-  __shared__ AdamFactors shared_factors;  // doubles are slow: one thread computes them
+  __shared__ AdamFactors shared_factors;  // doubles are slow, so one thread computes them
   if (threadIdx.x == 0) shared_factors = AdamFactors::of(settings);
   __syncthreads();
   if (!isfinite(norm_and_scale[0])) return;

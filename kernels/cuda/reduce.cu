@@ -1,5 +1,5 @@
 #include "folio/kernels/cuda/reduce.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {

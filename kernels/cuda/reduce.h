@@ -1,5 +1,5 @@
-// Sums over threads and over memory, each in one fixed order: the same bits on every run, and on
-// every GPU, since the order depends on shapes alone.
+// Sums over threads and over memory, in a fixed order that depends only on shapes: every run and
+// every GPU gives the same bits.
 #pragma once
 
 #include <algorithm>
@@ -18,11 +18,11 @@ struct Add {
     return a + b;
   }
 };
-struct Max {  // NaN wins
+struct Max {  // NaN is propagated
   __device__ float operator()(float a, float b) const { return a > b || a != a ? a : b; }
 };
 
-/// One value of all the threads of a warp, all of which get it.
+/// Reduces one value per thread of a warp; every thread gets the result.
 template <class Op, class T>
 __device__ T warp_reduce(T value) {
   for (int distance = 16; distance > 0; distance /= 2) {
@@ -31,7 +31,7 @@ __device__ T warp_reduce(T value) {
   return value;
 }
 
-/// The same of all `threads` threads of a block, a multiple of 32 up to 1024.
+/// The same for all `threads` threads of a block, a multiple of 32 up to 1024.
 template <class Op, int threads, class T>
 __device__ T block_reduce(T value) {
   value = warp_reduce<Op>(value);
@@ -41,12 +41,12 @@ __device__ T block_reduce(T value) {
     __syncthreads();
     value = of_warp[0];
     for (int i = 1; i < threads / 32; ++i) value = Op()(value, of_warp[i]);
-    __syncthreads();  // before the next one writes
+    __syncthreads();  // before the next reduction writes
   }
   return value;
 }
 
-/// The elements of a tensor as a sum's terms: float operator()(index of an element).
+/// The elements of a tensor as terms of a sum: float operator()(index of an element).
 template <class T>
 struct Terms {
   const T* x;
@@ -58,11 +58,10 @@ __device__ void write_sum(Y* y, bool accumulate, float sum) {
   *y = narrow<Y>(accumulate ? widen(*y) + sum : sum);
 }
 
-// --- of everything
-// --------------------------------------------------------------------------------
+// --- of everything -------------------------------------------------------------------------------
 
 inline constexpr int sum_threads = 256;
-inline constexpr int64_t sum_piece = 64 * sum_threads;  // elements a block adds up
+inline constexpr int64_t sum_piece = 64 * sum_threads;  // elements that a block sums
 
 template <class F>
 __global__ void sum_pieces_kernel(double* partial, int64_t n, F term) {
@@ -85,7 +84,7 @@ __global__ void sum_partials_kernel(Y* y, bool accumulate, const double* partial
   if (threadIdx.x == 0) write_sum(y, accumulate, static_cast<float>(factor * sum));
 }
 
-/// Room for `count` doubles, which tensors of the GPU's kernels cannot be.
+/// Memory for `count` doubles; tensors of f64 are not supported on the GPU otherwise.
 inline Tensor room_for_doubles(int64_t count) {
   return Tensor({2 * count}, DType::f32, Device::cuda);
 }
@@ -101,18 +100,17 @@ void sum_everything(const char* name, Y* y, bool accumulate, int64_t n, const F&
   launch(name, {1, sum_threads}, sum_partials_kernel<Y>, y, accumulate, partial, pieces, factor);
 }
 
-// --- of columns
-// -----------------------------------------------------------------------------------
+// --- of columns ----------------------------------------------------------------------------------
 
 inline constexpr int tile_columns = 32, tile_rows = 8;
 
-/// How many rows go into one partial sum: enough pieces to fill a GPU, few enough to add up
-/// quickly, and no thread with more than 256 terms, or roundings of one direction would show.
+/// The number of rows in a partial sum: enough pieces to fill a GPU, few enough that adding them is
+/// fast, and at most 256 terms per thread, which keeps rounding errors small.
 inline int64_t rows_of_piece(int64_t rows) {
   return std::clamp<int64_t>(pieces_of(rows, 64), 4 * tile_rows, 256 * tile_rows);
 }
 
-/// Piece blockIdx.y of the rows of 32 columns. out (pieces, columns).
+/// Sums piece blockIdx.y of the rows for 32 columns. out (pieces, columns).
 template <class Y, class F>
 __global__ void sum_columns_kernel(Y* out, bool accumulate, int64_t rows, int64_t columns,
                                    int64_t piece_rows, F term) {
@@ -121,7 +119,7 @@ __global__ void sum_columns_kernel(Y* out, bool accumulate, int64_t rows, int64_
   const int64_t column = int64_t{blockIdx.x} * tile_columns + x;
   const int64_t begin = blockIdx.y * piece_rows;
   const int64_t end = begin + piece_rows < rows ? begin + piece_rows : rows;
-  float part[4] = {};  // in turn: four loads are on their way at a time
+  float part[4] = {};  // so that four loads are in flight at a time
   if (column < columns) {
     for (int64_t row = begin + y; row < end; row += 4 * tile_rows) {
       for (int j = 0; j < 4; ++j) {

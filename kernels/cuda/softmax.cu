@@ -1,10 +1,10 @@
 #include "folio/kernels/cuda/reduce.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {
 
-constexpr int threads = 128;  // a row's
+constexpr int threads = 128;  // per row
 
 /// y = exp(x - max) / sum, or x - max - ln sum.
 template <class T>
@@ -24,7 +24,7 @@ __global__ void softmax_kernel(T* y, const T* x, int64_t columns, bool logarithm
   }
 }
 
-/// dx = y (dy - sum(dy y)), or of the logarithm dy - exp(y) sum(dy).
+/// dx = y (dy - sum(dy y)), or dy - exp(y) sum(dy) for the logarithm.
 template <class Y, class T>
 __global__ void softmax_backward_kernel(Y* dx, bool accumulate, const T* y, const T* dy,
                                         int64_t columns, bool logarithm) {

@@ -1,5 +1,5 @@
-# The GPU's kernels join the folder's library: *.cu by nvcc, or over the test doubles by the C++
-# compiler like the rest.
+# Adds the GPU's kernels to the folder's library. *.cu files are compiled by nvcc or, over the test
+# doubles, by the C++ compiler.
 file(GLOB cuda_sources CONFIGURE_DEPENDS cuda/*.cpp cuda/*.cu)
 target_sources(folio_kernels PRIVATE ${cuda_sources})
 target_compile_definitions(folio_kernels PRIVATE FOLIO_HAVE_CUDA=1)
@@ -9,7 +9,7 @@ if(FOLIO_CUDA STREQUAL HOST)
   set_source_files_properties(${kernel_sources} PROPERTIES LANGUAGE CXX)
 else()
   target_include_directories(folio_kernels SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR})
-  # Functions that are constexpr, Philox and bf16 among them, serve kernels too.
+  # Kernels call constexpr host functions, such as those of Philox and bf16.
   target_compile_options(folio_kernels PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra
     -Xptxas=--warn-on-spills>)

@@ -1,5 +1,5 @@
 #include "folio/kernels/cuda/elementwise.h"
-#include "folio/kernels/cuda/table.h"
+#include "folio/kernels/device_kernels.h"
 
 namespace folio::cuda {
 namespace {
@@ -10,7 +10,7 @@ struct Value {
   __device__ float operator()(int64_t, float x) const { return unary_value(op, x); }
 };
 
-/// From what the slope is a function of, and dy.
+/// dy times the derivative, from x or y, whichever it is a function of.
 struct SlopeOf {
   UnaryOp op;
   explicit SlopeOf(UnaryOp op) : op(op) {}

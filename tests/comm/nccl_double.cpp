@@ -73,7 +73,7 @@ class NcclDouble : public testing::Test {
   bool comes_to_an_end(std::chrono::milliseconds patience = std::chrono::seconds(60)) {
     cuda::Event end;
     end.record(stream);
-    return comes([&] { return end.passed(); }, patience);
+    return comes([&] { return end.query(); }, patience);
   }
   bool ends_soon() { return comes_to_an_end(std::chrono::milliseconds(300)); }
 

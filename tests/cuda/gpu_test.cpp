@@ -80,7 +80,7 @@ TEST(Gpu, TensorsComeAndGo) {
 }
 
 TEST(Gpu, FailedCallsAreNamed) {
-  EXPECT_THAT(error_of([] { cuda::fail_call("cudaMalloc", 2); }),
+  EXPECT_THAT(error_of([] { cuda::throw_cuda_error("cudaMalloc", 2); }),
               testing::AllOf(HasSubstr("cudaMalloc: "), HasSubstr("cudaErrorMemoryAllocation")));
 }
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "folio/kernels/cuda/attention_graph.h"
-#include "folio/kernels/cuda/gemm.h"
+#include "folio/kernels/cuda/gemm_cublaslt.h"
 #include "folio/kernels/cuda/libraries.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/cuda.h"
@@ -27,8 +27,8 @@ class HostLibrary : public testing::Test {
   /// c (8, 16) = a (8, 24) b (24, 16), with these rows' lengths.
   static void multiply(int64_t lda, int64_t ldb) {
     const Tensor a = zeros({8, 24}), b = zeros({24, 16}), c = zeros({8, 16});
-    cuda::gemm({.m = 8, .n = 16, .k = 24, .lda = lda, .ldb = ldb}, a.raw(), b.raw(), false,
-               c.raw());
+    cuda::cublaslt_gemm({.m = 8, .n = 16, .k = 24, .lda = lda, .ldb = ldb, .ldc = 16}, a.raw(),
+                        b.raw(), c.raw());
     cuda::Context::get().synchronize();
   }
 };

@@ -17,7 +17,7 @@ using testing::HasSubstr;
 class OlderGpu : public RunTest {
  protected:
   void SetUp() override {
-    ASSERT_LT(cuda::Context::get().facts().capability, 80) << "run it as cuda.older_gpu does";
+    ASSERT_LT(cuda::Context::get().properties().capability, 80) << "run it as cuda.older_gpu does";
   }
 
   Config config(const char* device, const char* precision) const {

@@ -68,7 +68,7 @@ TEST_F(HostStream, StreamsAreOrderedByEventsAlone) {
     cuda::Event copied;
     cuda::upload_async(y.raw(), pinned.raw(), 4, context.copy_stream());
     copied.record(context.copy_stream());
-    if (ordered) copied.hold_back(context.stream());
+    if (ordered) copied.block(context.stream());
     kernels.copy({&copy, false}, y);
     EXPECT_EQ(copy.item(), ordered ? 7.0 : 1.0);
     copied.wait();
@@ -81,11 +81,11 @@ TEST_F(HostStream, WhoAsksDoesNotWaitButIsToldAtLast) {
   cuda::download_async(pinned.raw(), x.raw(), 4, context.stream());
   cuda::Event done;
   done.record(context.stream());
-  EXPECT_FALSE(done.passed());
+  EXPECT_FALSE(done.query());
   EXPECT_EQ(*pinned.data<float>(), -1.0f);
-  for (int i = 0; i < 10 && !done.passed(); ++i) {
+  for (int i = 0; i < 10 && !done.query(); ++i) {
   }
-  EXPECT_TRUE(done.passed());
+  EXPECT_TRUE(done.query());
   EXPECT_EQ(*pinned.data<float>(), 5.0f);
 }
 
@@ -96,7 +96,7 @@ TEST_F(HostStream, WaitsCanBeLeftOut) {
   cuda::upload_async(y.raw(), pinned.raw(), 4, context.copy_stream());
   copied.record(context.copy_stream());
   cuda_host::leave_out_waits(true);
-  copied.hold_back(context.stream());
+  copied.block(context.stream());
   const Tensor copy = on_gpu({0.0f});
   kernels.copy({&copy, false}, y);
   cuda_host::leave_out_waits(false);
@@ -125,7 +125,7 @@ TEST_F(HostStream, CaptureRefusesWhatWaitsOrTakesMemory) {
       {"cudaEventSynchronize", [&] { event.wait(); }},
       {"cudaMalloc", [&] { const Tensor fresh({12345}, DType::f32, Device::cuda); }},
       {"cudaHostAlloc", [&] { const Tensor fresh = pinned_tensor({12345}, DType::f32); }},
-      {"cudaStreamWaitEvent", [&] { event.hold_back(context.stream()); }},
+      {"cudaStreamWaitEvent", [&] { event.block(context.stream()); }},
       {"cuda", [&] { y.item(); }},
   };
   for (const auto& [call, work] : forbidden) {

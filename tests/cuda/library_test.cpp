@@ -5,8 +5,9 @@
 #include <cstring>
 #include <vector>
 
-#include "folio/kernels/cuda/attention_library.h"
+#include "folio/kernels/cuda/attention_cudnn.h"
 #include "folio/kernels/kernels.h"
+#include "folio/kernels/process.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"
 #include "support/gradcheck.h"
@@ -71,13 +72,13 @@ bool library_takes(int64_t batch, int64_t heads, int64_t tokens, int64_t head_di
   const Tensor log_sum({batch, heads, tokens}, DType::f32, Device::cuda);
   const HeadColumns q{&qkv, 0}, k{&qkv, columns}, v{&qkv, 2 * columns};
   const GradTarget target{&d, false};
-  return cuda::library_attention_forward(y, log_sum, q, k, v, Tensor(), shape) &&
-         cuda::library_attention_backward({target, 0}, {target, columns}, {target, 2 * columns}, q,
-                                          k, v, Tensor(), y, log_sum, dy, shape);
+  return cuda::cudnn_attention_forward(y, log_sum, q, k, v, Tensor(), shape) &&
+         cuda::cudnn_attention_backward({target, 0}, {target, columns}, {target, 2 * columns}, q, k,
+                                        v, Tensor(), y, log_sum, dy, shape);
 }
 
 TEST_F(GpuLibrary, TakesTheAttentionOfTheRecipes) {
-  const bool takes = cuda::Context::get().facts().capability >= 80;  // others multiply no bf16
+  const bool takes = cuda::Context::get().properties().capability >= 80;  // others multiply no bf16
   EXPECT_EQ(library_takes(64, 6, 256, 64, 0.2), takes) << "configs/baby_gpt.yaml";
   EXPECT_EQ(library_takes(4, 12, 1024, 64, 0.0), takes) << "configs/gpt2_124m.yaml, T 1024";
   EXPECT_EQ(library_takes(12, 4, 64, 32, 0.0), takes) << "configs/nanogpt_cpu.yaml";
@@ -98,7 +99,7 @@ TEST_F(GpuLibrary, Tf32IsCoarserAndOffUnlessSet) {
   set_tf32(false);
   EXPECT_NE(first(), 128.0f);
   set_tf32(true);
-  const bool has_tf32 = cuda::Context::get().facts().capability >= 80;
+  const bool has_tf32 = cuda::Context::get().properties().capability >= 80;
   EXPECT_EQ(first() == 128.0f, has_tf32);
   set_tf32(before);
 }

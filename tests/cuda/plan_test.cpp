@@ -107,7 +107,7 @@ TEST_F(GpuPlan, AllocatesAndRunsNothing) {
   make_plan(c, 65);
   EXPECT_EQ(cuda::pool().statistics().reserved_bytes, before.reserved_bytes);
   EXPECT_EQ(cuda::pool().statistics().live_bytes, before.live_bytes);
-  EXPECT_FALSE(cuda::runs_dry());
+  EXPECT_FALSE(cuda::is_dry_run());
 }
 
 TEST_F(GpuPlan, KnowsTheMasksOfAttention) {

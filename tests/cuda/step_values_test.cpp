@@ -1,5 +1,7 @@
 // A step in a captured graph: the same bits as the calls themselves, for every step that the device
 // is told of.
+#include "folio/kernels/cuda/step_values.h"
+
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -35,10 +37,8 @@ class Values {
 
 /// Captures work with the device's step values in place of its own.
 void capture(cuda::Graph& graph, const Values& values, const std::function<void()>& work) {
-  auto& context = cuda::Context::get();
-  context.set_step_values(values.address());
+  const cuda::StepValuesScope scope(values.address());
   graph.capture(work);
-  context.set_step_values(nullptr);
 }
 
 TEST(StepValues, DropoutInAGraphFollowsTheStep) {

@@ -9,7 +9,7 @@
 #include "folio/inspect/blackbox_bundle.h"
 #include "folio/inspect/replay.h"
 #include "folio/io/json.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/report/report.h"
 #include "support/refusing_run.h"
 #include "support/tiny_checkpoint.h"

@@ -49,12 +49,14 @@ TEST(Bf16Products, AnEmptyInnerDimensionGivesZeros) {
 }
 
 TEST(Bf16Products, Linear) {
-  constexpr UnaryOp ops[] = {UnaryOp::relu, UnaryOp::gelu, UnaryOp::gelu_tanh, UnaryOp::tanh};
-  for (const UnaryOp* op :
-       {static_cast<const UnaryOp*>(nullptr), &ops[0], &ops[1], &ops[2], &ops[3]}) {
+  for (const std::optional<UnaryOp> op : {std::optional<UnaryOp>(),
+                                          {UnaryOp::relu},
+                                          {UnaryOp::gelu},
+                                          {UnaryOp::gelu_tanh},
+                                          {UnaryOp::tanh}}) {
     for (const bool with_bias : {false, true}) {
       for (const bool keep : {false, true}) {
-        if (keep && op == nullptr) continue;
+        if (keep && !op) continue;
         // The product is rounded before bias and activation.
         expect_bf16_outputs(
             [&](DType dtype) {

@@ -1,5 +1,3 @@
-#include "folio/kernels/instruction_set.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +5,8 @@
 #include <map>
 #include <string>
 #include <utility>
+
+#include "folio/kernels/process.h"
 
 namespace folio {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "folio/kernels/kernels.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/tensor/random.h"
 #include "folio/tensor/tensor.h"
 #include "support/device_bridge.h"

@@ -58,7 +58,7 @@ struct Layer {
   }
 };
 
-void expect_layer(const Layer& layer, DType dtype, const UnaryOp* op, bool keep) {
+void expect_layer(const Layer& layer, DType dtype, std::optional<UnaryOp> op, bool keep) {
   const Shape shape = {layer.rows, layer.out};
   const std::vector<double> nan(layer.z.size(), std::nan(""));
   const Tensor y = tensor_of(shape, nan, dtype);
@@ -68,8 +68,8 @@ void expect_layer(const Layer& layer, DType dtype, const UnaryOp* op, bool keep)
   const Tensor bias = layer.bias.empty() ? Tensor() : tensor_of({layer.out}, layer.bias, dtype);
   tested_kernels().linear_forward(y, z, x, weight, bias, op);
   const double tolerance = tolerance_for(dtype, 2e-6);
-  expect_each_near(y, op != nullptr ? layer.activated(*op) : layer.z, tolerance);
-  if (keep && op != nullptr) expect_each_near(z, layer.z, tolerance);
+  expect_each_near(y, op ? layer.activated(*op) : layer.z, tolerance);
+  if (keep && op) expect_each_near(z, layer.z, tolerance);
 }
 
 TEST(LinearForward, AddsBiasAndAppliesEveryActivation) {
@@ -81,10 +81,10 @@ TEST(LinearForward, AddsBiasAndAppliesEveryActivation) {
           for (const DType dtype : floating_types) {
             SCOPED_TRACE(testing::Message() << name_of(dtype) << " rows " << rows << " in " << in
                                             << " out " << out << " bias " << with_bias);
-            expect_layer(layer, dtype, nullptr, false);
+            expect_layer(layer, dtype, std::nullopt, false);
             for (const UnaryOp& op : all_ops) {
-              expect_layer(layer, dtype, &op, false);
-              expect_layer(layer, dtype, &op, true);
+              expect_layer(layer, dtype, op, false);
+              expect_layer(layer, dtype, op, true);
             }
           }
         }
@@ -111,7 +111,7 @@ TEST(LinearForward, OfNegativeNumbersToo) {
   }
   for (const DType dtype : floating_types) {
     for (const UnaryOp op : {UnaryOp::relu, UnaryOp::gelu, UnaryOp::gelu_tanh, UnaryOp::tanh}) {
-      expect_layer(layer, dtype, &op, true);
+      expect_layer(layer, dtype, op, true);
     }
   }
 }
@@ -124,7 +124,7 @@ TEST(LinearForward, IsTheSameBitsForAnyNumberOfThreads) {
   const UnaryOp op = UnaryOp::gelu;
   expect_same_with_any_threads([&] {
     const Tensor y({3, 100, 130}, DType::f32), z({3, 100, 130}, DType::f32);
-    tested_kernels().linear_forward(y, z, x, weight, bias, &op);
+    tested_kernels().linear_forward(y, z, x, weight, bias, op);
     return std::vector<Tensor>{y, z};
   });
 }

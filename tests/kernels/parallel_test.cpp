@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 
 namespace folio::cpu {
 namespace {

@@ -46,13 +46,13 @@ TYPED_TEST(Rows, ProbabilitiesAndLogSums) {
       }
       auto actual = as<T>(scores);
       std::vector<T> log_sum(visible.size(), T{-1});
-      cpu::exp_rows(actual.data(), rows, columns, stride, visible.data(), static_cast<T>(scale),
+      cpu::exp_rows(dtype_of<T>, actual.data(), rows, columns, stride, visible.data(), scale,
                     log_sum.data());
       expect_each_near(wide(actual), expected, this->tolerance);
       expect_each_near(wide(log_sum), expected_log, this->tolerance);
       auto again = as<T>(scores);
-      cpu::recompute_rows(again.data(), rows, columns, stride, visible.data(),
-                          static_cast<T>(scale), log_sum.data());
+      cpu::recompute_rows(dtype_of<T>, again.data(), rows, columns, stride, visible.data(), scale,
+                          log_sum.data());
       expect_each_near(wide(again), expected, this->tolerance * 4);
     }
   }
@@ -66,11 +66,11 @@ TYPED_TEST(Rows, ScoresOfMinusInfinityAreNotSeen) {
   const std::vector<double> expected = {0, 0.5, 0.5, 0, 0, 0, 0, 0};
   auto actual = scores;
   std::vector<T> log_sum(2);
-  cpu::exp_rows(actual.data(), 2, 4, 4, visible.data(), T{1}, log_sum.data());
+  cpu::exp_rows(dtype_of<T>, actual.data(), 2, 4, 4, visible.data(), 1.0, log_sum.data());
   expect_each_near(wide(actual), expected, this->tolerance);
   expect_each_near(wide(log_sum), {std::log(2.0), 0.0}, this->tolerance);
   auto again = scores;
-  cpu::recompute_rows(again.data(), 2, 4, 4, visible.data(), T{1}, log_sum.data());
+  cpu::recompute_rows(dtype_of<T>, again.data(), 2, 4, 4, visible.data(), 1.0, log_sum.data());
   expect_each_near(wide(again), expected, this->tolerance);
 }
 
@@ -87,8 +87,8 @@ TYPED_TEST(Rows, SoftmaxBackward) {
       }
     }
     auto actual = as<T>(dp);
-    cpu::softmax_backward_rows(actual.data(), as<T>(p).data(), rows, columns, stride,
-                               as<T>(delta).data(), T(0.125));
+    cpu::softmax_backward_rows(dtype_of<T>, actual.data(), as<T>(p).data(), rows, columns, stride,
+                               as<T>(delta).data(), 0.125);
     expect_each_near(wide(actual), expected, this->tolerance);
   }
 }
@@ -108,7 +108,7 @@ TYPED_TEST(Rows, DropoutCountsFromTheFirstIndex) {
         expected[i] = kept ? x[i] * mask.scale() : 0.0;
       }
       auto actual = as<T>(x);
-      cpu::dropout_row(actual.data(), actual.data(), n, mask, first);
+      cpu::dropout_row(dtype_of<T>, actual.data(), actual.data(), n, mask, first);
       expect_each_near(wide(actual), expected, this->tolerance);
     }
   }
@@ -121,7 +121,8 @@ TYPED_TEST(Rows, Dots) {
     const int64_t stride_a = n + 5, stride_b = n + 1;
     const auto a = numbers(rows * stride_a, 1), b = numbers(rows * stride_b, 2);
     std::vector<T> dots(rows);
-    cpu::dot_rows(dots.data(), as<T>(a).data(), stride_a, as<T>(b).data(), stride_b, rows, n);
+    cpu::dot_rows(dtype_of<T>, dots.data(), as<T>(a).data(), stride_a, as<T>(b).data(), stride_b,
+                  rows, n);
     for (int64_t r = 0; r < rows; ++r) {
       double sum = 0.0;
       for (int64_t i = 0; i < n; ++i) sum += a[r * stride_a + i] * b[r * stride_b + i];

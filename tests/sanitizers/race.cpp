@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "folio/kernels/cpu/parallel.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 
 int main(int argc, char** argv) {
   constexpr int64_t count = 1000, rounds = 20;

@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "folio/kernels/entries.h"
 #include "folio/tensor/copy.h"
 
 namespace folio {
@@ -82,7 +81,7 @@ struct Bridged<entry> {
 }  // namespace
 
 const Kernels& bridged_kernels() {
-  static const Kernels table = wrap_kernels<Bridged>(AllKernelEntries());
+  static const Kernels table = wrap_kernels<Bridged>();
   return table;
 }
 

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "folio/comm/communicator.h"
-#include "folio/comm/ordered_sum.h"
+#include "folio/kernels/kernels.h"
+#include "folio/tensor/copy.h"
 
 namespace folio {
 
@@ -44,12 +45,13 @@ class ThreadRank : public Communicator {
                  [=, this, target = *sum.tensor,
                   accumulate = sum.accumulate](const std::map<int, Tensor>& brought) {
                    const SlabRange own = parts.of(rank_);
-                   std::vector<const void*> inputs;
+                   const Tensor received({contributors * own.size()}, target.dtype());
                    for (int r = 0; r < contributors; ++r) {
-                     inputs.push_back(static_cast<const std::byte*>(brought.at(r).raw()) +
-                                      own.begin * static_cast<int64_t>(size_of(target.dtype())));
+                     copy_tensor(received.view(r * own.size(), {own.size()}),
+                                 brought.at(r).view(own.begin, {own.size()}));
                    }
-                   add_in_order({&target, accumulate}, inputs);
+                   kernels_for(Device::cpu)
+                       .sum_over_ranks({&target, accumulate}, Tensor(), -1, received, contributors);
                  });
   }
   Pending start_all_gather(const Tensor& x, const Parts& parts) override {

@@ -7,7 +7,7 @@
 #include "folio/data/batches.h"
 #include "folio/data/tokenized_text.h"
 #include "folio/kernels/kernels.h"
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/models/gpt.h"
 #include "folio/run/checkpoint.h"
 #include "folio/train/trainer.h"

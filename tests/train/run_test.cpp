@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "folio/kernels/threads.h"
+#include "folio/kernels/process.h"
 #include "folio/run/final_evaluation.h"
 #include "folio/run/loaded_run.h"
 #include "folio/run/run_lock.h"

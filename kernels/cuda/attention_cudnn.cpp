@@ -1,4 +1,4 @@
-#include "folio/kernels/cuda/attention_library.h"
+#include "folio/kernels/cuda/attention_cudnn.h"
 
 #include <fmt/core.h>
 
@@ -15,13 +15,13 @@
 namespace folio::cuda {
 namespace {
 
-/// What the engines need of memory: rows and heads that begin at multiples of 16 bytes.
+/// cuDNN's engines need rows and heads that are aligned to 16 bytes.
 bool fits(const Tensor& tensor, int64_t first) {
   return tensor.dtype() == DType::bf16 && tensor.shape().columns() % 8 == 0 && first % 8 == 0 &&
          reinterpret_cast<uintptr_t>(tensor.raw()) % 16 == 0;
 }
 bool fits(const HeadColumns& columns) { return fits(*columns.tensor, columns.first); }
-/// A gradient that nobody wants, or that is added to, is left to our own kernels.
+/// Gradients that are not needed or that accumulate are left to Folio's own kernels.
 bool fits(const HeadColumnsGrad& grad) {
   return grad.target && !grad.target.accumulate && fits(*grad.target.tensor, grad.first);
 }
@@ -30,12 +30,12 @@ bool overlap(const HeadColumnsGrad& a, const HeadColumnsGrad& b, int64_t columns
          b.first < a.first + columns;
 }
 
-/// A fused engine there is from compute capability 8.0 on, for heads of up to 128 columns. For a
-/// single query cuDNN makes plans too, but NVIDIA's own cudnn-frontend refuses to run them.
+/// There are fused engines from compute capability 8.0 on, for up to 128 columns per head. cuDNN
+/// also makes plans for a single query, but NVIDIA's cudnn-frontend refuses to run them.
 bool fits(const AttentionShape& shape, const Tensor& key_mask) {
   return !key_mask && shape.batch > 0 && shape.queries > 1 && shape.queries == shape.keys &&
          shape.head_dim % 8 == 0 && shape.head_dim <= 128 &&
-         Context::get().facts().capability >= 80;
+         Context::get().properties().capability >= 80;
 }
 
 template <class T>
@@ -67,7 +67,7 @@ AttentionPlanKey key_of(const AttentionShape& s, HeadColumns q, HeadColumns k, H
 using MakePlan = std::optional<CudnnPlan> (*)(const AttentionPlanKey&, const PlanTarget&,
                                               std::string*);
 
-/// What is loaded may be another cuDNN than the headers were of.
+/// The cuDNN that was loaded may differ from the headers.
 bool is_recent(std::string& why) {
   const size_t version = cudnnGetVersion();
   if (version >= oldest_cudnn) return true;
@@ -76,8 +76,8 @@ bool is_recent(std::string& why) {
   return false;
 }
 
-/// The plan of a key, made when it is first asked for; null where there is none, which is said
-/// once.
+/// Returns the plan for a key, made when it is first needed, or null if there is none; the first
+/// time, a message on stderr says why.
 template <MakePlan make>
 const CudnnPlan* plan_of(const AttentionPlanKey& key) {
   static std::mutex mutex;
@@ -100,7 +100,7 @@ const CudnnPlan* plan_of(const AttentionPlanKey& key) {
   return found->second ? &*found->second : nullptr;
 }
 
-/// What the host gives a plan, and room for what it needs on the device while it runs.
+/// A plan's scalars in host memory, and the device memory that it needs while it runs.
 struct Call {
   float scale, kept_scale, kept, hidden = -std::numeric_limits<float>::infinity();
   Tensor mask, workspace;
@@ -118,7 +118,7 @@ struct Call {
 
   void run(const CudnnPlan& plan, const AttentionPlanKey& key,
            std::vector<std::pair<int64_t, void*>> memory) {
-    if (runs_dry()) return;
+    if (is_dry_run()) return;
     memory.emplace_back(memory_scale, &scale);
     if (key.causal) memory.emplace_back(memory_hidden, &hidden);
     if (key.dropout) {
@@ -131,8 +131,8 @@ struct Call {
 
 }  // namespace
 
-bool library_attention_forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k,
-                               HeadColumns v, const Tensor& key_mask, const AttentionShape& shape) {
+bool cudnn_attention_forward(const Tensor& y, const Tensor& log_sum, HeadColumns q, HeadColumns k,
+                             HeadColumns v, const Tensor& key_mask, const AttentionShape& shape) {
   if (!fits(y, 0) || !fits(q) || !fits(k) || !fits(v) || !fits(shape, key_mask) ||
       reinterpret_cast<uintptr_t>(log_sum.raw()) % 16 != 0) {
     return false;
@@ -150,10 +150,10 @@ bool library_attention_forward(const Tensor& y, const Tensor& log_sum, HeadColum
   return true;
 }
 
-bool library_attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv,
-                                HeadColumns q, HeadColumns k, HeadColumns v, const Tensor& key_mask,
-                                const Tensor& y, const Tensor& log_sum, const Tensor& dy,
-                                const AttentionShape& shape) {
+bool cudnn_attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv,
+                              HeadColumns q, HeadColumns k, HeadColumns v, const Tensor& key_mask,
+                              const Tensor& y, const Tensor& log_sum, const Tensor& dy,
+                              const AttentionShape& shape) {
   if (!fits(y, 0) || !fits(dy, 0) || !fits(q) || !fits(k) || !fits(v) || !fits(dq) || !fits(dk) ||
       !fits(dv) || !fits(shape, key_mask) || reinterpret_cast<uintptr_t>(log_sum.raw()) % 16 != 0) {
     return false;

@@ -1,9 +1,9 @@
-// A tile of dot products is held in registers while the inner dimension runs. Each has one vector
-// of sums, so that its bits are the same in every tile.
-#include "folio/kernels/cpu/few_rows.h"
+// gemm_few_rows(): a tile of dot products is kept in registers over the inner dimension. Each dot
+// product has one vector of partial sums, so that its bits are the same in every tile.
+#include "folio/kernels/cpu/gemm_few_rows.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "folio/kernels/cpu/few_rows.cpp"
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/gemm_few_rows.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -15,33 +15,25 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Rows of A in a tile beside 4 of B: 16 sums where there are 32 registers, else 8.
+// The number of rows of A in a tile with 4 rows of B: 16 sums if there are 32 registers, else 8.
 inline constexpr int tile_rows = HWY_MAX_BYTES == 64 ? 4 : 2;
 
 template <class T>
 struct Rows {
-  int64_t k;
-  T alpha;
-  const T* a;
-  int64_t lda;
-  const T* b;
-  int64_t ldb;
-  T beta;
+  const MatrixProduct& product;
+  const T *a, *b;
   T* c;
-  int64_t ldc;
 
   HWY_INLINE Rows at(int64_t row, int64_t column) const {
-    Rows rows = *this;
-    rows.a += row * lda;
-    rows.b += column * ldb;
-    rows.c += row * ldc + column;
-    return rows;
+    return {product, a + product.offset_a(row), b + product.offset_b(column),
+            c + product.offset_c(row, column)};
   }
 };
 
-/// `rows` x `columns` elements of C.
+/// Computes `rows` x `columns` elements of C.
 template <int rows, int columns, class T>
 HWY_INLINE void multiply_tile(const Rows<T>& task) {
+  const int64_t k = task.product.k, lda = task.product.lda, ldb = task.product.ldb;
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const int64_t lanes = lanes_of(d);
@@ -54,33 +46,33 @@ HWY_INLINE void multiply_tile(const Rows<T>& task) {
   const auto add = [&](const auto& load) HWY_ATTR {
     V x[rows];
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) x[r] = load(task.a + r * task.lda);
+    for (int r = 0; r < rows; ++r) x[r] = load(task.a + r * lda);
 #pragma GCC unroll 16
     for (int j = 0; j < columns; ++j) {
-      const V w = load(task.b + j * task.ldb);
+      const V w = load(task.b + j * ldb);
 #pragma GCC unroll 16
       for (int r = 0; r < rows; ++r) sum[r][j] = hn::MulAdd(x[r], w, sum[r][j]);
     }
   };
   int64_t p = 0;
-  for (; p + lanes <= task.k; p += lanes) {
+  for (; p + lanes <= k; p += lanes) {
     add([&](const T* row) HWY_ATTR { return hn::LoadU(d, row + p); });
   }
-  if (p < task.k) {
-    add([&](const T* row) HWY_ATTR { return load_part(d, row + p, task.k - p); });
+  if (p < k) {
+    add([&](const T* row) HWY_ATTR { return load_part(d, row + p, k - p); });
   }
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 16
     for (int j = 0; j < columns; ++j) {
-      const T product = task.alpha * hn::GetLane(hn::SumOfLanes(d, sum[r][j]));
-      T* c = task.c + r * task.ldc + j;
-      *c = task.beta == T{0} ? product : product + task.beta * *c;
+      const T dot = hn::GetLane(hn::SumOfLanes(d, sum[r][j]));
+      T* c = task.c + task.product.offset_c(r, j);
+      *c = task.product.accumulate ? dot + *c : dot;
     }
   }
 }
 
-/// All m rows of `columns` columns of C.
+/// Computes all m rows of `columns` columns of C.
 template <int columns, class T>
 HWY_INLINE void multiply_columns(int64_t m, const Rows<T>& task) {
   int64_t row = 0;
@@ -108,13 +100,11 @@ HWY_INLINE void multiply(int64_t m, int64_t n, const Rows<T>& task) {
   for (; column < n; ++column) multiply_columns<1>(m, task.at(0, column));
 }
 
-void multiply_f32(int64_t m, int64_t n, int64_t k, float alpha, const float* a, int64_t lda,
-                  const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
-  multiply<float>(m, n, {k, alpha, a, lda, b, ldb, beta, c, ldc});
+void multiply_f32(const MatrixProduct& p, const float* a, const float* b, float* c) {
+  multiply<float>(p.m, p.n, {p, a, b, c});
 }
-void multiply_f64(int64_t m, int64_t n, int64_t k, double alpha, const double* a, int64_t lda,
-                  const double* b, int64_t ldb, double beta, double* c, int64_t ldc) {
-  multiply<double>(m, n, {k, alpha, a, lda, b, ldb, beta, c, ldc});
+void multiply_f64(const MatrixProduct& p, const double* a, const double* b, double* c) {
+  multiply<double>(p.m, p.n, {p, a, b, c});
 }
 
 }  // namespace
@@ -127,14 +117,11 @@ namespace folio::cpu {
 HWY_EXPORT(multiply_f32);
 HWY_EXPORT(multiply_f64);
 
-void few_rows_gemm(int64_t m, int64_t n, int64_t k, float alpha, const float* a, int64_t lda,
-                   const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
-  HWY_DYNAMIC_DISPATCH(multiply_f32)(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+void gemm_few_rows(const MatrixProduct& p, const float* a, const float* b, float* c) {
+  HWY_DYNAMIC_DISPATCH(multiply_f32)(p, a, b, c);
 }
-
-void few_rows_gemm(int64_t m, int64_t n, int64_t k, double alpha, const double* a, int64_t lda,
-                   const double* b, int64_t ldb, double beta, double* c, int64_t ldc) {
-  HWY_DYNAMIC_DISPATCH(multiply_f64)(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+void gemm_few_rows(const MatrixProduct& p, const double* a, const double* b, double* c) {
+  HWY_DYNAMIC_DISPATCH(multiply_f64)(p, a, b, c);
 }
 
 }  // namespace folio::cpu

@@ -1,4 +1,4 @@
-#include "folio/kernels/library_product.h"
+#include "folio/kernels/baseline_gemm.h"
 
 #include "kernel_checks.h"
 
@@ -11,8 +11,8 @@ void expect_our_product(DType values, DType result, double tolerance) {
     for (const bool transpose_a : {false, true}) {
       for (const bool transpose_b : {false, true}) {
         for (const bool accumulate : {false, true}) {
-          const MatrixProduct p{values, result, transpose_a, transpose_b, accumulate,
-                                5,      6,      7,           count};
+          const MatrixProduct product{values, result, transpose_a, transpose_b, accumulate,
+                                      5,      6,      7,           count};
           const Shape shape_a{count, transpose_a ? 7 : 5, transpose_a ? 5 : 7};
           const Shape shape_b{count, transpose_b ? 6 : 7, transpose_b ? 7 : 6};
           const Shape shape_c{count, 5, 6};
@@ -21,7 +21,7 @@ void expect_our_product(DType values, DType result, double tolerance) {
           };
           const Tensor a = filled(shape_a, 1, values), b = filled(shape_b, 2, values);
           const Tensor c = filled(shape_c, 3, result), expected = filled(shape_c, 3, result);
-          library_product(p, a, b, c);
+          baseline_gemm(product.dense(), a, b, c);
           kernels.matmul({&expected, accumulate}, a, transpose_a, b, transpose_b);
           expect_each_near(c, values_of(expected), tolerance);
         }
@@ -30,7 +30,7 @@ void expect_our_product(DType values, DType result, double tolerance) {
   }
 }
 
-TEST(LibraryProduct, IsOurProduct) {
+TEST(BaselineGemm, AgreesWithMatmul) {
   expect_our_product(DType::f32, DType::f32, 1e-5);
   expect_our_product(DType::bf16, DType::f32, 1e-5);
   expect_our_product(DType::bf16, DType::bf16, 1.0 / 128);

@@ -1,10 +1,11 @@
-#include "folio/kernels/cuda/few_rows.h"
+// Products of very few rows: gemm_few_rows().
+#include "folio/kernels/cuda/gemm_few_rows.h"
 #include "folio/kernels/cuda/reduce.h"
 
 namespace folio::cuda {
 namespace {
 
-// A column of the result, that is a row of b, is one warp's.
+// Each column of the result, which is a row of b, is computed by one warp.
 constexpr int warps = 4, threads = 32 * warps, width = 8, most_rows = 4;
 
 template <int count, int rows, class T>
@@ -20,7 +21,7 @@ template <int rows, class C, class T>
 __global__ void few_rows_kernel(C* c, bool accumulate, const T* a, int64_t lda, const T* b,
                                 int64_t ldb, int64_t n, int64_t k, bool packed) {
   const int64_t column = int64_t{blockIdx.x} * warps + threadIdx.x / 32;
-  if (column >= n) return;  // with its whole warp
+  if (column >= n) return;  // the whole warp returns
   b += column * ldb;
   const int lane = threadIdx.x % 32;
   float sums[rows] = {};
@@ -39,21 +40,21 @@ __global__ void few_rows_kernel(C* c, bool accumulate, const T* a, int64_t lda, 
 
 }  // namespace
 
-bool has_few_rows(const GemmShape& shape) {
-  return shape.m <= most_rows && shape.count == 1 && !shape.transpose_a && shape.transpose_b;
+bool has_few_rows(const MatrixProduct& p) {
+  return p.m <= most_rows && p.count == 1 && !p.transpose_a && p.transpose_b;
 }
 
-void few_rows_gemm(const GemmShape& shape, const void* a, const void* b, bool accumulate, void* c) {
-  with_types(shape.out, shape.in, [&]<class C, class T>(Type<C>, Type<T>) {
+void gemm_few_rows(const MatrixProduct& p, const void* a, const void* b, void* c) {
+  with_types(p.result, p.values, [&]<class C, class T>(Type<C>, Type<T>) {
     constexpr size_t bytes = width * sizeof(T);
-    const bool packed = shape.k % width == 0 && shape.lda % width == 0 && shape.ldb % width == 0 &&
+    const bool packed = p.k % width == 0 && p.lda % width == 0 && p.ldb % width == 0 &&
                         aligned(a, bytes) && aligned(b, bytes);
     const auto run = [&](auto kernel) {
-      launch("few_rows_gemm", {pieces_of(shape.n, warps), threads}, kernel, static_cast<C*>(c),
-             accumulate, static_cast<const T*>(a), shape.lda, static_cast<const T*>(b), shape.ldb,
-             shape.n, shape.k, packed);
+      launch("gemm_few_rows", {pieces_of(p.n, warps), threads}, kernel, static_cast<C*>(c),
+             p.accumulate, static_cast<const T*>(a), p.lda, static_cast<const T*>(b), p.ldb, p.n,
+             p.k, packed);
     };
-    switch (shape.m) {
+    switch (p.m) {
       case 1:
         return run(few_rows_kernel<1, C, T>);
       case 2:

@@ -1,6 +1,6 @@
-// cuBLASLt's matrices are column-major: what it sees of a row-major (rows, columns) matrix is its
-// transpose. So c = a b is asked of it as c^T = b^T a^T, with a and b changing places.
-#include "folio/kernels/cuda/gemm.h"
+// cuBLASLt's matrices are column-major, so it sees the transpose of a row-major matrix. c = a b is
+// therefore computed as c^T = b^T a^T, with a and b swapped.
+#include "folio/kernels/cuda/gemm_cublaslt.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,23 +9,23 @@
 #include <mutex>
 
 #include "folio/kernels/cuda/libraries.h"
-#include "folio/kernels/kernels.h"
+#include "folio/kernels/process.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 
 namespace folio::cuda {
 namespace {
 
-/// The largest power of two, up to 256, that an address is a multiple of: what the library may
-/// count on. 256 for none.
+/// The largest power of two, up to 256, that divides the address: the alignment that the library
+/// may assume. 256 for null.
 uint32_t alignment_of(const void* memory) {
   const auto address = static_cast<unsigned>(reinterpret_cast<uintptr_t>(memory) & 255u);
   return address == 0 ? 256u : 1u << std::countr_zero(address);
 }
 
-/// All that the choice of an algorithm depends on.
+/// What the choice of an algorithm depends on.
 struct PlanKey {
-  GemmShape shape;
+  MatrixProduct product;  // accumulate: always false
   uint32_t align_a, align_b, align_c, align_bias, align_aux;
   cublasLtEpilogue_t epilogue;
   cublasComputeType_t compute;
@@ -33,7 +33,7 @@ struct PlanKey {
   auto operator<=>(const PlanKey&) const = default;
 };
 
-/// An object of the library's, destroyed by its function.
+/// An object of the library that is destroyed by its function.
 template <class T, auto destroy>
 struct Owner {
   void operator()(T object) const { destroy(object); }
@@ -47,7 +47,7 @@ using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDes
 
 struct Plan {
   ProductDescriptor product;
-  MatrixLayout a, b, c;  // as the library has them
+  MatrixLayout a, b, c;  // in the library's order
   cublasLtMatmulAlgo_t algorithm{};
   bool found = false;
 };
@@ -67,7 +67,7 @@ void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttribut
         "cublasLtMatmulPreferenceSetAttribute");
 }
 
-/// Of `count` row-major matrices (rows, columns), as their transposes.
+/// The layout of the transposes of `count` row-major matrices (rows, columns).
 MatrixLayout layout(DType dtype, int64_t rows, int64_t columns, int64_t row_step, int64_t count,
                     int64_t step) {
   cublasLtMatrixLayout_t created = nullptr;
@@ -96,7 +96,7 @@ cublasLtEpilogue_t kind_of(const GemmEpilogue& epilogue) {
   return epilogue.bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
 }
 
-/// What the call's addresses are, in the descriptor.
+/// Stores the addresses of this call in the descriptor.
 void set_pointers(cublasLtMatmulDesc_t product, const GemmEpilogue& epilogue) {
   if (epilogue.bias != nullptr) set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, epilogue.bias);
   if (epilogue.before_gelu != nullptr) {
@@ -105,30 +105,29 @@ void set_pointers(cublasLtMatmulDesc_t product, const GemmEpilogue& epilogue) {
 }
 
 Plan make_plan(const PlanKey& key, const GemmEpilogue& epilogue) {
-  const GemmShape& s = key.shape;
+  const MatrixProduct& p = key.product;
   Plan plan;
   cublasLtMatmulDesc_t product = nullptr;
   check(cublasLtMatmulDescCreate(&product, key.compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
   plan.product.reset(product);
-  set(product, CUBLASLT_MATMUL_DESC_TRANSA, s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-  set(product, CUBLASLT_MATMUL_DESC_TRANSB, s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(product, CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(product, CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, key.epilogue);
-  if (epilogue.before_gelu != nullptr) set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, s.n);
-  set_pointers(product, epilogue);  // the choice looks at their alignment
+  if (epilogue.before_gelu != nullptr) set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.n);
+  set_pointers(product, epilogue);  // the heuristic considers their alignment
 
-  plan.a = s.transpose_b ? layout(s.in, s.n, s.k, s.ldb, s.count, s.step_b)
-                         : layout(s.in, s.k, s.n, s.ldb, s.count, s.step_b);
-  plan.b = s.transpose_a ? layout(s.in, s.k, s.m, s.lda, s.count, s.step_a)
-                         : layout(s.in, s.m, s.k, s.lda, s.count, s.step_a);
-  plan.c = layout(s.out, s.m, s.n, s.n, s.count, s.m * s.n);
+  plan.a = p.transpose_b ? layout(p.values, p.n, p.k, p.ldb, p.count, p.stride_b)
+                         : layout(p.values, p.k, p.n, p.ldb, p.count, p.stride_b);
+  plan.b = p.transpose_a ? layout(p.values, p.k, p.m, p.lda, p.count, p.stride_a)
+                         : layout(p.values, p.m, p.k, p.lda, p.count, p.stride_a);
+  plan.c = layout(p.result, p.m, p.n, p.ldc, p.count, p.stride_c);
 
   cublasLtMatmulPreference_t preference = nullptr;
   check(cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
   const Preference owned(preference);
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
       static_cast<uint64_t>(gemm_workspace_bytes));
-  // Parts of a sum are added in f32, in one order: neither where the result is, nor rounded to
-  // bf16.
+  // Partial sums are added in f32 in a fixed order: not in the result, and not rounded to bf16.
   set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.align_b);
@@ -155,17 +154,18 @@ void* workspace() {
 
 }  // namespace
 
-bool gemm(const GemmShape& shape, const void* a, const void* b, bool accumulate, void* c,
-          const GemmEpilogue& epilogue) {
-  const PlanKey key{
-      shape,
+bool cublaslt_gemm(const MatrixProduct& product, const void* a, const void* b, void* c,
+                   const GemmEpilogue& epilogue) {
+  PlanKey key{
+      product,
       alignment_of(a),
       alignment_of(b),
       alignment_of(c),
       alignment_of(epilogue.bias),
       alignment_of(epilogue.before_gelu),
       kind_of(epilogue),
-      shape.in == DType::f32 && tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F};
+      product.values == DType::f32 && tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F};
+  key.product.accumulate = false;  // plans do not depend on it
   static std::mutex mutex;
   static std::map<PlanKey, Plan>* const plans = new std::map<PlanKey, Plan>;
   const std::lock_guard lock(mutex);
@@ -176,13 +176,13 @@ bool gemm(const GemmShape& shape, const void* a, const void* b, bool accumulate,
     FOLIO_CHECK(key.epilogue != CUBLASLT_EPILOGUE_DEFAULT, "matmul",
                 "cuBLASLt offers nothing for ({}, {}) = ({}, {}) ({}, {}) of {} in {} here; use "
                 "device: cpu",
-                shape.m, shape.n, shape.m, shape.k, shape.k, shape.n, name_of(shape.out),
-                name_of(shape.in));
+                product.m, product.n, product.m, product.k, product.k, product.n,
+                name_of(product.result), name_of(product.values));
     return false;
   }
-  if (runs_dry()) return true;
+  if (is_dry_run()) return true;
   set_pointers(plan.product.get(), epilogue);
-  const float alpha = 1.0f, beta = accumulate ? 1.0f : 0.0f;
+  const float alpha = 1.0f, beta = product.accumulate ? 1.0f : 0.0f;
   check(
       cublasLtMatmul(cublas_handle(), plan.product.get(), &alpha, b, plan.a.get(), a, plan.b.get(),
                      &beta, c, plan.c.get(), c, plan.c.get(), &plan.algorithm, workspace(),

@@ -1,9 +1,10 @@
-// Register-blocked matrix products for every instruction set: a tile of C is held in registers
-// while the inner dimension runs, one element of A is broadcast against vectors of B.
-#include "folio/kernels/cpu/block_gemm.h"
+// gemm_in_cache(): register-blocked matrix products for every instruction set. A tile of C is kept
+// in registers over the inner dimension; elements of A are broadcast and multiplied by vectors of
+// B.
+#include "folio/kernels/cpu/gemm_in_cache.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "folio/kernels/cpu/block_gemm.cpp"
+#define HWY_TARGET_INCLUDE "folio/kernels/cpu/gemm_in_cache.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -15,7 +16,7 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A tile of tile_rows rows and up to 2 or 4 vectors: as many sums as leave registers for B and A.
+// A tile has tile_rows rows and up to 2 or 4 vectors: as many sums as leave registers for B and A.
 #if HWY_CAP_GE512
 inline constexpr int tile_rows = 6, tile_vectors = 4;
 #else
@@ -24,14 +25,13 @@ inline constexpr int tile_rows = 6, tile_vectors = 2;
 
 template <class T>
 struct Block {
-  int64_t k;
+  int64_t k, row_stride,
+      inner_stride;  // element (i, p) of op(A) is a[i * row_stride + p * inner_stride]
   const T* a;
-  int64_t row_stride, inner_stride;
   const T* b;
-  int64_t ldb;
-  bool accumulate;
   T* c;
-  int64_t ldc;
+  int64_t ldb, ldc;
+  bool accumulate;
 
   HWY_INLINE Block at(int64_t row, int64_t column) const {
     Block block = *this;
@@ -42,7 +42,8 @@ struct Block {
   }
 };
 
-/// `rows` rows of `vectors` vectors of C; if `partial`, only `columns` lanes of the last vector.
+/// Computes `rows` rows of `vectors` vectors of C; if `partial`, only `columns` lanes of the last
+/// vector.
 template <int rows, int vectors, bool partial, class T>
 HWY_INLINE void multiply_tile(const Block<T>& block, int64_t columns) {
   const hn::ScalableTag<T> d;
@@ -85,7 +86,7 @@ HWY_INLINE void multiply_tile(const Block<T>& block, int64_t columns) {
   }
 }
 
-/// All m rows of `vectors` vectors of C.
+/// Computes all m rows of `vectors` vectors of C.
 template <int vectors, bool partial, class T>
 HWY_NOINLINE void multiply_columns(int64_t m, const Block<T>& block, int64_t columns) {
   int64_t row = 0;
@@ -104,7 +105,11 @@ HWY_NOINLINE void multiply_columns(int64_t m, const Block<T>& block, int64_t col
 }
 
 template <class T>
-HWY_INLINE void multiply_block(int64_t m, int64_t n, const Block<T>& block) {
+HWY_INLINE void multiply_block(const MatrixProduct& p, const T* a, const T* b, T* c) {
+  const int64_t m = p.m, n = p.n;
+  const Block<T> block{
+      p.k,         p.transpose_a ? 1 : p.lda, p.transpose_a ? p.lda : 1, a, b, c, p.ldb, p.ldc,
+      p.accumulate};
   const int64_t lanes = lanes_of(hn::ScalableTag<T>());
   int64_t column = 0;
   for (; column + tile_vectors * lanes <= n; column += tile_vectors * lanes) {
@@ -124,18 +129,14 @@ HWY_INLINE void multiply_block(int64_t m, int64_t n, const Block<T>& block) {
   if (column < n) multiply_columns<1, true>(m, block.at(0, column), n - column);
 }
 
-void multiply_f32(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_stride,
-                  int64_t inner_stride, const float* b, int64_t ldb, bool accumulate, float* c,
-                  int64_t ldc) {
-  multiply_block<float>(m, n, {k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc});
+void multiply_f32(const MatrixProduct& p, const float* a, const float* b, float* c) {
+  multiply_block(p, a, b, c);
 }
-void multiply_f64(int64_t m, int64_t n, int64_t k, const double* a, int64_t row_stride,
-                  int64_t inner_stride, const double* b, int64_t ldb, bool accumulate, double* c,
-                  int64_t ldc) {
-  multiply_block<double>(m, n, {k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc});
+void multiply_f64(const MatrixProduct& p, const double* a, const double* b, double* c) {
+  multiply_block(p, a, b, c);
 }
 
-/// Rows [i0, i1) and columns [j0, j1) of x become columns and rows of y.
+/// Transposes rows [i0, i1) and columns [j0, j1) of x.
 template <class T>
 HWY_INLINE void transpose_part(int64_t i0, int64_t i1, int64_t j0, int64_t j1, const T* x,
                                int64_t ldx, T* y, int64_t ldy) {
@@ -207,27 +208,19 @@ HWY_EXPORT(multiply_f64);
 HWY_EXPORT(transpose_f32);
 HWY_EXPORT(transpose_f64);
 
-void block_gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_stride,
-                int64_t inner_stride, const float* b, int64_t ldb, bool accumulate, float* c,
-                int64_t ldc) {
-  HWY_DYNAMIC_DISPATCH(multiply_f32)
-  (m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
+void gemm_in_cache(const MatrixProduct& p, const float* a, const float* b, float* c) {
+  HWY_DYNAMIC_DISPATCH(multiply_f32)(p, a, b, c);
+}
+void gemm_in_cache(const MatrixProduct& p, const double* a, const double* b, double* c) {
+  HWY_DYNAMIC_DISPATCH(multiply_f64)(p, a, b, c);
 }
 
-void block_gemm(int64_t m, int64_t n, int64_t k, const double* a, int64_t row_stride,
-                int64_t inner_stride, const double* b, int64_t ldb, bool accumulate, double* c,
-                int64_t ldc) {
-  HWY_DYNAMIC_DISPATCH(multiply_f64)
-  (m, n, k, a, row_stride, inner_stride, b, ldb, accumulate, c, ldc);
-}
-
-void block_transpose(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y,
-                     int64_t ldy) {
+void transpose_in_cache(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y,
+                        int64_t ldy) {
   HWY_DYNAMIC_DISPATCH(transpose_f32)(rows, columns, x, ldx, y, ldy);
 }
-
-void block_transpose(int64_t rows, int64_t columns, const double* x, int64_t ldx, double* y,
-                     int64_t ldy) {
+void transpose_in_cache(int64_t rows, int64_t columns, const double* x, int64_t ldx, double* y,
+                        int64_t ldy) {
   HWY_DYNAMIC_DISPATCH(transpose_f64)(rows, columns, x, ldx, y, ldy);
 }
 
