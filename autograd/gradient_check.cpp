@@ -1,5 +1,7 @@
 #include "folio/autograd/gradient_check.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -1,5 +1,7 @@
 #include "folio/autograd/parameters.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <vector>
 

@@ -1,6 +1,8 @@
 // A tensor, and the place of its gradient.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/tensor/tensor.h"
 
 namespace folio {

@@ -1,9 +1,11 @@
 #include "folio/inspect/compare.h"
 
+#include <filesystem>
 #include <memory>
+#include <vector>
 
-#include "commands.h"
 #include "folio/io/output.h"
+#include "verbs.h"
 
 namespace folio {
 

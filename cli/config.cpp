@@ -1,9 +1,11 @@
 #include "folio/run/config.h"
 
 #include <memory>
+#include <string>
+#include <vector>
 
-#include "commands.h"
 #include "folio/io/output.h"
+#include "verbs.h"
 
 namespace folio {
 

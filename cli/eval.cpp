@@ -1,7 +1,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
 
-#include "commands.h"
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
 #include "folio/run/loaded_run.h"
@@ -9,6 +10,7 @@
 #include "folio/tensor/error.h"
 #include "folio/train/evaluate.h"
 #include "folio/train/rank_agreement.h"
+#include "verbs.h"
 
 namespace folio {
 namespace {
@@ -39,6 +41,9 @@ void evaluate_run(const Options& options) {
                                  {"loss", result.loss},
                                  {"perplexity", result.perplexity()},
                                  {"tokens", result.targets}};
+  for (const auto& [name, mean] : result.means) {
+    if (name != "loss") line[name] = mean;
+  }
   const auto bytes = task->text_bytes(split, *tokenizer);
   if (const auto bits = result.bits_per_byte(bytes)) line["bits_per_byte"] = *bits;
   print(line.dump() + "\n");

@@ -4,12 +4,12 @@
 #include <memory>
 #include <string>
 
-#include "commands.h"
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/report/explain_page.h"
 #include "folio/run/loaded_run.h"
 #include "folio/tensor/error.h"
+#include "verbs.h"
 
 namespace folio {
 namespace {

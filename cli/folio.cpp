@@ -1,16 +1,20 @@
 // The folio program: one verb a job. Exit code 0 only on success, 2 for options that cannot be
 // understood, 1 for everything else; one line on stderr says why.
+#include <fmt/core.h>
+
 #include <csignal>
 #include <exception>
 #include <new>
+#include <string>
+#include <vector>
 
-#include "commands.h"
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
 #include "folio/io/version.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 #include "spinning.h"
+#include "verbs.h"
 
 namespace folio {
 

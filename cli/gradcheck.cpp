@@ -1,12 +1,18 @@
-#include <algorithm>
-#include <memory>
+#include "folio/inspect/gradcheck.h"
 
-#include "commands.h"
-#include "folio/inspect/model_check.h"
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "folio/io/output.h"
 #include "folio/kernels/process.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
+#include "verbs.h"
 
 namespace folio {
 namespace {

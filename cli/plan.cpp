@@ -1,13 +1,19 @@
 #include "folio/inspect/plan.h"
 
-#include <algorithm>
-#include <memory>
+#include <fmt/core.h>
 
-#include "commands.h"
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "folio/io/output.h"
 #include "folio/kernels/process.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
+#include "verbs.h"
 
 namespace folio {
 namespace {

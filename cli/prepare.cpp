@@ -1,9 +1,13 @@
-#include <memory>
+#include <fmt/core.h>
 
-#include "commands.h"
+#include <cstdint>
+#include <memory>
+#include <string>
+
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
+#include "verbs.h"
 
 namespace folio {
 
@@ -19,8 +23,9 @@ Verb add_prepare(CLI::App& program) {
                    "char, bpe, or a tokenizer.json: of a checkpoint, or GPT-2's")
       ->type_name("KIND|FILE")
       ->capture_default_str();
-  verb->add_option("--vocab-size", options->vocabulary,
-                   "How many tokens bpe has at most; at least 257: the bytes, and the end of a text")
+  verb->add_option(
+          "--vocab-size", options->vocabulary,
+          "How many tokens bpe has at most; at least 257: the bytes, and the end of a text")
       ->type_name("N")
       ->check(whole_number<int64_t>(257, 1'000'000))
       ->capture_default_str();

@@ -1,11 +1,16 @@
 #include "folio/inspect/profile.h"
 
-#include <memory>
+#include <fmt/core.h>
 
-#include "commands.h"
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
+#include "verbs.h"
 
 namespace folio {
 namespace {

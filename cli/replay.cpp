@@ -1,8 +1,9 @@
 #include "folio/inspect/replay.h"
 
 #include <memory>
+#include <string>
 
-#include "commands.h"
+#include "verbs.h"
 
 namespace folio {
 

@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "commands.h"
 #include "folio/io/output.h"
+#include "verbs.h"
 
 namespace folio {
 

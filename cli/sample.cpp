@@ -1,14 +1,20 @@
-#include <chrono>
-#include <memory>
+#include <fmt/core.h>
 
-#include "commands.h"
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "folio/comm/launch.h"
-#include "folio/inference/sampling.h"
+#include "folio/inference/generate.h"
 #include "folio/inspect/novelty.h"
 #include "folio/io/output.h"
 #include "folio/run/loaded_run.h"
 #include "folio/tensor/error.h"
 #include "folio/train/rank_agreement.h"
+#include "verbs.h"
 
 namespace folio {
 namespace {

@@ -1,11 +1,14 @@
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
-#include "commands.h"
 #include "folio/comm/launch.h"
 #include "folio/inspect/run_hooks.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
+#include "verbs.h"
 
 namespace folio {
 namespace {

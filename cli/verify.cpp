@@ -1,13 +1,19 @@
-#include <algorithm>
-#include <memory>
+#include <fmt/core.h>
 
-#include "commands.h"
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <memory>
+#include <string>
+
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/run/checkpoint_state.h"
 #include "folio/run/run_checkpoints.h"
 #include "folio/run/run_directory.h"
 #include "folio/tensor/error.h"
+#include "verbs.h"
 
 namespace folio {
 namespace {

@@ -1,5 +1,7 @@
 #include "folio/comm/gpus.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "folio/comm/processors.h"

@@ -1,11 +1,14 @@
 #include "folio/comm/launch.h"
 
+#include <fmt/core.h>
+
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <optional>
+#include <system_error>
 
 #include "folio/comm/gpus.h"
 #ifdef FOLIO_HAVE_MPI

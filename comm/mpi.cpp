@@ -1,16 +1,21 @@
 #include "folio/comm/mpi.h"
 
+#include <fmt/core.h>
 #include <mpi.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"

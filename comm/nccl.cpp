@@ -1,17 +1,22 @@
 #include "folio/comm/nccl.h"
 
 #include <cuda_runtime.h>
+#include <fmt/core.h>
 #include <nccl.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "folio/kernels/cuda/sum_over_ranks.h"
 #include "folio/tensor/cuda.h"

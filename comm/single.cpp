@@ -1,5 +1,8 @@
 // One process alone.
+#include <cstdint>
 #include <cstdlib>
+#include <memory>
+#include <string>
 
 #include "folio/comm/communicator.h"
 #include "folio/kernels/kernels.h"

@@ -1,6 +1,12 @@
 #include "folio/data/bpe_huggingface.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "folio/data/gpt2_bytes.h"
 #include "folio/tensor/error.h"

@@ -1,10 +1,21 @@
 // Learns the merges of byte pair encoding.
 #include <algorithm>
+#include <array>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
 #include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/gpt2_bytes.h"
-#include "folio/data/words.h"
+#include "folio/data/gpt2_words.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

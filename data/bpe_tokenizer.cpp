@@ -1,9 +1,11 @@
 #include "folio/data/bpe_tokenizer.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <functional>
 #include <queue>
 
-#include "folio/data/words.h"
+#include "folio/data/gpt2_words.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

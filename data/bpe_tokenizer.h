@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,10 +26,10 @@ struct BpeMerge {
   int32_t left = 0, right = 0, merged = 0;
 };
 
-/// Text is split into words (data/words.h). Within each word, adjacent tokens are merged, first
-/// those whose merge was learned first. Every text can be encoded, and decode(encode(text)) is the
-/// text. Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword
-/// Units", algorithm 1; over bytes: Radford et al. 2019, "Language Models are Unsupervised
+/// Text is split into words (data/gpt2_words.h). Within each word, adjacent tokens are merged,
+/// first those whose merge was learned first. Every text can be encoded, and decode(encode(text))
+/// is the text. Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with
+/// Subword Units", algorithm 1; over bytes: Radford et al. 2019, "Language Models are Unsupervised
 /// Multitask Learners", section 2.2.
 class BpeTokenizer : public Tokenizer {
  public:

@@ -1,7 +1,14 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "folio/data/tokenizer.h"
 #include "folio/io/utf8.h"

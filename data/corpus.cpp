@@ -1,5 +1,7 @@
 #include "folio/data/corpus.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>

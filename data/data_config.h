@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "folio/data/batches.h"
+#include "folio/data/token_batches.h"
 #include "folio/data/tokenizer.h"
 #include "folio/io/section.h"
 

@@ -1,15 +1,26 @@
 // folio prepare: tokenizes texts into a directory.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <future>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/corpus.h"
+#include "folio/data/gpt2_words.h"
 #include "folio/data/prepared_text.h"
 #include "folio/data/tokenizer_file.h"
-#include "folio/data/words.h"
 #include "folio/io/json.h"
 #include "folio/io/mapped_file.h"
 #include "folio/io/output.h"

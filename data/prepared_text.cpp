@@ -1,6 +1,12 @@
 #include "folio/data/prepared_text.h"
 
+#include <fmt/core.h>
+
 #include <bit>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <system_error>
 
 #include "folio/data/corpus.h"
 #include "folio/data/tokenizer_file.h"

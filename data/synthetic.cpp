@@ -1,7 +1,11 @@
 #include "folio/data/synthetic.h"
 
+#include <fmt/core.h>
+
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
 
 #include "folio/tensor/error.h"
 #include "folio/tensor/random.h"

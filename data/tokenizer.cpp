@@ -1,5 +1,7 @@
 #include "folio/data/tokenizer.h"
 
+#include <fmt/core.h>
+
 #include <nlohmann/json.hpp>
 
 #include "folio/data/bpe_huggingface.h"

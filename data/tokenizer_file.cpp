@@ -1,5 +1,7 @@
 #include "folio/data/tokenizer_file.h"
 
+#include <cstdint>
+
 #include "folio/io/files.h"
 
 namespace folio {

@@ -1,5 +1,7 @@
 #include "folio/inspect/blackbox_bundle.h"
 
+#include <fmt/core.h>
+
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -8,7 +10,7 @@
 
 #include "folio/io/files.h"
 #include "folio/io/json.h"
-#include "folio/io/names.h"
+#include "folio/io/numbered_names.h"
 #include "folio/io/output.h"
 #include "folio/io/pending_directory.h"
 #include "folio/io/safetensors.h"

@@ -1,9 +1,15 @@
 // The reports of the black box as text and as JSON.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "folio/inspect/blackbox.h"
 #include "folio/io/output.h"

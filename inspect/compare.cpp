@@ -1,9 +1,11 @@
 #include "folio/inspect/compare.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
-#include "folio/io/config_value.h"
 #include "folio/io/output.h"
+#include "folio/io/yaml_value.h"
 #include "folio/run/config.h"
 #include "folio/run/metrics_reader.h"
 #include "folio/run/text_identity.h"

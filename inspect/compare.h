@@ -1,11 +1,12 @@
 // The `compare` verb: tests whether settings differ by more than seeds do.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "folio/inspect/statistics.h"
+#include "folio/inspect/welch_test.h"
 #include "folio/run/config.h"
 
 namespace folio {

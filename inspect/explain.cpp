@@ -1,5 +1,7 @@
 #include "folio/inspect/explain.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>

@@ -1,5 +1,7 @@
 #include "folio/inspect/novelty.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>

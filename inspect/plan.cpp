@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
 
 #include "folio/autograd/observer.h"
 #include "folio/autograd/parameters.h"
@@ -14,7 +17,7 @@
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
-#include "folio/train/device.h"
+#include "folio/train/device_choice.h"
 #include "folio/train/precision.h"
 #include "folio/train/step_gradients.h"
 

@@ -1,7 +1,10 @@
 #include "folio/inspect/profile.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <numeric>
+#include <span>
 
 #include "folio/autograd/observer.h"
 #include "folio/inspect/plan.h"
@@ -10,7 +13,7 @@
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/process.h"
 #include "folio/tensor/error.h"
-#include "folio/train/device.h"
+#include "folio/train/device_choice.h"
 #include "folio/train/trainer.h"
 
 namespace folio {

@@ -1,5 +1,10 @@
 // The two forms of a profile: a table and JSON.
+#include <fmt/core.h>
+
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 #include "folio/inspect/profile.h"
 #include "folio/io/output.h"

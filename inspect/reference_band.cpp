@@ -1,5 +1,7 @@
 #include "folio/inspect/reference_band.h"
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -22,9 +24,10 @@ ReferenceBand read_reference(const std::filesystem::path& path) {
                              point.at("deviation").get<double>()});
     }
   } catch (const nlohmann::json::exception& error) {
-    fail(path.string(), fmt::format("is not a reference curve ({}); benchmarks/reference/make writes "
-                                    "them",
-                                    error.what()));
+    fail(path.string(),
+         fmt::format("is not a reference curve ({}); benchmarks/reference/make writes "
+                     "them",
+                     error.what()));
   }
   int64_t last = -1;
   for (const ReferencePoint& point : band.points) {

@@ -1,11 +1,16 @@
 #include "folio/inspect/replay.h"
 
+#include <fmt/core.h>
+
+#include <memory>
+#include <string>
+
 #include "folio/inspect/blackbox_bundle.h"
 #include "folio/io/output.h"
 #include "folio/kernels/kernels.h"
 #include "folio/run/loaded_run.h"
 #include "folio/tensor/error.h"
-#include "folio/train/device.h"
+#include "folio/train/device_choice.h"
 #include "folio/train/precision.h"
 
 namespace folio {

@@ -1,7 +1,7 @@
 // What the program adds to a training: notes on the config, and the black box.
 #pragma once
 
-#include "folio/train/run.h"
+#include "folio/train/loop.h"
 
 namespace folio {
 

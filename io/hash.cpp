@@ -1,5 +1,7 @@
 #include "folio/io/hash.h"
 
+#include <fmt/core.h>
+
 #include <cstdint>
 
 #include "folio/tensor/error.h"

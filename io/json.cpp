@@ -1,5 +1,7 @@
 #include "folio/io/json.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstdlib>
 

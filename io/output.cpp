@@ -1,5 +1,7 @@
 #include "folio/io/output.h"
 
+#include <fmt/core.h>
+
 #include <array>
 #include <cerrno>
 #include <cmath>

@@ -1,5 +1,6 @@
 #include "folio/io/pending_directory.h"
 
+#include <fmt/core.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include <system_error>
 
 #include "folio/io/files.h"
-#include "folio/io/names.h"
+#include "folio/io/numbered_names.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

@@ -1,10 +1,15 @@
 #include "folio/io/safetensors.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
 
 #include "folio/io/safetensors_header.h"
 #include "folio/io/transposed.h"

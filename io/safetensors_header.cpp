@@ -1,6 +1,9 @@
 #include "folio/io/safetensors_header.h"
 
+#include <fmt/core.h>
+
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "folio/tensor/error.h"
 

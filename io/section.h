@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "folio/io/config_value.h"
+#include "folio/io/yaml_value.h"
 
 namespace YAML {
 class Node;

@@ -1,6 +1,7 @@
 #include "folio/io/transposed.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "folio/tensor/error.h"
 

@@ -1,5 +1,6 @@
 #include "folio/io/utf8.h"
 
+#include <fmt/core.h>
 #include <utf8.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // Multi-head attention (Vaswani et al. 2017, section 3.2).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "folio/autograd/ops.h"

@@ -1,6 +1,8 @@
 // Dropout: while training, elements become zero at random.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/autograd/ops.h"
 #include "folio/autograd/parameters.h"
 

@@ -1,6 +1,8 @@
 // Token numbers to vectors.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/autograd/ops.h"
 #include "folio/autograd/parameters.h"
 

@@ -1,6 +1,8 @@
 // The position-wise feed-forward network (Vaswani et al. 2017, section 3.3).
 #pragma once
 
+#include <cstdint>
+
 #include "folio/layers/linear.h"
 
 namespace folio {

@@ -1,6 +1,8 @@
 // Layer normalisation with a trained gain and, optionally, bias.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/autograd/ops.h"
 #include "folio/autograd/parameters.h"
 #include "folio/layers/dropout.h"

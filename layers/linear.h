@@ -1,6 +1,8 @@
 // y = activation(x W^T + b).
 #pragma once
 
+#include <cstdint>
+
 #include "folio/autograd/ops.h"
 #include "folio/autograd/parameters.h"
 

@@ -1,5 +1,6 @@
 // The list of model families: a line for each.
 #include <array>
+#include <span>
 
 #include "folio/models/gpt.h"
 #include "folio/models/model.h"

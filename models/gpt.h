@@ -2,7 +2,12 @@
 // 2019, "Language models are unsupervised multitask learners").
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "folio/autograd/ops.h"

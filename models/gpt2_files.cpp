@@ -1,8 +1,14 @@
 // The GPT as Hugging Face's GPT-2: names, config.json, and what other writers leave in files.
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "folio/models/gpt.h"
 #include "folio/models/huggingface.h"

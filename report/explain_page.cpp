@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
+#include <string_view>
+#include <vector>
 
 #include "folio/io/output.h"
 #include "folio/io/version.h"
+#include "folio/report/facts.h"
 #include "folio/report/html.h"
-#include "folio/report/report_facts.h"
 #include "folio/report/svg_plot.h"
 #include "folio/run/machine.h"
 

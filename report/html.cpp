@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <iterator>
 
 #include "folio/io/utf8.h"
 #include "folio/report/assets.h"

@@ -2,8 +2,8 @@
 
 #include "folio/inspect/reference_band.h"
 #include "folio/io/files.h"
-#include "folio/report/report_data.h"
-#include "folio/report/report_page.h"
+#include "folio/report/data.h"
+#include "folio/report/page.h"
 #include "folio/tensor/error.h"
 
 namespace folio {

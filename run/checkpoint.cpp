@@ -1,5 +1,7 @@
 #include "folio/run/checkpoint.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -9,7 +11,7 @@
 #include "folio/data/tokenizer_file.h"
 #include "folio/io/files.h"
 #include "folio/io/json.h"
-#include "folio/io/names.h"
+#include "folio/io/numbered_names.h"
 #include "folio/io/pending_directory.h"
 #include "folio/io/safetensors.h"
 #include "folio/models/huggingface.h"

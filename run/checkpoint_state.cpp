@@ -1,7 +1,10 @@
 #include "folio/run/checkpoint_state.h"
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "folio/io/json.h"
 #include "folio/io/version.h"

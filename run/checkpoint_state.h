@@ -1,6 +1,7 @@
 // state.json of a checkpoint: progress, and what the other files must be.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>

@@ -1,16 +1,18 @@
 #include "folio/run/config.h"
 
+#include <fmt/core.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "folio/data/corpus.h"
-#include "folio/io/config_value.h"
-#include "folio/io/config_yaml.h"
 #include "folio/io/files.h"
+#include "folio/io/yaml.h"
+#include "folio/io/yaml_value.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
 

@@ -1,6 +1,11 @@
 #include "folio/run/initial_weights.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "folio/data/tokenizer_file.h"
 #include "folio/io/safetensors.h"

@@ -4,6 +4,8 @@
 #include <sys/utsname.h>
 
 #include <fstream>
+#include <optional>
+#include <string_view>
 #include <thread>
 
 #include "folio/io/files.h"

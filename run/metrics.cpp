@@ -1,5 +1,6 @@
 #include "folio/run/metrics.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 
 #include "folio/models/huggingface.h"
 #include "folio/tensor/copy.h"

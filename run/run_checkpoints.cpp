@@ -1,5 +1,7 @@
 #include "folio/run/run_checkpoints.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "folio/io/pending_directory.h"

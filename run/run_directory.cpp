@@ -1,8 +1,11 @@
 #include "folio/run/run_directory.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <string_view>
 #include <system_error>
 
 #include "folio/io/files.h"

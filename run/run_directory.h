@@ -1,6 +1,7 @@
 // The directory of a run: which one, whether it may be used, and its small files.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>

@@ -1,5 +1,7 @@
 #include "folio/run/tensorboard.h"
 
+#include <fmt/core.h>
+
 #include <array>
 #include <bit>
 #include <cerrno>

@@ -1,5 +1,9 @@
 #include "folio/run/text_identity.h"
 
+#include <optional>
+#include <string_view>
+#include <system_error>
+
 #include "folio/data/corpus.h"
 #include "folio/data/prepared_text.h"
 #include "folio/data/synthetic.h"

@@ -1,7 +1,13 @@
 #include "folio/tasks/next_token.h"
 
-#include "folio/data/batches.h"
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "folio/data/synthetic.h"
+#include "folio/data/token_batches.h"
 #include "folio/tasks/token_loss.h"
 
 namespace folio {

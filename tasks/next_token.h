@@ -1,6 +1,8 @@
 // Language modelling: each token is predicted from those before it.
 #pragma once
 
+#include <memory>
+
 #include "folio/tasks/task.h"
 
 namespace folio {

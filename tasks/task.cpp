@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "folio/data/tokenized_text.h"
+#include "folio/data/load_text.h"
 
 namespace folio {
 

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "folio/autograd/tape.h"
@@ -20,10 +24,10 @@
 
 namespace folio {
 
-/// Sums over the samples of an evaluation. Each is divided by the number of targets in the end.
+/// Sums over the targets of an evaluation, by name: "loss" (nats, without label smoothing), and
+/// whatever else a task measures. Each is divided by the number of targets in the end.
 struct Totals {
-  double loss = 0.0;  // nats, without label smoothing
-
+  std::map<std::string, double, std::less<>> sums;
   int64_t targets = 0;
 };
 
@@ -72,6 +76,8 @@ class Task {
   /// `targets_of_step`, the number of targets in the whole step.
   virtual Variable loss(Tape& tape, const Model& model, const Batch& batch,
                         int64_t targets_of_step) const = 0;
+  /// The names of what measure() sums, "loss" among them.
+  virtual std::vector<std::string> measures() const { return {"loss"}; }
   /// Adds what the model does with the batch to `totals`. The tape records nothing.
   virtual void measure(Tape& tape, const Model& model, const Batch& batch,
                        Totals& totals) const = 0;

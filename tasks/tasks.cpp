@@ -1,5 +1,6 @@
 // The list of tasks: a line for each.
 #include <array>
+#include <span>
 
 #include "folio/tasks/next_token.h"
 #include "folio/tasks/task.h"

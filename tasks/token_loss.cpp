@@ -29,7 +29,7 @@ void add_token_totals(Tape& tape, Variable logits, const Tensor& targets, Totals
   if (count == 0) return;
   const Variable loss = cross_entropy(tape, std::move(logits), targets,
                                       {.ignored_index = ignored_target, .valid_targets = count});
-  totals.loss += loss.value.item() * static_cast<double>(count);
+  totals.sums["loss"] += loss.value.item() * static_cast<double>(count);
   totals.targets += count;
 }
 

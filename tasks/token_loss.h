@@ -1,6 +1,8 @@
 // What tasks share whose targets are tokens.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/autograd/tape.h"
 #include "folio/tasks/task.h"
 

@@ -1,6 +1,7 @@
 #include "folio/tensor/cuda.h"
 
 #include <cuda_runtime.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,7 @@
 // The functions of cuda.h in a build without CUDA: they report that.
+#include <functional>
+#include <string>
+
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 

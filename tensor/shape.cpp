@@ -1,5 +1,7 @@
 #include "folio/tensor/shape.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "folio/tensor/error.h"

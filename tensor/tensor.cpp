@@ -1,6 +1,9 @@
 #include "folio/tensor/tensor.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "folio/tensor/copy.h"

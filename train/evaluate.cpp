@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "folio/tensor/error.h"
 
@@ -46,24 +47,30 @@ Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const Data
   const NoTraining no_training(tape);
   const Parts parts{.count = count, .ranks = ranks.size()};
   const SlabRange own = parts.of(ranks.rank());
-  const Tensor losses({count}, DType::f64), targets({count}, DType::f64);  // of each batch
+  const std::vector<std::string> names = task.measures();
+  const auto columns = static_cast<int64_t>(names.size()) + 1;
+  const Tensor sums({count * columns}, DType::f64);  // of each batch: its targets, its measures
   for (int64_t i = own.begin; i < own.end; ++i) {
     Totals totals;
     task.measure(tape, model, source.window(i * all / count * batch, batch), totals);
-    losses.data<double>()[i] = totals.loss;
-    targets.data<double>()[i] = static_cast<double>(totals.targets);
+    double* const row = sums.data<double>() + i * columns;
+    row[0] = static_cast<double>(totals.targets);
+    for (size_t k = 0; k < names.size(); ++k) row[k + 1] = totals.sums[names[k]];
   }
-  ranks.all_gather(losses, parts);
-  ranks.all_gather(targets, parts);
-  Evaluation result{.whole_split = count == all};
-  for (const double number : targets.to_vector<double>()) {
-    result.targets += static_cast<int64_t>(number);
-  }
+  ranks.all_gather(sums, {.count = sums.numel(), .ranks = ranks.size(), .unit = columns});
+  const auto sum_of = [&](int64_t column) {
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; ++i) sum += sums.data<double>()[i * columns + column];
+    return sum;
+  };
+  Evaluation result{.targets = static_cast<int64_t>(sum_of(0)), .whole_split = count == all};
   FOLIO_CHECK(result.targets > 0, "evaluate",
               "the split has no targets; at least 2 tokens are needed for one to be predicted");
-  double sum = 0.0;
-  for (const double loss : losses.to_vector<double>()) sum += loss;
-  result.loss = sum / static_cast<double>(result.targets);
+  for (size_t k = 0; k < names.size(); ++k) {
+    result.means[names[k]] =
+        sum_of(static_cast<int64_t>(k) + 1) / static_cast<double>(result.targets);
+  }
+  result.loss = result.means["loss"];
   return result;
 }
 

@@ -1,5 +1,7 @@
 // A training step of one process on the host.
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "folio/train/step_runner.h"

@@ -1,9 +1,13 @@
 #include "folio/train/rank_agreement.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "folio/comm/gpus.h"
 #include "folio/comm/processors.h"
@@ -15,7 +19,7 @@
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
-#include "folio/train/device.h"
+#include "folio/train/device_choice.h"
 
 namespace folio {
 namespace {

@@ -1,9 +1,11 @@
 // What the ranks of a run agree on before its first step and watch over afterwards.
 #pragma once
 
+#include <string>
+
 #include "folio/comm/communicator.h"
 #include "folio/run/checkpoint.h"
-#include "folio/train/run_plan.h"
+#include "folio/train/run_start.h"
 
 namespace folio {
 

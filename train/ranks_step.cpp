@@ -2,7 +2,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "folio/kernels/kernels.h"
 #include "folio/train/step_runner.h"

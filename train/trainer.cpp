@@ -6,7 +6,7 @@
 #include "folio/kernels/process.h"
 #include "folio/run/initial_weights.h"
 #include "folio/tensor/error.h"
-#include "folio/train/device.h"
+#include "folio/train/device_choice.h"
 #include "folio/train/precision.h"
 
 namespace folio {

@@ -21,7 +21,7 @@
 
 namespace folio {
 
-/// Task, model, optimizer and schedule of a config. It knows no files but the data; train/run.h
+/// Task, model, optimizer and schedule of a config. It knows no files but the data; train/loop.h
 /// keeps the run directory. With several ranks each has a Trainer, and where a comment says so all
 /// must call it together; what it reports is the same on each.
 class Trainer {

@@ -1,5 +1,7 @@
 // Multi-head attention, packed and with separate queries, keys and values.
 #include <cmath>
+#include <cstdint>
+#include <initializer_list>
 
 #include "folio/autograd/observer.h"
 #include "folio/autograd/ops.h"

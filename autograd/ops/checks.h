@@ -1,6 +1,8 @@
 // Checks that several ops share. `op` is the op's name, with which messages begin.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/autograd/variable.h"
 #include "folio/tensor/error.h"
 

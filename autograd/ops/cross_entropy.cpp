@@ -1,5 +1,6 @@
 // Cross-entropy: loss and gradient in one pass over the logits.
 #include <algorithm>
+#include <cstdint>
 
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"

@@ -1,4 +1,6 @@
 // Elementwise ops: arithmetic with broadcasting, functions of one variable, dropout.
+#include <cstdint>
+
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"
 #include "folio/kernels/kernels.h"

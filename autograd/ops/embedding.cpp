@@ -1,4 +1,6 @@
 // Token embedding plus positions.
+#include <cstdint>
+
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"
 #include "folio/kernels/kernels.h"

@@ -1,4 +1,7 @@
 // Layer normalisation, alone and together with the residual connection before it.
+#include <cstdint>
+#include <optional>
+
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"
 #include "folio/kernels/kernels.h"

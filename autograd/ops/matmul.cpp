@@ -1,4 +1,8 @@
 // Matrix products.
+#include <cstdint>
+#include <optional>
+#include <utility>
+
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"
 #include "folio/kernels/kernels.h"

@@ -1,5 +1,10 @@
 // Ops that move elements and compute nothing.
+#include <array>
+#include <cstdint>
+#include <initializer_list>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "folio/autograd/ops/checks.h"

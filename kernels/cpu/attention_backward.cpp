@@ -1,5 +1,9 @@
 // The gradients of attention. The probabilities are recomputed from the log_sum of the forward pass
 // (Dao et al. 2022, arXiv:2205.14135, algorithm 4), for one block of queries at a time.
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
 #include "folio/kernels/cpu/attention_head.h"
 #include "folio/kernels/cpu/gemm_in_cache.h"
 #include "folio/kernels/cpu/parallel.h"

@@ -1,6 +1,10 @@
 // Attention without storing its (Tq, Tk) matrix: one strip of queries at a time, as in
 // FlashAttention (Dao et al. 2022, arXiv:2205.14135), but with whole rows of scores, which fit in a
 // CPU's caches.
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
 #include "folio/kernels/cpu/attention_head.h"
 #include "folio/kernels/cpu/gemm_few_rows.h"
 #include "folio/kernels/cpu/gemm_in_cache.h"

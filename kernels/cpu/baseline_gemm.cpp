@@ -1,5 +1,7 @@
 #include "folio/kernels/baseline_gemm.h"
 
+#include <cstdint>
+
 #include "folio/kernels/cpu/gemm.h"
 #include "folio/kernels/cpu/parallel.h"
 

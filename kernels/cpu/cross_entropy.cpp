@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <type_traits>
 
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/device_kernels.h"

@@ -1,6 +1,8 @@
 // gemm(): chooses the implementation of a matrix product and shares several products among threads.
 #include "folio/kernels/cpu/gemm.h"
 
+#include <algorithm>
+
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/kernels/cpu/types.h"
 

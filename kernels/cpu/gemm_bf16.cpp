@@ -4,8 +4,11 @@
 #include "folio/kernels/cpu/onednn_matmul_bf16.h"
 #endif
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <memory>
 
 #include "folio/kernels/cpu/gemm.h"

@@ -2,6 +2,8 @@
 // the matrix once.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/kernels/matrix_product.h"
 
 namespace folio::cpu {

@@ -1,6 +1,8 @@
 // Products of the small blocks that attention consists of, which fit in the caches.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/kernels/matrix_product.h"
 
 namespace folio::cpu {

@@ -8,6 +8,7 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "folio/kernels/cpu/gemm.h"

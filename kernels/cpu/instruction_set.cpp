@@ -1,3 +1,8 @@
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <string>
+
 #include "folio/kernels/process.h"
 
 #ifdef FOLIO_HAVE_ONEDNN

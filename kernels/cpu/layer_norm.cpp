@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/device_kernels.h"

@@ -10,6 +10,7 @@
 #include <hwy/highway.h>
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 HWY_BEFORE_NAMESPACE();

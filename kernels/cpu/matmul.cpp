@@ -1,5 +1,7 @@
 // The kernels matmul and linear_forward, by gemm().
+#include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "folio/kernels/cpu/bias_activation.h"
 #include "folio/kernels/cpu/gemm.h"

@@ -1,11 +1,12 @@
-#ifdef FOLIO_HAVE_ONEDNN
-#include "folio/kernels/cpu/onednn_matmul_bf16.h"
+#include <cstdint>
 
+#ifdef FOLIO_HAVE_ONEDNN
 #include <cstddef>
 #include <map>
 #include <mutex>
 #include <utility>
 
+#include "folio/kernels/cpu/onednn_matmul_bf16.h"
 #include "folio/kernels/cpu/parallel.h"
 #include "folio/kernels/cpu/scratch.h"
 

@@ -1,4 +1,7 @@
 #include <cmath>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
 
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/device_kernels.h"

@@ -1,6 +1,8 @@
 #include "folio/kernels/cpu/rows.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "folio/kernels/cpu/rows.cpp"

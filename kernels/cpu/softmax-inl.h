@@ -6,6 +6,10 @@
 #define FOLIO_KERNELS_CPU_SOFTMAX_INL_H
 #endif
 
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
 #include "folio/kernels/cpu/math-inl.h"
 #include "folio/kernels/cpu/scratch.h"
 #include "folio/kernels/cpu/vector-inl.h"

@@ -1,6 +1,7 @@
 // The kernel sum_over_ranks.
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/device_kernels.h"

@@ -1,3 +1,5 @@
+#include <cstdint>
+
 #include "folio/kernels/cpu/pieces.h"
 #include "folio/kernels/device_kernels.h"
 

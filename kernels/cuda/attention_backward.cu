@@ -1,6 +1,9 @@
 // The gradients of attention. The probabilities are recomputed from the log_sum of the forward pass
 // (Dao et al. 2022, arXiv:2205.14135, algorithm 4), once for the gradient of the queries and once
 // for those of keys and values, so that each sum is computed by one thread in a fixed order.
+#include <cstdint>
+#include <type_traits>
+
 #include "folio/kernels/cuda/attention_plain.h"
 #include "folio/kernels/cuda/attention_tile.h"
 

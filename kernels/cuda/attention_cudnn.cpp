@@ -2,10 +2,15 @@
 
 #include <fmt/core.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "folio/kernels/cuda/attention_graph.h"
 #include "folio/kernels/cuda/libraries.h"

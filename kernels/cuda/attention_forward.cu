@@ -1,5 +1,7 @@
 // Attention without storing its (Tq, Tk) matrix: one tile of keys at a time, updating the softmax's
 // maximum and sum (Dao et al. 2022, arXiv:2205.14135, algorithm 1).
+#include <cstdint>
+
 #include "folio/kernels/cuda/attention_plain.h"
 #include "folio/kernels/cuda/attention_tile.h"
 

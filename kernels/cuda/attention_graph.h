@@ -3,6 +3,9 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
 
 #include "folio/kernels/cuda/cudnn_graph.h"
 

@@ -1,3 +1,5 @@
+#include <cstdint>
+
 #include "folio/kernels/cuda/attention_cudnn.h"
 #include "folio/kernels/cuda/elementwise.h"
 

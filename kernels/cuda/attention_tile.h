@@ -2,6 +2,8 @@
 // that are computed by the 256 threads of a block, eight threads per row.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/kernels/cuda/reduce.h"
 #include "folio/kernels/kernels.h"
 

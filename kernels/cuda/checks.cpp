@@ -1,3 +1,5 @@
+#include <string_view>
+
 #include "folio/kernels/cuda/types.h"
 #include "folio/tensor/error.h"
 

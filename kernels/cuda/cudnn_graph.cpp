@@ -1,5 +1,7 @@
 #include "folio/kernels/cuda/cudnn_graph.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <iterator>
 

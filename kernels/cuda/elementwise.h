@@ -2,6 +2,8 @@
 // 16 bytes at a time if all memory is aligned.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/kernels/cuda/element.h"
 #include "folio/kernels/cuda/launch.h"
 #include "folio/kernels/cuda/types.h"

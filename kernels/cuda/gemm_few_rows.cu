@@ -1,4 +1,6 @@
 // Products of very few rows: gemm_few_rows().
+#include <cstdint>
+
 #include "folio/kernels/cuda/gemm_few_rows.h"
 #include "folio/kernels/cuda/reduce.h"
 

@@ -1,5 +1,7 @@
 #include "folio/kernels/cuda/libraries.h"
 
+#include <fmt/core.h>
+
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 

@@ -1,4 +1,7 @@
 // The kernels matmul and linear_forward, by cublaslt_gemm() and gemm_few_rows().
+#include <cstdint>
+#include <optional>
+
 #include "folio/kernels/cuda/gemm_cublaslt.h"
 #include "folio/kernels/cuda/gemm_few_rows.h"
 #include "folio/kernels/cuda/types.h"

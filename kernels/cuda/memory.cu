@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 
 #include "folio/kernels/cuda/elementwise.h"
 #include "folio/kernels/device_kernels.h"

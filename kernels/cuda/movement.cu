@@ -1,3 +1,7 @@
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
 #include "folio/kernels/cuda/reduce.h"
 #include "folio/kernels/device_kernels.h"
 #include "folio/kernels/views.h"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 
 #include "folio/kernels/cuda/element.h"
 #include "folio/kernels/cuda/launch.h"

@@ -1,3 +1,5 @@
+#include <cstdint>
+
 #include "folio/kernels/cuda/reduce.h"
 #include "folio/kernels/device_kernels.h"
 

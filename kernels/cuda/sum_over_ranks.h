@@ -1,6 +1,8 @@
 // The kernel sum_over_ranks on any stream: comm/nccl.cpp adds on the stream that it receives on.
 #pragma once
 
+#include <cstdint>
+
 #include "folio/kernels/grad_target.h"
 #include "folio/tensor/cuda.h"
 

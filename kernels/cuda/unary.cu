@@ -1,3 +1,5 @@
+#include <cstdint>
+
 #include "folio/kernels/cuda/elementwise.h"
 #include "folio/kernels/device_kernels.h"
 

@@ -2,7 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "folio/autograd/parameters.h"

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <functional>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "support/gradcheck.h"

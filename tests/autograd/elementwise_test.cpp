@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "folio/autograd/parameters.h"

@@ -2,6 +2,12 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "folio/autograd/ops.h"
 #include "support/golden.h"
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "folio/kernels/kernels.h"

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
+#include <vector>
+
 #include "folio/autograd/ops.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"

@@ -3,7 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "support/gradcheck.h"

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <optional>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "folio/autograd/parameters.h"

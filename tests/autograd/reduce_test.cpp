@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "support/gradcheck.h"

@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <optional>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "folio/kernels/kernels.h"

@@ -3,6 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "comm/collectives.h"
 #include "folio/comm/gpus.h"
 #include "folio/comm/launch.h"

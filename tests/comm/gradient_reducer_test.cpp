@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <string>
+#include <vector>
+
 #include "folio/autograd/ops.h"
 #include "folio/tensor/error.h"
 #include "support/thread_ranks.h"

@@ -9,9 +9,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string>
+#include <utility>
 
 #include "comm/collectives.h"
 #include "folio/comm/launch.h"

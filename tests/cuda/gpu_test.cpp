@@ -4,15 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
-#include "folio/train/device.h"
+#include "folio/train/device_choice.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"
 

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+
 #include "folio/kernels/cuda/attention_graph.h"
 #include "folio/kernels/cuda/gemm_cublaslt.h"
 #include "folio/kernels/cuda/libraries.h"

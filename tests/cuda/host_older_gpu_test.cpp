@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "folio/tensor/cuda.h"
-#include "folio/train/device.h"
+#include "folio/train/device_choice.h"
 #include "folio/train/trainer.h"
 #include "support/run_fixture.h"
 

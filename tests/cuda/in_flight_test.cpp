@@ -1,9 +1,18 @@
 // Several steps on their way at once: what a run writes is what it writes with one at a time.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "folio/tensor/copy.h"
 #include "support/refusing_run.h"

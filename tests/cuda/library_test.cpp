@@ -2,7 +2,10 @@
 // TF32.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "folio/kernels/cuda/attention_cudnn.h"

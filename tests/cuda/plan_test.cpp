@@ -2,11 +2,17 @@
 #include "folio/inspect/plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <initializer_list>
+#include <string>
+#include <vector>
 
-#include "folio/inference/sampling.h"
+#include "folio/inference/generate.h"
 #include "folio/models/gpt.h"
 #include "folio/tensor/cuda.h"
 #include "folio/train/gpu_step.h"

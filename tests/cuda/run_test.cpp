@@ -2,7 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "folio/inference/sampling.h"
+#include <string>
+#include <vector>
+
+#include "folio/inference/generate.h"
 #include "folio/run/loaded_run.h"
 #include "support/run_fixture.h"
 

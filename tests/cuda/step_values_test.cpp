@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "folio/kernels/kernels.h"

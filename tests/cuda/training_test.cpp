@@ -4,9 +4,12 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <string>
+#include <utility>
 #include <vector>
 
-#include "folio/inference/sampling.h"
+#include "folio/inference/generate.h"
 #include "folio/run/checkpoint.h"
 #include "folio/tensor/copy.h"
 #include "folio/tensor/cuda.h"

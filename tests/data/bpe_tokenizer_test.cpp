@@ -4,12 +4,24 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
 #include <random>
 #include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "data/learned_bpe.h"
 #include "folio/data/gpt2_bytes.h"
-#include "folio/data/words.h"
+#include "folio/data/gpt2_words.h"
 #include "folio/io/utf8.h"
 #include "support/golden.h"
 #include "support/temporary.h"

@@ -5,10 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/corpus.h"
-#include "folio/data/tokenized_text.h"
+#include "folio/data/load_text.h"
 #include "folio/inspect/explain.h"
 #include "folio/inspect/novelty.h"
 #include "folio/io/json.h"

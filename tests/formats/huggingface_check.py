@@ -63,7 +63,7 @@ def mean_loss(model, tokens):
 
 
 def window(count):
-    """How many of `count` tokens Folio's sampler sees: inference/sampling.h, window_length()."""
+    """How many of `count` tokens Folio's sampler sees: inference/generate.h, window_length()."""
     half = max(1, CONTEXT // 2)
     return count if count <= CONTEXT else half + (count - CONTEXT - 1) % (CONTEXT - half + 1)
 

@@ -1,5 +1,7 @@
 // YAML configs. What is accepted must come back the same from to_yaml().
 #include <filesystem>
+#include <string>
+#include <string_view>
 
 #include "folio/io/files.h"
 #include "folio/run/config.h"

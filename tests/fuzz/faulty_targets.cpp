@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 #include "folio/tensor/error.h"

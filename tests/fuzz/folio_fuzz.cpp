@@ -4,6 +4,7 @@
 //
 // The inputs run in a child process. Each is a function of target, seed and index, so that the
 // parent can write down the one that the child died of, whatever it died of.
+#include <fmt/core.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -11,11 +12,17 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <string_view>
 #include <typeinfo>
 
 #include "folio/io/files.h"

@@ -1,4 +1,7 @@
 // metrics.jsonl as a run that resumes reads it. It must keep whole lines, and each only once.
+#include <string>
+#include <string_view>
+
 #include "folio/run/metrics.h"
 #include "fuzz/target.h"
 

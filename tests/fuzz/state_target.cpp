@@ -1,6 +1,10 @@
 // state.json of a checkpoint. What is accepted must come back the same from to_json().
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string>
+#include <string_view>
+
 #include "folio/io/checksum.h"
 #include "folio/run/checkpoint_state.h"
 #include "fuzz/target.h"

@@ -1,4 +1,7 @@
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "fuzz/target.h"
 

@@ -1,4 +1,7 @@
 // Text of unknown encoding: as code points, as a vocabulary, as tokens and back.
+#include <string>
+#include <string_view>
+
 #include "folio/data/tokenizer.h"
 #include "folio/io/utf8.h"
 #include "fuzz/target.h"

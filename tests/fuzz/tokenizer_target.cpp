@@ -1,7 +1,11 @@
 // Tokenizer files. What is accepted must come back the same from to_json(), and decode.
 #include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "data/learned_bpe.h"
 #include "folio/data/tokenizer.h"

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <numeric>
+#include <vector>
 
 #include "folio/tensor/random.h"
 #include "support/temporary.h"

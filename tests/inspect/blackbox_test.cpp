@@ -5,6 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "folio/inspect/blackbox_bundle.h"
 #include "folio/inspect/replay.h"

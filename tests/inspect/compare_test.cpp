@@ -1,9 +1,14 @@
 #include "folio/inspect/compare.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "folio/inspect/reference_band.h"
 #include "folio/run/text_identity.h"

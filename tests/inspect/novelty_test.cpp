@@ -3,6 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "folio/io/utf8.h"
 #include "folio/run/text_identity.h"
 #include "folio/tensor/random.h"

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
 #include "folio/train/trainer.h"
 #include "support/temporary.h"
 #include "support/tiny_run.h"

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "folio/inspect/plan.h"
 #include "folio/io/output.h"
 #include "support/run_fixture.h"

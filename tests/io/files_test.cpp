@@ -3,9 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "folio/io/checksum.h"
 #include "folio/io/json.h"
-#include "folio/io/names.h"
+#include "folio/io/numbered_names.h"
 #include "folio/io/pending_directory.h"
 #include "folio/tensor/error.h"
 #include "support/temporary.h"

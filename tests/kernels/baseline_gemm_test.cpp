@@ -1,5 +1,7 @@
 #include "folio/kernels/baseline_gemm.h"
 
+#include <cstdint>
+
 #include "kernel_checks.h"
 
 namespace folio {

@@ -1,6 +1,10 @@
 // Kernels in bf16 beside the same kernels in f64, which the other tests hold against references.
 #pragma once
 
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
 #include "kernel_checks.h"
 
 namespace folio {

@@ -1,5 +1,10 @@
 // Matrix products and attention in bf16. ctest runs them twice: as the CPU does them, and through
 // f32, as on a CPU that does not multiply bf16.
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
 #include "bf16_checks.h"
 
 namespace folio {

@@ -1,5 +1,9 @@
 // Rounding to bf16, and every kernel but matrix products and attention in it.
+#include <array>
 #include <bit>
+#include <cmath>
+#include <cstdint>
+#include <vector>
 
 #include "bf16_checks.h"
 #include "folio/tensor/error.h"

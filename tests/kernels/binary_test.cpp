@@ -1,4 +1,8 @@
+#include <cmath>
 #include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
 
 #include "kernel_checks.h"
 

@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
 
 #include "kernel_checks.h"
 

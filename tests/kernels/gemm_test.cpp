@@ -1,5 +1,9 @@
 #include "folio/kernels/cpu/gemm.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
 #include "folio/kernels/cpu/gemm_few_rows.h"
 #include "folio/kernels/cpu/gemm_in_cache.h"
 #include "kernel_checks.h"

@@ -1,3 +1,7 @@
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
 #include "kernel_checks.h"
 
 namespace folio {

@@ -1,3 +1,9 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
 #include "kernel_checks.h"
 
 namespace folio {

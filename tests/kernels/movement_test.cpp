@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <numeric>
+#include <vector>
 
 #include "kernel_checks.h"
 

@@ -1,3 +1,8 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
 #include "kernel_checks.h"
 
 namespace folio {

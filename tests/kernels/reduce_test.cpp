@@ -1,3 +1,6 @@
+#include <cstdint>
+#include <vector>
+
 #include "kernel_checks.h"
 
 namespace folio {

@@ -1,6 +1,10 @@
 #include "folio/kernels/cpu/rows.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
 
 #include "kernel_checks.h"
 

@@ -1,4 +1,9 @@
+#include <cmath>
+#include <cstdint>
 #include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
 
 #include "kernel_checks.h"
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "folio/layers/dropout.h"
 #include "support/gradcheck.h"
 

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "folio/models/gpt.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"

@@ -4,6 +4,9 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <string>
+
 namespace folio {
 namespace {
 

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "folio/optim/optimizer.h"
 #include "folio/optim/schedule.h"

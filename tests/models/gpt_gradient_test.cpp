@@ -1,6 +1,10 @@
 // The gradient of a whole two-layer GPT, every parameter, with dropout and label smoothing on.
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include "folio/models/gpt.h"
 #include "support/gradcheck.h"
 

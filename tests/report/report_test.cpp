@@ -1,11 +1,15 @@
 #include "folio/report/report.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "folio/inspect/run_hooks.h"
 #include "folio/tensor/error.h"

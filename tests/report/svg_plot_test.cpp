@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "folio/report/html.h"
 

@@ -1,4 +1,5 @@
 // Checkpoints on bad disks: nothing half-written is taken for whole, and what was whole stays so.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -7,7 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <string>
 
 #include "folio/run/checkpoint.h"
 #include "folio/run/checkpoint_state.h"

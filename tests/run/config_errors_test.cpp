@@ -2,6 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "folio/models/gpt.h"
 #include "folio/run/config.h"
 #include "folio/tensor/cuda.h"

@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
 #include "folio/io/safetensors.h"
 #include "folio/run/checkpoint.h"
 #include "folio/run/loaded_run.h"

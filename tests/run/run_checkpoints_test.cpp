@@ -4,6 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "support/tiny_checkpoint.h"
 
 namespace folio {
@@ -49,8 +56,8 @@ TEST_F(RunCheckpoints, AFaultBeginsWithTheFile) {
   const std::string text = read_text(step(1) / "tokenizer.json");
   write_file(step(1) / "tokenizer.json", text + " ");
   EXPECT_EQ(checkpoint_fault(step(1)), "tokenizer.json: it has " + std::to_string(text.size() + 1) +
-                                   " bytes but state.json says " + std::to_string(text.size()) +
-                                   " (is it truncated?)");
+                                           " bytes but state.json says " +
+                                           std::to_string(text.size()) + " (is it truncated?)");
   write_file(step(1) / "state.json", "{");
   EXPECT_EQ(checkpoint_fault(step(1)),
             "state.json: its checksum does not fit its content (is it truncated?)");

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
 #include "support/temporary.h"
 
 namespace folio {

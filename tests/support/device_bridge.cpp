@@ -1,5 +1,6 @@
 #include "support/device_bridge.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <deque>
 #include <string_view>

@@ -1,13 +1,18 @@
 // Ranks that are threads of one process: a communicator for tests that need no launcher.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "folio/comm/communicator.h"

@@ -1,6 +1,7 @@
 // A text and a config small enough for tests that train.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>

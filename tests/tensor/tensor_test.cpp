@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "folio/tensor/allocator.h"
 #include "folio/tensor/error.h"

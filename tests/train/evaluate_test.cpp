@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
 
-#include "folio/data/batches.h"
+#include "folio/data/token_batches.h"
 #include "folio/models/gpt.h"
 #include "folio/tasks/next_token.h"
 #include "folio/tensor/random.h"

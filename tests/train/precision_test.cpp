@@ -4,8 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "folio/data/batches.h"
-#include "folio/data/tokenized_text.h"
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "folio/data/load_text.h"
+#include "folio/data/token_batches.h"
 #include "folio/kernels/kernels.h"
 #include "folio/kernels/process.h"
 #include "folio/models/gpt.h"

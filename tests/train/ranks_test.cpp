@@ -1,12 +1,17 @@
 // Several ranks train as one process does. Here ranks are threads; tests/comm has them as
 // processes.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "folio/comm/processors.h"
-#include "folio/inference/sampling.h"
+#include "folio/inference/generate.h"
 #include "folio/tensor/error.h"
 #include "folio/train/rank_agreement.h"
 #include "folio/train/trainer.h"

@@ -1,6 +1,10 @@
 // train.recompute changes memory and nothing else.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <string>
+#include <vector>
+
 #include "folio/train/trainer.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
 #include "folio/run/checkpoint.h"
 #include "folio/run/run_directory.h"
 #include "folio/tensor/random.h"

@@ -4,6 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <limits>
+#include <string>
+#include <vector>
 
 #include "folio/io/checksum.h"
 #include "folio/run/checkpoint_state.h"

@@ -1,10 +1,17 @@
 #include "folio/train/trainer.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "folio/tensor/error.h"
 #include "support/temporary.h"

@@ -3,6 +3,7 @@
 // cannot be made. Runs with the driver's double as libcuda.so.1.
 #include <fmt/core.h>
 
+#include <cstdint>
 #include <string>
 
 #include "folio/kernels/cuda/attention_graph.h"

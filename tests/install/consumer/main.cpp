@@ -1,8 +1,11 @@
 // A model of one's own, on Folio's layers and ops: reads a text, learns which character comes next.
+#include <cstdint>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "folio/autograd/ops.h"
-#include "folio/data/batches.h"
+#include "folio/data/token_batches.h"
 #include "folio/data/tokenizer.h"
 #include "folio/io/files.h"
 #include "folio/layers/attention.h"

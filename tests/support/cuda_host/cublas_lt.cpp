@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
+#include <mutex>
+#include <string>
 #include <vector>
 
 #include "f64_product.h"

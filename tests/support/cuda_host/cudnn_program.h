@@ -4,6 +4,7 @@
 #include <cudnn.h>
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>

@@ -1,7 +1,11 @@
 // The device and its errors.
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "state.h"
 

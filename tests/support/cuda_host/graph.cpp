@@ -1,5 +1,8 @@
 // Capture into graphs, and their replay.
 #include <cstdio>
+#include <memory>
+#include <mutex>
+#include <utility>
 
 #include "state.h"
 

@@ -2,8 +2,10 @@
 // those that never wait are run one after another.
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "fiber.h"

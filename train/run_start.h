@@ -1,11 +1,12 @@
 // What is known of a run before its first step.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "folio/data/tokenizer.h"
 #include "folio/run/run_directory.h"
-#include "folio/train/run.h"
+#include "folio/train/loop.h"
 
 namespace folio {
 

@@ -1,9 +1,11 @@
-#include "folio/data/words.h"
+#include "folio/data/gpt2_words.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "support/temporary.h"

@@ -1,10 +1,13 @@
-#include "folio/data/batches.h"
+#include "folio/data/token_batches.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <numeric>
 #include <set>
+#include <vector>
 
 #include "support/temporary.h"
 

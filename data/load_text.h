@@ -1,6 +1,7 @@
 // Loads the text of a config: finds, reads and tokenizes it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "folio/data/corpus.h"

@@ -1,6 +1,9 @@
-#include "folio/data/tokenized_text.h"
+#include "folio/data/load_text.h"
 
+#include <filesystem>
+#include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/data/prepared_text.h"

@@ -1,11 +1,13 @@
-#include "folio/io/config_value.h"
+#include "folio/io/yaml_value.h"
 
+#include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <system_error>
 
 #include "folio/io/utf8.h"
 #include "folio/tensor/error.h"

@@ -1,5 +1,6 @@
-#include "folio/train/progress.h"
+#include "folio/train/progress_bar.h"
 
+#include <fmt/core.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 

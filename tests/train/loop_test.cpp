@@ -1,10 +1,16 @@
-#include "folio/train/run.h"
+#include "folio/train/loop.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <ios>
+#include <limits>
+#include <string>
 
 #include "folio/kernels/process.h"
 #include "folio/run/final_evaluation.h"

@@ -1,4 +1,6 @@
-#include "folio/inspect/model_check.h"
+#include "folio/inspect/gradcheck.h"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

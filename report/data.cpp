@@ -1,14 +1,16 @@
-#include "folio/report/report_data.h"
+#include "folio/report/data.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <set>
+#include <string_view>
 #include <system_error>
 
 #include "folio/inspect/novelty.h"
 #include "folio/io/files.h"
-#include "folio/io/names.h"
+#include "folio/io/numbered_names.h"
 #include "folio/io/utf8.h"
 #include "folio/run/checkpoint.h"
 #include "folio/run/initial_weights.h"

@@ -1,10 +1,13 @@
-#include "folio/train/run.h"
+#include "folio/train/loop.h"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
-#include "folio/inference/sampling.h"
+#include "folio/inference/generate.h"
 #include "folio/io/files.h"
 #include "folio/io/output.h"
 #include "folio/io/stop_signal.h"
@@ -14,10 +17,10 @@
 #include "folio/run/run_directory.h"
 #include "folio/run/tensorboard.h"
 #include "folio/tensor/error.h"
-#include "folio/train/device.h"
-#include "folio/train/progress.h"
+#include "folio/train/device_choice.h"
+#include "folio/train/progress_bar.h"
 #include "folio/train/rank_agreement.h"
-#include "folio/train/run_plan.h"
+#include "folio/train/run_start.h"
 
 namespace folio {
 namespace {

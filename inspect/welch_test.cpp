@@ -1,4 +1,4 @@
-#include "folio/inspect/statistics.h"
+#include "folio/inspect/welch_test.h"
 
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "folio/inspect/reference_band.h"
-#include "folio/report/report_data.h"
+#include "folio/report/data.h"
 
 namespace folio {
 

@@ -1,4 +1,6 @@
-#include "folio/train/device.h"
+#include "folio/train/device_choice.h"
+
+#include <fmt/core.h>
 
 #include <string>
 

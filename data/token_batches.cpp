@@ -1,7 +1,8 @@
-#include "folio/data/batches.h"
+#include "folio/data/token_batches.h"
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "folio/tensor/error.h"
 #include "folio/tensor/random.h"

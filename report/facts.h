@@ -1,10 +1,12 @@
 // The facts of a report: model, data, training and machine.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "folio/report/report_data.h"
+#include "folio/report/data.h"
 
 namespace folio {
 

@@ -1,9 +1,13 @@
-#include "folio/report/report_facts.h"
+#include "folio/report/facts.h"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "folio/inspect/blackbox_bundle.h"
 #include "folio/inspect/plan.h"

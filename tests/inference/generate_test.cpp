@@ -1,9 +1,17 @@
-#include "folio/inference/sampling.h"
+#include "folio/inference/generate.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "folio/data/bpe_tokenizer.h"
 #include "folio/io/utf8.h"

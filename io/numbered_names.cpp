@@ -1,6 +1,7 @@
-#include "folio/io/names.h"
+#include "folio/io/numbered_names.h"
 
 #include <charconv>
+#include <system_error>
 
 namespace folio {
 namespace {

@@ -1,5 +1,6 @@
-#include "folio/io/config_yaml.h"
+#include "folio/io/yaml.h"
 
+#include <fmt/core.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 

@@ -1,6 +1,8 @@
-#include "folio/inference/sampling.h"
+#include "folio/inference/generate.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 
 #include "folio/io/utf8.h"
 #include "folio/kernels/kernels.h"

@@ -1,4 +1,4 @@
-#include "folio/report/report_plots.h"
+#include "folio/report/plots.h"
 
 #include <fmt/format.h>
 
@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
 
 #include "folio/io/output.h"
 #include "folio/report/html.h"

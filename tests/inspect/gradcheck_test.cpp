@@ -1,8 +1,12 @@
 // What `folio gradcheck` says of a model, a spoiled one among them.
-#include "folio/inspect/model_check.h"
+#include "folio/inspect/gradcheck.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "folio/autograd/ops.h"
 #include "folio/kernels/kernels.h"

@@ -1,15 +1,17 @@
-#include "folio/report/report_page.h"
+#include "folio/report/page.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdint>
+#include <string_view>
 
 #include "folio/io/output.h"
 #include "folio/io/version.h"
 #include "folio/report/assets.h"
+#include "folio/report/facts.h"
 #include "folio/report/html.h"
-#include "folio/report/report_facts.h"
-#include "folio/report/report_plots.h"
+#include "folio/report/plots.h"
 #include "folio/report/svg_plot.h"
 #include "folio/run/machine.h"
 

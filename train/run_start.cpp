@@ -1,6 +1,9 @@
-#include "folio/train/run_plan.h"
+#include "folio/train/run_start.h"
+
+#include <fmt/core.h>
 
 #include <algorithm>
+#include <string>
 
 #include "folio/io/output.h"
 #include "folio/run/checkpoint.h"

@@ -1,4 +1,6 @@
-#include "folio/data/words.h"
+#include "folio/data/gpt2_words.h"
+
+#include <cstdint>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
