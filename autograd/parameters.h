@@ -112,6 +112,7 @@ class ParameterStore {
   Device device_;
   std::deque<Parameter> parameters_;
   int64_t numel_ = 0;
+  int64_t decayed_numel_ = 0;  // as the memory was laid out
   Tensor values_, rounded_values_, gradients_;
 };
 

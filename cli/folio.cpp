@@ -100,11 +100,10 @@ int run(int argc, char** argv) {
       "Example: folio train configs/shakespeare.yaml --run runs/first\n"
       "         folio sample runs/first --prompt ROMEO:\n"
       "FOLIO_ISA=sse2|avx2|avx512 in the environment forces that instruction set.");
-  const std::vector<Verb> verbs = {
-      add_train(program),     add_sample(program),  add_eval(program),    add_prepare(program),
-      add_gradcheck(program), add_config(program),  add_plan(program),    add_profile(program),
-      add_report(program),    add_compare(program), add_explain(program), add_replay(program),
-      add_verify(program)};
+  std::vector<Verb> verbs;
+#define FOLIO_ADD_VERB(name) verbs.push_back(add_##name(program));
+  FOLIO_VERBS(FOLIO_ADD_VERB)
+#undef FOLIO_ADD_VERB
   try {
     check_verb(verbs, argc, argv);
     program.parse(argc, argv);

@@ -18,19 +18,25 @@ struct Verb {
   bool on_all_ranks = false;  // otherwise only rank 0 runs it
 };
 
-Verb add_train(CLI::App& program);
-Verb add_sample(CLI::App& program);
-Verb add_eval(CLI::App& program);
-Verb add_gradcheck(CLI::App& program);
-Verb add_plan(CLI::App& program);
-Verb add_report(CLI::App& program);
-Verb add_compare(CLI::App& program);
-Verb add_explain(CLI::App& program);
-Verb add_replay(CLI::App& program);
-Verb add_verify(CLI::App& program);
-Verb add_profile(CLI::App& program);
-Verb add_config(CLI::App& program);
-Verb add_prepare(CLI::App& program);
+/// The verbs, in the order of folio --help: add_NAME() is in NAME.cpp.
+#define FOLIO_VERBS(VERB) \
+  VERB(train)             \
+  VERB(sample)            \
+  VERB(eval)              \
+  VERB(prepare)           \
+  VERB(gradcheck)         \
+  VERB(config)            \
+  VERB(plan)              \
+  VERB(profile)           \
+  VERB(report)            \
+  VERB(compare)           \
+  VERB(explain)           \
+  VERB(replay)            \
+  VERB(verify)
+
+#define FOLIO_DECLARE_VERB(name) Verb add_##name(CLI::App& program);
+FOLIO_VERBS(FOLIO_DECLARE_VERB)
+#undef FOLIO_DECLARE_VERB
 
 /// --set for the verbs that read a config: `folio plan CONFIG --set a=1 b=2 --set c=3`.
 void add_overrides(CLI::App& verb, std::vector<std::string>& overrides);

@@ -15,10 +15,6 @@
 // - A GradTarget is overwritten or added to as it says, and skipped if it is empty.
 // - Results do not depend on the number of threads: reductions use a fixed order.
 
-#include <array>
-#include <cstdint>
-#include <optional>
-
 // --- memory -------------------------------------------------------------------------------------
 
 /// Sets every element of y (any type) to value.

@@ -1,4 +1,5 @@
 // The GPT as Hugging Face's GPT-2: names, config.json, and what other writers leave in files.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -75,9 +76,16 @@ std::span<const NameRule> Gpt::huggingface() const { return gpt2_names; }
 
 std::optional<HuggingFaceFiles> Gpt::to_huggingface(const Tokenizer& tokenizer) const {
   if (config_.norm != Norm::pre || config_.positions != Positions::learned) return std::nullopt;
+  // Parameters that are not initialized take no memory.
+  ParameterStore plain;
+  const Gpt same(Scope(plain), config_);
+  if (!std::ranges::equal(plain.parameters(), store().parameters(), {}, &Parameter::name,
+                          &Parameter::name)) {
+    return std::nullopt;  // the store has more, such as an adapter's
+  }
   HuggingFaceFiles files{config_json(config_, final_norm_->eps, tokenizer.end_of_text()), {}};
   if (config_.bias) return files;
-  // GPT-2 always has biases. Parameters that are not initialized take no memory.
+  // GPT-2 always has biases.
   GptConfig with_biases = config_;
   with_biases.bias = true;
   ParameterStore whole;

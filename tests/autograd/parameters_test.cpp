@@ -216,5 +216,42 @@ TEST(ParameterStore, OneParameterThroughTwoPaths) {
       tape));
 }
 
+TEST(Parameters, ThoseThatAreNotTrainedHaveNoGradient) {
+  ParameterStore store(DType::f64);
+  const Scope scope(store);
+  Parameter& frozen = scope.parameter("frozen", {2, 3}, Init::ones());
+  Parameter& gain = scope.parameter("gain", {3}, Init::ones());
+  Parameter& weight = scope.parameter("weight", {3, 3}, Init::ones());
+  frozen.trained = false;
+  gain.decay = true;
+  weight.decay = false;
+  store.initialize(1);
+  EXPECT_EQ(store.numel(), 18);
+  EXPECT_EQ(store.trained_numel(), 12);
+  EXPECT_EQ(store.decayed_numel(), 3);
+  EXPECT_EQ(store.gradients().numel(), 12);
+  EXPECT_EQ(gain.offset, 0);
+  EXPECT_EQ(weight.offset, 3);
+  EXPECT_EQ(frozen.offset, 12);
+
+  Tape tape;
+  const Variable x = matmul(tape, frozen.variable(), weight.variable());
+  EXPECT_FALSE(frozen.variable().needs_grad());
+  tape.backward(sum(tape, multiply(tape, x, gain.variable())));
+  store.finish_gradients();
+  EXPECT_FALSE(frozen.grad);
+  EXPECT_THAT(gain.grad.to_vector<double>(), Each(6.0));
+  EXPECT_THAT(weight.grad.to_vector<double>(), Each(2.0));
+}
+
+TEST(Parameters, AStoreWithoutGradientsIsOneOfConstants) {
+  ParameterStore store(DType::f64);
+  Parameter& weight = Scope(store).parameter("weight", {2, 2}, Init::ones());
+  store.allocate(/*with_gradients=*/false);
+  Tape tape;
+  EXPECT_FALSE(sum(tape, weight.variable()).needs_grad());
+  EXPECT_FALSE(store.gradients());
+}
+
 }  // namespace
 }  // namespace folio

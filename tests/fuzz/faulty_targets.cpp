@@ -49,10 +49,6 @@ const std::vector<FuzzTarget>& faulty_targets() {
              [](std::string_view input) {
                if (input == "fault") throw std::runtime_error("not ours");
              }),
-      faulty("faulty_message",
-             [](std::string_view input) {
-               if (input == "fault") throw Error("two\nlines");
-             }),
       faulty("faulty_hang",
              [](std::string_view input) {
                while (input == "fault" && zero == 0) continue;

@@ -318,5 +318,38 @@ TEST(Optimizer, NeedsAnInitializedStore) {
   EXPECT_THAT(error_of([&] { Optimizer(store, OptimizerConfig{}); }), HasSubstr("initialized"));
 }
 
+TEST(OptimizerFreezing, WhatIsNotTrainedKeepsItsBits) {
+  for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adam, OptimizerKind::adamw}) {
+    ParameterStore store;
+    const Scope scope(store);
+    Parameter& frozen = scope.parameter("frozen", {4, 4}, Init::normal(1.0));
+    Parameter& weight = scope.parameter("weight", {4, 4}, Init::normal(1.0));
+    frozen.trained = false;
+    store.initialize(1);
+    const auto before = frozen.value.to_vector<float>(), moving = weight.value.to_vector<float>();
+    Optimizer optimizer(store, {.kind = kind, .weight_decay = 0.5});
+    EXPECT_EQ(optimizer.state().front().slab.numel(), 16);
+    Tape tape;
+    tape.backward(sum(tape, matmul(tape, frozen.variable(), weight.variable())));
+    optimizer.step(/*step=*/0, /*lr=*/0.1);
+    EXPECT_EQ(frozen.value.to_vector<float>(), before);
+    EXPECT_NE(weight.value.to_vector<float>(), moving);
+  }
+}
+
+TEST(OptimizerFreezing, AStoreWithoutGradientsAndALateDecayAreRefused) {
+  ParameterStore constants;
+  Scope(constants).parameter("weight", {2, 2}, Init::ones());
+  constants.allocate(/*with_gradients=*/false);
+  EXPECT_THAT(error_of([&] { Optimizer(constants, {}); }), HasSubstr("have no gradients"));
+
+  ParameterStore store;
+  Parameter& weight = Scope(store).parameter("weight", {2, 2}, Init::ones());
+  store.initialize(1);
+  weight.decay = false;
+  EXPECT_THAT(error_of([&] { Optimizer(store, {}); }),
+              HasSubstr("weight: decay was changed after memory was laid out"));
+}
+
 }  // namespace
 }  // namespace folio

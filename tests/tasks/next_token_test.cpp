@@ -134,16 +134,17 @@ TEST_F(NextTokenTest, MeasureAddsLossesAndTargetsWithoutSmoothing) {
   for (int64_t i = 0; i < 4; ++i) task_with(0.0)->measure(tape, model, batch.part(i, 1), parts);
   EXPECT_EQ(whole.targets, 17);
   EXPECT_EQ(parts.targets, 17);
-  EXPECT_NEAR(parts.loss, whole.loss, 1e-12);
-  EXPECT_EQ(smoothed.loss, whole.loss);
-  EXPECT_NEAR(whole.loss / 17.0, task_with(0.0)->loss(tape, model, batch, 17).value.item(), 1e-12);
+  EXPECT_NEAR(parts.sums["loss"], whole.sums["loss"], 1e-12);
+  EXPECT_EQ(smoothed.sums["loss"], whole.sums["loss"]);
+  EXPECT_NEAR(whole.sums["loss"] / 17.0, task_with(0.0)->loss(tape, model, batch, 17).value.item(),
+              1e-12);
   // Where nothing counts, nothing is added.
   Batch padding = batch.part(0, 1);
   padding.tensors[1].tensor =
       Tensor::from({1, context}, std::vector<int32_t>(context, ignored_target));
   const Totals before = whole;
   task_with(0.0)->measure(tape, model, padding, whole);
-  EXPECT_EQ(whole.loss, before.loss);
+  EXPECT_EQ(whole.sums["loss"], before.sums.at("loss"));
   EXPECT_EQ(whole.targets, before.targets);
 }
 
