@@ -4,12 +4,14 @@
 
 #include "folio/models/gpt.h"
 #include "folio/models/model.h"
+#include "folio/models/recurrent.h"
 
 namespace folio {
 
 std::span<const ModelEntry> families() {
   static const std::array entries = {
       model_entry<GptConfig>("gpt"),
+      model_entry<LstmConfig>("lstm"),
   };
   return entries;
 }
