@@ -2,6 +2,7 @@
 #include <array>
 #include <span>
 
+#include "folio/models/bert.h"
 #include "folio/models/gpt.h"
 #include "folio/models/model.h"
 #include "folio/models/recurrent.h"
@@ -12,6 +13,7 @@ std::span<const ModelEntry> families() {
   static const std::array entries = {
       model_entry<GptConfig>("gpt"),
       model_entry<LstmConfig>("lstm"),
+      model_entry<BertConfig>("bert"),
   };
   return entries;
 }

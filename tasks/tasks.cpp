@@ -2,6 +2,7 @@
 #include <array>
 #include <span>
 
+#include "folio/tasks/masked_token.h"
 #include "folio/tasks/next_token.h"
 #include "folio/tasks/task.h"
 
@@ -10,6 +11,7 @@ namespace folio {
 std::span<const TaskEntry> tasks() {
   static const std::array entries = {
       task_entry<NextTokenOptions>("next_token"),
+      task_entry<MaskedTokenOptions>("masked_token"),
   };
   return entries;
 }

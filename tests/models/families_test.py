@@ -100,4 +100,8 @@ class Lstm(Family, unittest.TestCase):
     config, writes_text = "lstm.yaml", True
 
 
+class Bert(Family, unittest.TestCase):
+    config, settings = "bert.yaml", ["model.heads=2"]
+
+
 unittest.main()
