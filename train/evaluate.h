@@ -15,9 +15,9 @@
 namespace folio {
 
 struct Evaluation {
-  double loss = 0.0;                    // mean over all targets, nats, without label smoothing
+  double loss = 0.0;                         // mean over all targets, nats, without label smoothing
   std::map<std::string, double> means = {};  // of each of Task::measures(), the loss included
-  int64_t targets = 0;                  // that count
+  int64_t targets = 0;                       // that count
   bool whole_split = false;
 
   double perplexity() const;
