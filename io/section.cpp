@@ -91,7 +91,7 @@ Field& Section::text(std::string key, std::string& value, bool may_be_empty, std
 }
 
 Field& Section::word(std::string key, std::string& value, const std::vector<std::string>& words,
-                     std::string comment, const Words<std::string>& refused) {
+                     const std::string& comment, const Words<std::string>& refused) {
   return add(
       std::move(key), comment_with_words(comment, words),
       [&value, words, refused](const YAML::Node& node, std::string_view where) {

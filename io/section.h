@@ -82,9 +82,10 @@ class Section {
   /// One of several words. `refused` are words that another build or version knows, each with the
   /// reason why this one refuses it.
   Field& word(std::string key, std::string& value, const std::vector<std::string>& words,
-              std::string comment, const Words<std::string>& refused = {});
+              const std::string& comment, const Words<std::string>& refused = {});
   template <class T>
-  Field& choice(std::string key, T& value, const Words<T>& words, std::string comment);
+  Field& choice(const std::string& key, T& value, const Words<T>& words,
+                const std::string& comment);
   Field& add(std::string key, std::string comment, decltype(Field::read) read,
              decltype(Field::write) write);
 
@@ -106,11 +107,12 @@ size_t read_word(const YAML::Node& node, std::string_view where,
 std::string comment_with_words(const std::string& comment, const std::vector<std::string>& words);
 
 template <class T>
-Field& Section::choice(std::string key, T& value, const Words<T>& words, std::string comment) {
+Field& Section::choice(const std::string& key, T& value, const Words<T>& words,
+                       const std::string& comment) {
   std::vector<std::string> names;
   for (const auto& [name, meaning] : words) names.push_back(name);
   return add(
-      std::move(key), comment_with_words(comment, names),
+      key, comment_with_words(comment, names),
       [&value, words, names](const YAML::Node& node, std::string_view where) {
         value = words[read_word(node, where, names, {})].second;
       },
