@@ -17,24 +17,10 @@ namespace {
 /// (kernels/cpu/gemm_few_rows.h), so that company changes no sample.
 constexpr int64_t most_samples = 16;
 
-/// How many bytes at the end of `text` begin a UTF-8 character that is not complete yet.
-size_t unfinished_bytes(std::string_view text) {
-  const size_t longest = std::min<size_t>(text.size(), 3);
-  for (size_t n = 1; n <= longest; ++n) {
-    const auto byte = static_cast<uint8_t>(text[text.size() - n]);
-    if ((byte & 0xC0u) == 0x80u) continue;  // a continuation: its lead comes before
-    const size_t length = byte >= 0xF0u ? 4 : byte >= 0xE0u ? 3 : byte >= 0xC0u ? 2 : 1;
-    return length > n ? n : 0;
-  }
-  return 0;
-}
-
-/// What an empty prompt stands for.
+/// The token that replaces an empty prompt: a line break or, if there is none, token 0.
 int32_t first_token(const Tokenizer& tokenizer) {
-  try {
-    const std::vector<int32_t> newline = tokenizer.encode("\n", "prompt");
-    if (newline.size() == 1 && tokenizer.decode(newline) == "\n") return newline.front();
-  } catch (const Error&) {  // a text without line breaks
+  for (int32_t token = 0; token < tokenizer.vocabulary(); ++token) {
+    if (tokenizer.decode({&token, 1}) == "\n") return token;
   }
   return 0;
 }
@@ -163,7 +149,7 @@ std::vector<std::string> generate_batch(const LanguageModel& model, const Tokeni
       sample.text += tokenizer.decode(std::span(sample.tokens).last(1));
     }
     const std::string& text = samples.front().text;
-    emit_up_to(text.size() - unfinished_bytes(text));
+    emit_up_to(complete_utf8(text).size());
   }
   emit_up_to(samples.front().text.size());
   std::vector<std::string> texts;

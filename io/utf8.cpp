@@ -64,6 +64,14 @@ std::string repaired_utf8(std::string_view text) {
   }
 }
 
+std::string_view complete_utf8(std::string_view text) {
+  if (text.empty()) return text;
+  const size_t lead = character_start(text, text.size() - 1);
+  const auto byte = static_cast<uint8_t>(text[lead]);
+  const size_t length = byte >= 0xF0u ? 4 : byte >= 0xE0u ? 3 : byte >= 0xC0u ? 2 : 1;
+  return text.size() - lead < length ? text.substr(0, lead) : text;
+}
+
 void append_utf8(std::string& text, char32_t code_point) {
   utf8::unchecked::append(code_point, std::back_inserter(text));
 }

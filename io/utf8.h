@@ -18,6 +18,9 @@ bool is_utf8(std::string_view text);
 /// `text` with U+FFFD for each invalid byte and for each truncated character.
 std::string repaired_utf8(std::string_view text);
 
+/// `text` without the bytes at its end that begin a character but do not complete it.
+std::string_view complete_utf8(std::string_view text);
+
 /// Appends one code point.
 void append_utf8(std::string& text, char32_t code_point);
 

@@ -6,26 +6,9 @@
 #include <vector>
 
 #include "folio/tensor/error.h"
+#include "folio/tensor/scope_exit.h"
 
 namespace folio {
-namespace {
-
-/// Switches dropout off for a scope.
-class NoTraining {
- public:
-  explicit NoTraining(Tape& tape) : tape_(tape), before_(tape.training()) {
-    tape.set_training(false);
-  }
-  ~NoTraining() { tape_.set_training(before_); }
-  NoTraining(const NoTraining&) = delete;
-  NoTraining& operator=(const NoTraining&) = delete;
-
- private:
-  Tape& tape_;
-  bool before_;
-};
-
-}  // namespace
 
 double Evaluation::perplexity() const { return std::exp(loss); }
 
@@ -44,7 +27,8 @@ Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const Data
   const int64_t count = max_batches > 0 ? std::min(all, max_batches) : all;
 
   const NoRecording no_recording(tape);
-  const NoTraining no_training(tape);
+  const ScopeExit restore_training([&, before = tape.training()] { tape.set_training(before); });
+  tape.set_training(false);
   const Parts parts{.count = count, .ranks = ranks.size()};
   const SlabRange own = parts.of(ranks.rank());
   const std::vector<std::string> names = task.measures();

@@ -9,6 +9,7 @@
 
 #include "folio/inference/generate.h"
 #include "folio/io/files.h"
+#include "folio/io/numbered_names.h"
 #include "folio/io/output.h"
 #include "folio/io/stop_signal.h"
 #include "folio/run/final_evaluation.h"
@@ -286,7 +287,7 @@ void Training::sample() {
                                      .seed = config.seed},
                                     print);
   print("\n---\n");
-  const std::string name = fmt::format("step_{}.txt", trainer_.steps_done());
+  const std::string name = step_name(trainer_.steps_done()) + ".txt";
   replace_durably(run_.directory / "samples" / name, prompt + text + "\n");
 }
 

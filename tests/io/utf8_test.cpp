@@ -109,6 +109,16 @@ TEST(Utf8, WhatIsRepairedIsValid) {
   }
 }
 
+TEST(Utf8, AnIncompleteCharacterAtTheEndIsLeftOut) {
+  for (const char* whole :
+       {"", "a", "a\u00e9", "a\u20ac", "a\U0001F600", "a\x80", "\x80\x80\x80\x80"}) {
+    EXPECT_EQ(complete_utf8(whole), whole);
+  }
+  for (const char* cut : {"a\xc3", "a\xe2", "a\xe2\x82", "a\xf0", "a\xf0\x9f", "a\xf0\x9f\x98"}) {
+    EXPECT_EQ(complete_utf8(cut), "a");
+  }
+}
+
 TEST(Utf8, CharactersAreCountedAndFound) {
   constexpr std::string_view text = "a\u00e9\u20ac\U0001F600";
   EXPECT_EQ(count_characters(text), 4);
