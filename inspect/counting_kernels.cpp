@@ -9,21 +9,16 @@ KernelCounter* current = nullptr;  // entries of a table are plain functions and
 
 }  // namespace
 
-template <auto entry>
-struct Counted;
-
-template <class... Argument, void (*Kernels::*entry)(Argument...)>
-struct Counted<entry> {
-  static void call(Argument... argument) {
-    const KernelWork work = work_of(Entry<entry>(), argument...);
-    current->flops_ += work.flops();
-    current->bytes_ += work.bytes;
+struct KernelCounter::Recorder {
+  template <auto entry, class... Argument>
+  static void record(Entry<entry> name, const Argument&... argument) {
+    current->flops_ += work_of(name, argument...).flops();
     if (current->plain_ != nullptr) (current->plain_->*entry)(argument...);
   }
 };
 
 KernelCounter::KernelCounter(const Kernels* plain)
-    : plain_(plain), counting_(wrap_kernels<Counted>()) {
+    : plain_(plain), counting_(recording_kernels<Recorder>()) {
   FOLIO_CHECK(current == nullptr, "plan", "there is a kernel counter already");
   current = this;
 }

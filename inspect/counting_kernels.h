@@ -1,5 +1,4 @@
-// A table of kernels that count what they would do: FLOPs and bytes of a step, before anything
-// runs.
+// A table of kernels that count the FLOPs that they would compute, before anything runs.
 #pragma once
 
 #include "folio/inspect/profile_work.h"
@@ -19,16 +18,13 @@ class KernelCounter {
   const Kernels& kernels() const { return counting_; }
   /// Of the matrix products so far.
   double flops() const { return flops_; }
-  /// Of memory that the calls so far read and write.
-  double bytes() const { return bytes_; }
 
  private:
-  template <auto entry>
-  friend struct Counted;
+  struct Recorder;
 
   const Kernels* plain_;
   Kernels counting_;
-  double flops_ = 0.0, bytes_ = 0.0;
+  double flops_ = 0.0;
 };
 
 }  // namespace folio

@@ -11,13 +11,10 @@ KernelClock* current = nullptr;  // entries of a table are plain functions and c
 
 }  // namespace
 
-template <auto entry>
-struct Timed;
-
-template <class... Argument, void (*Kernels::*entry)(Argument...)>
-struct Timed<entry> {
-  static void call(Argument... argument) {
-    if (current->describing_) current->work_.push_back(work_of(Entry<entry>(), argument...));
+struct KernelClock::Recorder {
+  template <auto entry, class... Argument>
+  static void record(Entry<entry> name, const Argument&... argument) {
+    if (current->describing_) current->work_.push_back(work_of(name, argument...));
     if (current->device_ == Device::cuda) {
       current->mark();
       (current->plain_->*entry)(argument...);
@@ -31,7 +28,7 @@ struct Timed<entry> {
 };
 
 KernelClock::KernelClock(Device device)
-    : device_(device), plain_(&kernels_for(device)), timed_(wrap_kernels<Timed>()) {
+    : device_(device), plain_(&kernels_for(device)), timed_(recording_kernels<Recorder>()) {
   FOLIO_CHECK(current == nullptr, "profile", "there is a kernel clock already");
   current = this;
 }

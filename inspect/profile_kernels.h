@@ -33,8 +33,7 @@ class KernelClock {
   const std::vector<double>& seconds();
 
  private:
-  template <auto entry>
-  friend struct Timed;
+  struct Recorder;
 
   void mark();  // on the GPU's stream
 

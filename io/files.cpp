@@ -71,7 +71,10 @@ FileReader::FileReader(const fs::path& path) : path_(path) {
   // Without O_NONBLOCK, opening a pipe blocks until it has a writer.
   descriptor_ =
       uninterrupted([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
-  if (descriptor_ < 0) fail_system(path_, "read", errno);
+  if (descriptor_ < 0) {
+    fail(path_.string(), fmt::format("cannot read: {}", std::generic_category().message(errno)),
+         "check the path and its permissions");
+  }
   struct stat status;
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor_);

@@ -110,8 +110,8 @@ struct Recording {
 
 }  // namespace detail
 
-/// A table whose entries compute nothing: each only calls Recorder::record(Entry<entry>(),
-/// arguments...).
+/// A table whose entries call Recorder::record(Entry<entry>(), arguments...) and nothing else. A
+/// recorder may pass the call on to another table.
 template <class Recorder>
 constexpr Kernels recording_kernels() {
   return wrap_kernels<detail::Recording<Recorder>::template Wrapped>();

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "folio/data/token_batches.h"
-#include "folio/tasks/token_loss.h"
+#include "folio/tasks/token_task.h"
 #include "folio/tensor/random.h"
 
 namespace folio {
@@ -29,33 +29,35 @@ class Masking {
   Masking(const TaskInputs& inputs, double fraction, int64_t vocabulary)
       : seed_(inputs.seed),
         count_(hidden_count(fraction, inputs.context)),
-        vocabulary_(vocabulary),
-        order_(static_cast<size_t>(inputs.context)) {}
+        vocabulary_(vocabulary) {}
 
   /// Turns "tokens" and "targets" of a language model's batch into those of masked tokens. Of the
   /// tokens that are predicted 80% become the mask, 10% a random token, and 10% stay.
-  void apply(const Batch& batch, std::string_view purpose, int64_t first_sample) {
+  void apply(const Batch& batch, std::string_view purpose, int64_t first_sample) const {
     const int64_t context = batch["tokens"].dim(1);
+    std::vector<int64_t> order(static_cast<size_t>(context));
     for (int64_t row = 0; row < batch.samples(); ++row) {
       int32_t* const tokens = batch["tokens"].data<int32_t>() + row * context;
       int32_t* const targets = batch["targets"].data<int32_t>() + row * context;
-      hide(tokens, targets, context, {seed_, purpose_of(purpose), 0},
+      hide(tokens, targets, order, {seed_, purpose_of(purpose), 0},
            static_cast<uint64_t>(first_sample + row));
     }
   }
 
  private:
-  void hide(int32_t* tokens, int32_t* targets, int64_t context, const RandomStream& random,
-            uint64_t sample) {
+  /// `order` is scratch of as many elements as the sample has tokens.
+  void hide(int32_t* tokens, int32_t* targets, std::vector<int64_t>& order,
+            const RandomStream& random, uint64_t sample) const {
+    const int64_t context = std::ssize(order);
     std::fill(targets, targets + context, ignored_target);
-    std::iota(order_.begin(), order_.end(), 0);
+    std::iota(order.begin(), order.end(), 0);
     // The first steps of a Fisher-Yates shuffle; each draws three numbers.
     const uint64_t first = sample * static_cast<uint64_t>(3 * context);
     for (int64_t i = 0; i < count_; ++i) {
       const uint64_t index = first + static_cast<uint64_t>(3 * i);
       const auto rest = static_cast<uint64_t>(context - i);
-      std::swap(order_[i], order_[i + static_cast<int64_t>(random.below(rest, index))]);
-      const int64_t position = order_[i];
+      std::swap(order[i], order[i + static_cast<int64_t>(random.below(rest, index))]);
+      const int64_t position = order[i];
       targets[position] = tokens[position];
       const double kind = random.uniform(index + 1);
       if (kind < 0.8) {
@@ -69,7 +71,6 @@ class Masking {
 
   uint64_t seed_;
   int64_t count_, vocabulary_;
-  std::vector<int64_t> order_;
 };
 
 class MaskedSource : public DataSource {
@@ -82,14 +83,14 @@ class MaskedSource : public DataSource {
 
   Batch draw(int64_t step, int64_t first, int64_t count) const override {
     const Batch batch = tokens_.draw(step, first, count);
-    Masking(masking_).apply(batch, "task.mask", step * batch_ + first);
+    masking_.apply(batch, "task.mask", step * batch_ + first);
     return batch;
   }
   // A short window at the end of the split is left out.
   int64_t windows() const override { return std::min(whole_windows_, tokens_.windows()); }
   Batch window(int64_t first, int64_t count) const override {
     const Batch batch = tokens_.window(first, std::min(count, windows() - first));
-    Masking(masking_).apply(batch, "task.mask.window", first);
+    masking_.apply(batch, "task.mask.window", first);
     return batch;
   }
 
@@ -99,11 +100,12 @@ class MaskedSource : public DataSource {
   Masking masking_;
 };
 
-/// Batches have "tokens" and "targets", i32 (B, T): in place of a token that is hidden stands the
-/// tokenizer's vocabulary, one more than its last token. The model gives logits (B, T, V).
-class MaskedToken : public Task {
+/// A hidden token is replaced by the size of the tokenizer's vocabulary, one more than its last
+/// token.
+class MaskedToken : public TokenTask {
  public:
-  MaskedToken(TaskInputs inputs, double fraction) : Task(std::move(inputs)), fraction_(fraction) {}
+  MaskedToken(TaskInputs inputs, double fraction)
+      : TokenTask(std::move(inputs)), fraction_(fraction) {}
 
   std::unique_ptr<Tokenizer> open(std::unique_ptr<Tokenizer> tokenizer) override {
     tokenizer = Task::open(std::move(tokenizer));
@@ -112,12 +114,10 @@ class MaskedToken : public Task {
   }
 
   std::unique_ptr<DataSource> source(Split split) const override {
-    const TokenSpan tokens = split == Split::train ? corpus().train() : corpus().validation();
+    const TokenSpan tokens = tokens_of(split);
     if (tokens.empty()) return nullptr;
     return std::make_unique<MaskedSource>(tokens, inputs(), fraction_, vocabulary_);
   }
-
-  int64_t targets(const Batch& batch) const override { return count_targets(batch["targets"]); }
 
   /// What is hidden is shown as "_".
   std::string sample_text(const Batch& batch, int64_t sample,
@@ -131,25 +131,13 @@ class MaskedToken : public Task {
   }
 
   Batch blank(int64_t samples) const override {
-    const Batch batch = blank_token_batch(samples, inputs().context);
+    const Batch batch = TokenTask::blank(samples);
     int32_t* const targets = batch["targets"].data<int32_t>();
     for (int64_t i = 0; i < batch["targets"].numel(); ++i) {
       const bool hidden = i % inputs().context < hidden_count(fraction_, inputs().context);
       if (!hidden) targets[i] = ignored_target;
     }
     return batch;
-  }
-
-  Variable loss(Tape& tape, const Model& model, const Batch& batch,
-                int64_t targets_of_step) const override {
-    return cross_entropy(tape, model.forward(tape, batch), batch["targets"],
-                         {.label_smoothing = inputs().label_smoothing,
-                          .ignored_index = ignored_target,
-                          .valid_targets = targets_of_step});
-  }
-
-  void measure(Tape& tape, const Model& model, const Batch& batch, Totals& totals) const override {
-    add_token_totals(tape, model.forward(tape, batch), batch["targets"], totals);
   }
 
  private:

@@ -8,15 +8,15 @@
 
 #include "folio/data/synthetic.h"
 #include "folio/data/token_batches.h"
-#include "folio/tasks/token_loss.h"
+#include "folio/tasks/token_task.h"
 
 namespace folio {
 namespace {
 
-/// Batches have "tokens" and "targets", i32 (B, T); the model gives logits (B, T, V).
-class NextToken : public Task {
+/// targets[b, t] is the token after tokens[b, t].
+class NextToken : public TokenTask {
  public:
-  using Task::Task;
+  using TokenTask::TokenTask;
 
   std::unique_ptr<DataSource> source(Split split) const override {
     const TokenSpan tokens = tokens_of(split);
@@ -36,29 +36,6 @@ class NextToken : public Task {
     std::vector<int32_t> tokens = one["tokens"].to_vector<int32_t>();
     tokens.push_back(one["targets"].to_vector<int32_t>().back());
     return tokenizer.decode(tokens);
-  }
-
-  int64_t targets(const Batch& batch) const override { return count_targets(batch["targets"]); }
-
-  Batch blank(int64_t samples) const override {
-    return blank_token_batch(samples, inputs().context);
-  }
-
-  Variable loss(Tape& tape, const Model& model, const Batch& batch,
-                int64_t targets_of_step) const override {
-    return cross_entropy(tape, model.forward(tape, batch), batch["targets"],
-                         {.label_smoothing = inputs().label_smoothing,
-                          .ignored_index = ignored_target,
-                          .valid_targets = targets_of_step});
-  }
-
-  void measure(Tape& tape, const Model& model, const Batch& batch, Totals& totals) const override {
-    add_token_totals(tape, model.forward(tape, batch), batch["targets"], totals);
-  }
-
- private:
-  TokenSpan tokens_of(Split split) const {
-    return split == Split::train ? corpus().train() : corpus().validation();
   }
 };
 

@@ -33,7 +33,7 @@ CORE = ["tensor", "autograd", "autograd/ops", "layers", "optim", "train"]
 # The interfaces of models and tasks; each other file there is a family or a task.
 INTERFACES = {
     "models": ["model", "decoder_state", "families", "huggingface"],
-    "tasks": ["task", "tasks", "token_loss"],
+    "tasks": ["task", "tasks", "token_task"],
 }
 
 

@@ -129,7 +129,8 @@ TEST_F(CheckpointDamage, MissingFilesAreNamed) {
     state.save(step(1));
     fs::remove(step(1) / name);
     EXPECT_EQ(error_of([&] { verify_checkpoint(step(1)); }),
-              (step(1) / name).string() + ": cannot read: No such file or directory");
+              (step(1) / name).string() +
+                  ": cannot read: No such file or directory; check the path and its permissions");
     fs::remove_all(step(1));
   }
 }
