@@ -61,24 +61,17 @@ int64_t ParameterStore::trained_numel() const {
   return sum;
 }
 
-int64_t ParameterStore::decayed_numel() const {
-  if (values_) return decayed_numel_;
-  int64_t sum = 0;
-  for (const Parameter& parameter : parameters_) {
-    if (parameter.trained && parameter.decay) sum += parameter.shape.numel();
-  }
-  return sum;
-}
-
 void ParameterStore::allocate(bool with_gradients) {
   FOLIO_CHECK(!values_, "parameters", "memory was laid out already: initialize() was called twice");
   FOLIO_CHECK(numel_ > 0, "parameters", "the model has no parameters");
   const DType master = accumulator_of(dtype_);
-  decayed_numel_ = decayed_numel();
   values_ = Tensor({numel_}, master, device_);
   if (dtype_ != master) rounded_values_ = Tensor({numel_}, dtype_, device_);
   const int64_t trained = trained_numel();
-  int64_t decayed = 0, others = decayed_numel_, constant = trained;
+  int64_t decayed = 0, others = 0, constant = trained;
+  for (const Parameter& parameter : parameters_) {
+    if (parameter.trained && parameter.decay) others += parameter.shape.numel();
+  }
   if (with_gradients && trained > 0) {
     gradients_ = Tensor({trained}, master, device_);
     kernels_for(device_).fill(gradients_, 0.0);

@@ -31,9 +31,8 @@ struct Parameter {
   std::string name;  // dotted: "blocks.3.attention.qkv.weight"
   Shape shape;
   Init init;
-  // Both may be set until the memory is laid out.
-  bool trained = true;  // else it has no gradient: ops take it for a constant
-  bool decay = false;   // weight decay acts on it; at first on matrices (rank >= 2) only
+  bool trained = true;  // otherwise ops take it for a constant; set before the memory is laid out
+  bool decay = false;   // weight decay acts on it: by default if its rank is at least 2
   int64_t offset = 0;   // of its first element in the slabs
   Tensor value, master, grad;
   GradSlot slot;
@@ -54,9 +53,10 @@ struct SlabRange {
   bool operator==(const SlabRange&) const = default;
 };
 
-/// Owns every parameter of a model. Masters and gradients are one allocation each: first all
-/// trained parameters that decay, then the other trained ones, each in order of creation.
-/// Parameters that are not trained follow in the masters alone.
+/// Owns every parameter of a model. Masters and gradients are one allocation each, a slab. The
+/// trained parameters that decay come first, so that the optimizer updates them in one pass, then
+/// the other trained ones, each in order of creation. Parameters that are not trained follow in the
+/// masters only.
 ///
 /// In bf16, masters and gradients are f32, and a third slab holds the masters rounded to bf16: the
 /// copy that ops compute with. The optimizer writes both in one pass.
@@ -89,8 +89,6 @@ class ParameterStore {
   int64_t numel() const { return numel_; }
   /// The first so many elements of the masters are trained: those that gradients have too.
   int64_t trained_numel() const;
-  /// The first so many elements of the slabs decay.
-  int64_t decayed_numel() const;
   /// The masters.
   const Tensor& values() const { return values_; }
   /// Those that are trained, in the same memory.
@@ -112,7 +110,6 @@ class ParameterStore {
   Device device_;
   std::deque<Parameter> parameters_;
   int64_t numel_ = 0;
-  int64_t decayed_numel_ = 0;  // as the memory was laid out
   Tensor values_, rounded_values_, gradients_;
 };
 

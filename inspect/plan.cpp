@@ -118,7 +118,7 @@ std::vector<PlanLine> memory_between_steps(const Config& config, const PlannedMo
           {"workspace of matrix products", cuda::gemm_workspace_bytes}};
 }
 
-void add_parameters(Plan& plan, const ParameterStore& store) {
+void add_parameters(Plan& plan, const ParameterStore& store, const OptimizerConfig& optimizer) {
   for (const Parameter& parameter : store.parameters()) {
     const std::string name = without_number(parameter.name);
     const auto row = std::ranges::find(plan.table, name, &PlanParameter::name);
@@ -129,7 +129,9 @@ void add_parameters(Plan& plan, const ParameterStore& store) {
     }
   }
   plan.parameters = store.numel();
-  plan.decayed_parameters = store.decayed_numel();
+  for (const UpdateRange& range : update_ranges(store, optimizer)) {
+    if (range.weight_decay > 0.0) plan.decayed_parameters += range.elements.size();
+  }
 }
 
 void add_resident_memory(Plan& plan, const Config& config, DType type) {
@@ -172,7 +174,7 @@ Plan make_plan(const Config& config, int64_t vocabulary) {
       pool(placeholder_memory(device));
   const AllocatorScope scope(device, resident);
   PlannedModel planned(config, vocabulary, blank, type, device);
-  add_parameters(plan, planned.parameters);
+  add_parameters(plan, planned.parameters, config.optimizer);
   add_resident_memory(plan, config, type);
 
   LiveBeforeBackward live(

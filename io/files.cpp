@@ -31,8 +31,11 @@ auto uninterrupted(Call call) {
 
 void fail_system(const fs::path& path, std::string_view action, int reason) {
   const bool full = reason == ENOSPC || reason == EDQUOT;
+  const bool refused = reason == EACCES || reason == EPERM;
   fail(path.string(), fmt::format("cannot {}: {}", action, std::generic_category().message(reason)),
-       full ? "free some space" : "");
+       full      ? "free some space"
+       : refused ? "check the permissions of the file and its directory"
+                 : "");
 }
 
 FileWriter::FileWriter(const fs::path& path) : path_(path) {
@@ -71,10 +74,7 @@ FileReader::FileReader(const fs::path& path) : path_(path) {
   // Without O_NONBLOCK, opening a pipe blocks until it has a writer.
   descriptor_ =
       uninterrupted([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
-  if (descriptor_ < 0) {
-    fail(path_.string(), fmt::format("cannot read: {}", std::generic_category().message(errno)),
-         "check the path and its permissions");
-  }
+  if (descriptor_ < 0) fail_system(path_, "read", errno);
   struct stat status;
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor_);

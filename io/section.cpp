@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <set>
 
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
@@ -98,6 +100,46 @@ Field& Section::word(std::string key, std::string& value, const std::vector<std:
         value = words[read_word(node, where, words, refused)];
       },
       [&value] { return write_string(value); });
+}
+
+Field& Section::list(std::string key, std::string comment,
+                     std::function<std::vector<Section>(std::optional<size_t>)> bind) {
+  return add(
+      std::move(key), std::move(comment),
+      [bind](const YAML::Node& node, std::string_view where) {
+        FOLIO_CHECK(node.IsSequence(), where, "{} is not a list; write [{{KEY: VALUE, ...}}, ...]",
+                    kind_of(node));
+        std::vector<Section> entries = bind(node.size());
+        for (size_t i = 0; i < entries.size(); ++i) {
+          entries[i].read(node[i], fmt::format("{}: entry {}", where, i + 1));
+        }
+      },
+      [bind] {
+        std::vector<std::string> entries;
+        for (const Section& entry : bind({})) entries.push_back(entry.write());
+        return fmt::format("[{}]", fmt::join(entries, ", "));
+      });
+}
+
+void Section::read(const YAML::Node& map, std::string_view where) {
+  FOLIO_CHECK(map.IsMap(), where, "{} is not a map of keys to values", kind_of(map));
+  std::vector<std::string> keys;
+  for (const Field& field : fields_) keys.push_back(field.key);
+  std::set<std::string> seen;
+  for (const auto& entry : map) {
+    const std::string key = read_string(entry.first, where);
+    const auto field = std::ranges::find(fields_, key, &Field::key);
+    FOLIO_CHECK(field != fields_.end(), where, "unknown key {}; the keys are: {}", shown_key(key),
+                fmt::join(keys, ", "));
+    FOLIO_CHECK(seen.insert(key).second, where, "{} is given twice; remove one of them", key);
+    field->read(entry.second, fmt::format("{}: {}", where, key));
+  }
+}
+
+std::string Section::write() const {
+  std::vector<std::string> pairs;
+  for (const Field& field : fields_) pairs.push_back(field.key + ": " + field.write());
+  return fmt::format("{{{}}}", fmt::join(pairs, ", "));
 }
 
 void Section::rule(std::string_view key, std::string_view other,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -86,13 +87,24 @@ class Section {
   template <class T>
   Field& choice(const std::string& key, T& value, const Words<T>& words,
                 const std::string& comment);
+  /// A list of maps. Each entry binds its own keys with T::bind(Section&).
+  template <class T>
+  Field& list(const std::string& key, std::vector<T>& entries, const std::string& comment);
   Field& add(std::string key, std::string comment, decltype(Field::read) read,
              decltype(Field::write) write);
+
+  /// Sets fields from a map of keys to values. Throws Error for an unknown key.
+  void read(const YAML::Node& map, std::string_view where);
+  /// All fields as YAML in one line: "{key: value, ...}".
+  std::string write() const;
 
   /// `key` and `other` are keys of this section, or dotted names of another's.
   void rule(std::string_view key, std::string_view other, std::function<std::string()> complaint);
 
  private:
+  /// `bind(count)` makes `count` new entries, if a count is given, and returns the bound entries.
+  Field& list(std::string key, std::string comment,
+              std::function<std::vector<Section>(std::optional<size_t> count)> bind);
   std::string dotted(std::string_view key) const;
 
   std::string name_, comment_;
@@ -122,6 +134,16 @@ Field& Section::choice(const std::string& key, T& value, const Words<T>& words,
         }
         return {};
       });
+}
+
+template <class T>
+Field& Section::list(const std::string& key, std::vector<T>& entries, const std::string& comment) {
+  return list(key, comment, [&entries](std::optional<size_t> count) {
+    if (count) entries.assign(*count, T());
+    std::vector<Section> sections;
+    for (T& entry : entries) entry.bind(sections.emplace_back("", ""));
+    return sections;
+  });
 }
 
 }  // namespace folio

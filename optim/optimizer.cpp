@@ -1,5 +1,7 @@
 #include "folio/optim/optimizer.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -17,11 +19,29 @@ void check_options(const OptimizerConfig& config) {
   FOLIO_CHECK(config.eps > 0.0, "optimizer", "eps is {}; it must be above 0", config.eps);
   FOLIO_CHECK(config.weight_decay >= 0.0, "optimizer", "weight_decay is {}; it must be at least 0",
               config.weight_decay);
+  for (const ParameterGroup& group : config.groups) {
+    FOLIO_CHECK(group.lr_scale >= 0.0 && group.weight_decay >= 0.0, "optimizer",
+                "group {}: lr_scale is {} and weight_decay {}; both must be at least 0",
+                group.parameters, group.lr_scale, group.weight_decay);
+  }
   FOLIO_CHECK(config.clip >= 0.0, "optimizer", "clip is {}; it must be at least 0 (0: no clipping)",
               config.clip);
 }
 
+std::string names_of(const std::vector<const Parameter*>& parameters) {
+  std::string names;
+  for (const Parameter* parameter : parameters)
+    names += (names.empty() ? "" : ", ") + parameter->name;
+  return names;
+}
+
 }  // namespace
+
+void ParameterGroup::bind(Section& section) {
+  section.text("parameters", parameters, false, "");
+  section.number("lr_scale", lr_scale, at_least_0, "");
+  section.number("weight_decay", weight_decay, at_least_0, "");
+}
 
 void OptimizerConfig::bind(Section& section, double& lr) {
   section.choice<OptimizerKind>(
@@ -38,6 +58,43 @@ void OptimizerConfig::bind(Section& section, double& lr) {
       .changeable()
       .incidental();
   section.number("clip", clip, at_least_0, "largest norm of the whole gradient; 0: no clipping");
+  section.list(
+      "groups", groups,
+      "[{parameters: PATTERN, lr_scale: 1, weight_decay: 0}, ...]; the first match counts");
+}
+
+std::vector<UpdateRange> update_ranges(const ParameterStore& store, const OptimizerConfig& config) {
+  std::vector<const Parameter*> trained;
+  for (const Parameter& parameter : store.parameters()) {
+    if (parameter.trained) trained.push_back(&parameter);
+  }
+  const auto matches = [](const ParameterGroup& group, const Parameter& parameter) {
+    return ::fnmatch(group.parameters.c_str(), parameter.name.c_str(), 0) == 0;
+  };
+  for (const ParameterGroup& group : config.groups) {
+    FOLIO_CHECK(std::ranges::any_of(trained, [&](auto* p) { return matches(group, *p); }),
+                "optimizer.groups", "no trained parameter is named {}; the names are: {}",
+                group.parameters, names_of(trained));
+  }
+  std::ranges::sort(trained, {}, &Parameter::offset);
+  std::vector<UpdateRange> ranges;
+  for (const Parameter* parameter : trained) {
+    const auto group = std::ranges::find_if(
+        config.groups, [&](const ParameterGroup& group) { return matches(group, *parameter); });
+    const bool grouped = group != config.groups.end();
+    const double lr_scale = grouped ? group->lr_scale : 1.0;
+    const double weight_decay = grouped            ? group->weight_decay
+                                : parameter->decay ? config.weight_decay
+                                                   : 0.0;
+    const int64_t end = parameter->offset + parameter->shape.numel();
+    if (!ranges.empty() && ranges.back().lr_scale == lr_scale &&
+        ranges.back().weight_decay == weight_decay) {
+      ranges.back().elements.end = end;
+    } else {
+      ranges.push_back({{parameter->offset, end}, lr_scale, weight_decay});
+    }
+  }
+  return ranges;
 }
 
 std::vector<std::string> state_names(OptimizerKind kind) {
@@ -50,11 +107,8 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerConfig& config)
   FOLIO_CHECK(
       store.gradients(), "optimizer",
       "the parameters have no gradients: they must be initialized, and some must be trained");
-  for (const Parameter& parameter : store.parameters()) {
-    FOLIO_CHECK(!parameter.trained || parameter.decay == (parameter.offset < store.decayed_numel()),
-                parameter.name, "decay was changed after memory was laid out; set it before");
-  }
   check_options(config);
+  updates_ = update_ranges(store, config);
   const DType master = store.values().dtype();
   for (const std::string& name : state_names(config.kind)) {
     state_.push_back({name, Tensor({store.trained_numel()}, master, store.device())});
@@ -150,38 +204,40 @@ void Optimizer::discard_gradients() {
 void Optimizer::update(int64_t step, double lr) {
   FOLIO_CHECK(measured_, "optimizer", "update() was called without measure() before it");
   measured_ = false;
-  // The slabs begin with the parameters that decay.
-  const int64_t decayed = store_.decayed_numel();
-  int64_t moments = 0;  // where those of the range begin
-  for (const SlabRange& range : ranges_) {
-    const int64_t middle = std::clamp(decayed, range.begin, range.end);
-    update({range.begin, middle}, moments, step, lr, config_.weight_decay);
-    update({middle, range.end}, moments + middle - range.begin, step, lr, 0.0);
-    moments += range.size();
+  int64_t moments = 0;  // where those of the process's range begin
+  for (const SlabRange& own : ranges_) {
+    for (const UpdateRange& update_range : updates_) {
+      UpdateRange part = update_range;
+      part.elements = {std::max(part.elements.begin, own.begin),
+                       std::min(part.elements.end, own.end)};
+      if (part.elements.size() <= 0) continue;
+      update(part, moments + part.elements.begin - own.begin, step, lr);
+    }
+    moments += own.size();
   }
   store_.start_gradients();
 }
 
-void Optimizer::update(const SlabRange& range, int64_t moments_begin, int64_t step, double lr,
-                       double weight_decay) {
-  if (range.size() == 0) return;
-  const auto part = [&](const Tensor& slab) {
-    return slab ? slab.view(range.begin, {range.size()}) : Tensor();
-  };
-  const auto moments = [&](size_t i) { return state_[i].slab.view(moments_begin, {range.size()}); };
+void Optimizer::update(const UpdateRange& range, int64_t moments_begin, int64_t step, double lr) {
+  const auto [begin, end] = range.elements;
+  const Shape shape{end - begin};
+  const auto part = [&](const Tensor& slab) { return slab ? slab.view(begin, shape) : Tensor(); };
+  const auto moments = [&](size_t i) { return state_[i].slab.view(moments_begin, shape); };
   if (config_.kind == OptimizerKind::sgd) {
-    kernels_->sgd(
-        part(store_.values()), part(store_.rounded_values()), moments(0), part(store_.gradients()),
-        norm_and_scale_,
-        {.lr = lr, .momentum = config_.beta1, .weight_decay = weight_decay, .step = step + 1});
+    kernels_->sgd(part(store_.values()), part(store_.rounded_values()), moments(0),
+                  part(store_.gradients()), norm_and_scale_,
+                  {.lr = lr * range.lr_scale,
+                   .momentum = config_.beta1,
+                   .weight_decay = range.weight_decay,
+                   .step = step + 1});
   } else {
     kernels_->adam(part(store_.values()), part(store_.rounded_values()), moments(0), moments(1),
                    part(store_.gradients()), norm_and_scale_,
-                   {.lr = lr,
+                   {.lr = lr * range.lr_scale,
                     .beta1 = config_.beta1,
                     .beta2 = config_.beta2,
                     .eps = config_.eps,
-                    .weight_decay = weight_decay,
+                    .weight_decay = range.weight_decay,
                     .decoupled = config_.kind == OptimizerKind::adamw,
                     .step = step + 1});
   }

@@ -20,13 +20,24 @@ enum class OptimizerKind : uint8_t {
   adamw,  // decay acts on the weights (Loshchilov and Hutter 2019)
 };
 
+/// Parameters with a learning rate or weight decay of their own.
+struct ParameterGroup {
+  std::string parameters = "*";  // a shell pattern over their dotted names: "blocks.*.bias"
+  double lr_scale = 1.0;         // factor of the learning rate
+  double weight_decay = 0.0;     // instead of OptimizerConfig::weight_decay, for all of them
+
+  void bind(Section& section);
+};
+
 struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::adamw;
   double beta1 = 0.9, beta2 = 0.99;  // sgd: beta1 is the momentum
   double eps = 1e-8;
-  double weight_decay = 0.1;  // on matrices only
+  double weight_decay = 0.1;  // of the parameters whose `decay` is true: matrices
   double clip = 1.0;          // largest global gradient norm; 0: no clipping
   bool shard = false;         // over ranks, see Optimizer::shard()
+  std::vector<ParameterGroup> groups =
+      {};  // a parameter belongs to the first that matches its name
 
   /// `lr`: the peak of the learning rate, which belongs to the schedule.
   void bind(Section& section, double& lr);
@@ -42,9 +53,20 @@ struct OptimizerState {
 /// The names of the slabs that an optimizer of this kind keeps: one value for each parameter each.
 std::vector<std::string> state_names(OptimizerKind kind);
 
+/// Consecutive elements of the parameter slabs that are updated alike.
+struct UpdateRange {
+  SlabRange elements;
+  double lr_scale, weight_decay;
+};
+
+/// The trained parameters of `store`, in the order of the slabs, with the rate and decay of each.
+/// Throws Error for a group whose pattern matches no trained parameter.
+std::vector<UpdateRange> update_ranges(const ParameterStore& store, const OptimizerConfig& config);
+
 class Optimizer {
  public:
-  /// `store` must be initialized and outlive the optimizer. Throws Error for impossible options.
+  /// `store` must be initialized and outlive the optimizer. Throws Error for impossible options and
+  /// for a group that matches no parameter.
   Optimizer(ParameterStore& store, const OptimizerConfig& config);
 
   /// Updates every parameter from its gradient, clipped, and starts new gradients. Parameters that
@@ -82,16 +104,17 @@ class Optimizer {
 
  private:
   void measure_shards();
-  void update(const SlabRange& range, int64_t moments_begin, int64_t step, double lr,
-              double weight_decay);
+  /// `moments_begin`: where the moments of the range begin in this process's slabs of state.
+  void update(const UpdateRange& range, int64_t moments_begin, int64_t step, double lr);
 
   ParameterStore& store_;
   const Kernels* kernels_;
   OptimizerConfig config_;
+  std::vector<UpdateRange> updates_;
   std::vector<OptimizerState> state_;
   Tensor norm_and_scale_;
   bool measured_ = false;
-  std::vector<SlabRange> ranges_;  // that are updated
+  std::vector<SlabRange> ranges_;  // that this process updates
   std::function<void(const Tensor&)> add_up_;
 };
 

@@ -1,4 +1,4 @@
-"""Installs the build to a new prefix, builds the README's example against it, outside the tree, and
+"""Installs the build to a new prefix, builds the example of docs/library.md against it, outside the tree, and
 trains it: usage install_test.py BUILD_DIR SOURCE_DIR CXX_COMPILER."""
 
 import os
@@ -39,10 +39,10 @@ class Install(unittest.TestCase):
             self.assertGreater(losses[0], 2.5, "untrained: nearly uniform over 16 characters")
             self.assertLess(losses[-1], 0.5, "the sentence repeats and is learned")
 
-    def test_the_readme_shows_this_example(self):
-        readme = (SOURCE / "README.md").read_text()
+    def test_the_documentation_shows_this_example(self):
+        page = (SOURCE / "docs/library.md").read_text()
         example = (CONSUMER / "main.cpp").read_text()
-        self.assertIn(example.strip(), readme)
+        self.assertIn(example.strip(), page)
 
 
 if __name__ == "__main__":

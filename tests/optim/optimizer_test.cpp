@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "folio/autograd/ops.h"
+#include "folio/kernels/kernels.h"
 #include "support/gradcheck.h"
 #include "support/temporary.h"
 
@@ -70,7 +71,7 @@ struct ByHand {
         x(values_of(store.values())),
         first(x.size(), 0.0),
         second(x.size(), 0.0),
-        decayed(store.decayed_numel()) {}
+        decayed(store.parameters().front().shape.numel()) {}
 
   void step(double lr, int t) {
     std::vector<double> g;
@@ -337,18 +338,85 @@ TEST(OptimizerFreezing, WhatIsNotTrainedKeepsItsBits) {
   }
 }
 
-TEST(OptimizerFreezing, AStoreWithoutGradientsAndALateDecayAreRefused) {
+TEST(OptimizerFreezing, AStoreWithoutGradientsIsRefused) {
   ParameterStore constants;
   Scope(constants).parameter("weight", {2, 2}, Init::ones());
   constants.allocate(/*with_gradients=*/false);
   EXPECT_THAT(error_of([&] { Optimizer(constants, {}); }), HasSubstr("have no gradients"));
+}
 
+/// Three matrices and a vector, all ones; gradients are zero, so that only decay moves them.
+struct Decaying {
   ParameterStore store;
-  Parameter& weight = Scope(store).parameter("weight", {2, 2}, Init::ones());
-  store.initialize(1);
-  weight.decay = false;
-  EXPECT_THAT(error_of([&] { Optimizer(store, {}); }),
-              HasSubstr("weight: decay was changed after memory was laid out"));
+  Parameter& embedding = store.create("embedding.weight", {2, 2}, Init::ones());
+  Parameter& first = store.create("blocks.0.weight", {2, 3}, Init::ones());
+  Parameter& second = store.create("blocks.1.weight", {2, 3}, Init::ones());
+  Parameter& gain = store.create("gain", {3}, Init::ones());
+
+  Decaying() { store.initialize(1); }
+  /// The first value of each parameter after a step of rate 0.5.
+  std::vector<double> after_step(const OptimizerConfig& config) {
+    Optimizer(store, config).step(/*step=*/0, /*lr=*/0.5);
+    std::vector<double> values;
+    for (const Parameter& parameter : store.parameters())
+      values.push_back(parameter.value.to_vector<float>().front());
+    return values;
+  }
+};
+
+TEST(ParameterGroups, HaveTheirOwnRateAndDecay) {
+  // The first group that matches counts; without a group, matrices decay by weight_decay.
+  EXPECT_THAT(Decaying().after_step({.weight_decay = 0.5,
+                                     .groups = {{"embedding.*", 0.5, 0.5},
+                                                {"blocks.0.*", 1.0, 0.0},
+                                                {"blocks.*", 1.0, 1.0},
+                                                {"gain", 0.25, 1.0}}}),
+              ElementsAre(0.875, 1.0, 0.5, 0.875));
+  EXPECT_THAT(Decaying().after_step({.weight_decay = 0.5}), ElementsAre(0.75, 0.75, 0.75, 1.0));
+}
+
+TEST(ParameterGroups, DecayMayBeSetAfterTheMemoryIsLaidOut) {
+  Decaying decaying;
+  decaying.embedding.decay = false;
+  decaying.gain.decay = true;
+  EXPECT_THAT(decaying.after_step({.weight_decay = 0.5}), ElementsAre(1.0, 0.75, 0.75, 0.75));
+}
+
+TEST(ParameterGroups, OfEqualRateAndDecayAreUpdatedTogether) {
+  Decaying decaying;
+  EXPECT_EQ(update_ranges(decaying.store, {}).size(), 2);
+  EXPECT_EQ(update_ranges(decaying.store, {.groups = {{"*", 0.5, 0.0}}}).size(), 1);
+  EXPECT_EQ(update_ranges(decaying.store, {.groups = {{"blocks.0.*", 0.5, 0.0}}}).size(), 4);
+}
+
+TEST(ParameterGroups, AreTheSameInShards) {
+  const OptimizerConfig config{.weight_decay = 0.5, .groups = {{"large.1", 0.5, 0.25}}};
+  const auto train = [&](std::vector<SlabRange> ranges) {
+    ParameterStore store;
+    for (const char* name : {"large.0", "large.1", "large.2"})
+      store.create(name, {norm_piece / 64, 96}, Init::normal(1.0));
+    store.initialize(1);
+    Optimizer optimizer(store, config);
+    if (!ranges.empty()) optimizer.shard(std::move(ranges), [](const Tensor&) {});
+    for (int step = 0; step < 2; ++step) {
+      for (Parameter& parameter : store.parameters()) {
+        kernels_for(Device::cpu).fill(parameter.grad, 0.25);
+        parameter.slot.written = true;
+      }
+      optimizer.step(step, 0.1);
+    }
+    return values_of(store.values());
+  };
+  const int64_t n = 3 * norm_piece * 3 / 2;  // the shards end within parameters
+  EXPECT_EQ(train({}), train({{0, 2 * norm_piece}, {2 * norm_piece, n}}));
+}
+
+TEST(ParameterGroups, APatternThatMatchesNothingIsRefused) {
+  EXPECT_THAT(error_of([&] {
+                Decaying().after_step({.groups = {{"block.*", 1.0, 0.0}}});
+              }),
+              HasSubstr("optimizer.groups: no trained parameter is named block.*; the names are: "
+                        "embedding.weight, blocks.0.weight"));
 }
 
 }  // namespace

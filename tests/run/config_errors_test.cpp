@@ -141,6 +141,20 @@ TEST(ConfigErrors, WrongTypesAreRefused) {
        "x.yaml:1:20: optimizer.betas: a list of 3 is not a pair; write it as [0.9, 0.99]"},
       {"optimizer: {betas: [a, 0.9]}",
        "x.yaml:1:20: optimizer.betas: entry 1: \"a\" is not a number"},
+      {"optimizer: {groups: head}\n",
+       "x.yaml:1:21: optimizer.groups: \"head\" is not a list; write [{KEY: VALUE, ...}, ...]"},
+      {"optimizer: {groups: [head]}\n",
+       "x.yaml:1:21: optimizer.groups: entry 1: \"head\" is not a map of keys to values"},
+      {"optimizer: {groups: [{parameters: head, lr: 2}]}\n",
+       "x.yaml:1:21: optimizer.groups: entry 1: unknown key lr; the keys are: parameters, "
+       "lr_scale, "
+       "weight_decay"},
+      {"optimizer: {groups: [{lr_scale: 1}, {lr_scale: -1}]}\n",
+       "x.yaml:1:21: optimizer.groups: entry 2: lr_scale: -1 is out of range; it must be at least "
+       "0 "
+       "and at most 1000000"},
+      {"optimizer: {groups: [{lr_scale: 1, lr_scale: 1}]}\n",
+       "x.yaml:1:21: optimizer.groups: entry 1: lr_scale is given twice; remove one of them"},
       {"model: {norm: pree}",
        "x.yaml:1:15: model.norm: \"pree\" is not one of: pre, post; is pre meant?"},
       {"model: {norm: none}", "x.yaml:1:15: model.norm: \"none\" is not one of: pre, post"},

@@ -120,6 +120,9 @@ const std::vector<std::pair<std::string, std::string>> other_values = {
     {"optimizer.name", "sgd"},
     {"optimizer.lr", "0.5"},
     {"optimizer.betas", "[0.9, 0.95]"},
+    {"optimizer.groups",
+     "[{parameters: head.weight, lr_scale: 0.5, weight_decay: 0.2}, {parameters: \"*.bias\", "
+     "lr_scale: 1, weight_decay: 0}]"},
     {"optimizer.eps", "1e-6"},
     {"optimizer.weight_decay", "0"},
     {"optimizer.shard", "true"},
