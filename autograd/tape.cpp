@@ -1,14 +1,27 @@
 #include "folio/autograd/tape.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <atomic>
 
 #include "folio/autograd/observer.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
+namespace {
 
-Tape::Tape(Device device) : device_(device), kernels_(&kernels_for(device)) {}
+// Unique in the process, so that a variable of another tape is recognized too.
+uint64_t new_graph() {
+  static std::atomic<uint64_t> graphs = 0;
+  return ++graphs;
+}
+
+}  // namespace
+
+Tape::Tape(Device device)
+    : device_(device), kernels_(&kernels_for(device)), graph_(new_graph()), leaves_(new_graph()) {}
 
 Tape::~Tape() { clear(); }
 
@@ -27,10 +40,6 @@ void Tape::set_observer(TapeObserver* observer) {
   observed_inputs_.clear();
 }
 
-void Tape::observe_input(const Variable& input) {
-  if (input.value) observed_inputs_.push_back(input);
-}
-
 void Tape::observe_forward(const char* name, const Variable& first, const Variable& second) {
   const std::array<Variable, 2> outputs = {first, second};
   // An op with two outputs may have made the second from the first.
@@ -44,11 +53,12 @@ void Tape::observe_forward(const char* name, const Variable& first, const Variab
 Variable Tape::leaf(Tensor value) {
   GradSlot* slot = new_slot(value);
   slot->persistent = true;
-  return {std::move(value), slot};
+  return {std::move(value), slot, leaves_};
 }
 
 const Tensor& Tape::gradient(const Variable& leaf) const {
   FOLIO_CHECK(leaf.slot != nullptr, "gradient", "the variable is a constant; it has no gradient");
+  FOLIO_CHECK(is_current(leaf), "gradient", "the leaf was made before clear(), which ended it");
   FOLIO_CHECK(leaf.slot->written, "gradient",
               "no gradient has reached the variable; run backward()");
   return leaf.slot->grad;
@@ -59,10 +69,11 @@ void Tape::backward(const Variable& loss, double scale) {
               "the loss depends on no parameter or leaf, or was computed while not recording");
   FOLIO_CHECK(loss.value.numel() == 1, "backward", "the loss is {}; it must have one element",
               loss.value.describe());
-  // Found at once, unless more was recorded after the loss.
-  const bool recorded = std::any_of(entries_.rbegin(), entries_.rend(), [&](const Entry& entry) {
-    return entry.outputs[0] == loss.slot || entry.outputs[1] == loss.slot;
-  });
+  // The search ends at once, unless more was recorded after the loss.
+  const bool recorded =
+      is_current(loss) && std::any_of(entries_.rbegin(), entries_.rend(), [&](const Entry& entry) {
+        return entry.outputs[0] == loss.slot || entry.outputs[1] == loss.slot;
+      });
   FOLIO_CHECK(recorded, "backward",
               "the loss was not recorded on this tape, or backward() has run already");
   kernels_->fill(*grad_of(loss.slot).tensor, scale);
@@ -72,6 +83,7 @@ void Tape::backward(const Variable& loss, double scale) {
     clear();
     throw;
   }
+  graph_ = new_graph();
   chunk_ = chunk_offset_ = 0;
 }
 
@@ -103,6 +115,9 @@ void Tape::clear() {
   for (size_t i = 0; i < used_slots_; ++i) slots_[i] = GradSlot();
   used_slots_ = 0;
   observed_inputs_.clear();
+  graph_ = new_graph();
+  leaves_ = new_graph();
+  stale_input_ = 0;
 }
 
 void Tape::destroy_entries() {
@@ -116,39 +131,52 @@ void Tape::destroy_entries() {
 Variable Tape::output(const Shape& shape, DType dtype,
                       std::initializer_list<const Variable*> inputs) {
   bool needs_grad = false;
-  for (const Variable* input : inputs) {
-    needs_grad |= input->slot != nullptr;
-    if (observer_ != nullptr) observe_input(*input);
-  }
+  int index = 0;
+  for (const Variable* input : inputs) needs_grad |= add_input(*input, ++index);
   return new_output(Tensor(shape, dtype, device_), needs_grad);
 }
 
 Variable Tape::output(const Shape& shape, DType dtype, const std::vector<Variable>& inputs) {
   bool needs_grad = false;
-  for (const Variable& input : inputs) {
-    needs_grad |= input.slot != nullptr;
-    if (observer_ != nullptr) observe_input(input);
-  }
+  int index = 0;
+  for (const Variable& input : inputs) needs_grad |= add_input(input, ++index);
   return new_output(Tensor(shape, dtype, device_), needs_grad);
 }
 
 Variable Tape::output_like(const Variable& x) { return output(x.shape(), x.value.dtype(), {&x}); }
 
 Variable Tape::output_sharing(Tensor value, const Variable& x) {
-  if (observer_ != nullptr) observe_input(x);
-  return new_output(std::move(value), x.slot != nullptr);
+  return new_output(std::move(value), add_input(x, 1));
 }
 
 Variable Tape::output_of(Tensor value, std::span<const Variable> inputs) {
-  if (observer_ != nullptr) {
-    for (const Variable& input : inputs) observe_input(input);
-  }
+  int index = 0;
+  for (const Variable& input : inputs) add_input(input, ++index);
   return new_output(std::move(value), true);
+}
+
+bool Tape::add_input(const Variable& input, int index) {
+  if (observer_ != nullptr && input.value) observed_inputs_.push_back(input);
+  if (input.slot == nullptr) return false;
+  // record(), which knows the op's name, throws the error.
+  if (recording_ && !is_current(input)) stale_input_ = index;
+  return true;
+}
+
+void Tape::fail_stale(const char* name) {
+  const int index = std::exchange(stale_input_, 0);
+  fail(
+      name,
+      fmt::format("input {} belongs to an earlier graph, which backward() or clear() ended", index),
+      "pass its detach()");
 }
 
 Variable Tape::new_output(Tensor value, bool needs_grad) {
   Variable y{std::move(value)};
-  if (recording_ && needs_grad) y.slot = new_slot(y.value);
+  if (recording_ && needs_grad) {
+    y.slot = new_slot(y.value);
+    y.graph = graph_;
+  }
   return y;
 }
 

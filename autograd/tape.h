@@ -68,13 +68,16 @@ class Tape {
   // --- for users of ops -------------------------------------------------------------------------
   /// A leaf whose gradient is kept: read it with gradient() after backward().
   Variable leaf(Tensor value);
-  /// The gradient of a leaf or parameter after backward(); throws Error if nothing reached it.
+  /// The gradient of a leaf or parameter after backward(); throws Error if nothing reached it or
+  /// clear() has ended the leaf.
   const Tensor& gradient(const Variable& leaf) const;
   /// Runs the closures in reverse, from d(loss)/d(loss) = scale, and empties the tape.
-  /// loss must have one element and have been recorded here. Throws Error otherwise. Where a
-  /// closure throws, the tape is cleared.
+  /// loss must have one element and have been recorded here. Throws Error otherwise. The variables
+  /// of the graph, except leaves, cannot be inputs of recorded ops afterwards. If a closure throws,
+  /// the tape is cleared.
   void backward(const Variable& loss, double scale = 1.0);
-  /// Forgets everything; variables made by this tape are then invalid. Memory is kept for reuse.
+  /// Forgets the graph and the leaves, and keeps their memory for reuse. A variable of this tape
+  /// that is an input of a recorded op afterwards is an Error; see Variable::detach().
   void clear();
   /// Recorded ops.
   size_t size() const { return entries_.size(); }
@@ -120,9 +123,14 @@ class Tape {
     void (*destroy)(void* closure);
   };
 
+  /// Looks at input number `index` (from 1) of an op; returns whether it needs a gradient.
+  bool add_input(const Variable& input, int index);
   Variable new_output(Tensor value, bool needs_grad);
   GradSlot* new_slot(const Tensor& value);
-  void observe_input(const Variable& input);
+  bool is_current(const Variable& variable) const {
+    return variable.graph == 0 || variable.graph == graph_ || variable.graph == leaves_;
+  }
+  [[noreturn]] void fail_stale(const char* name);
   void observe_forward(const char* name, const Variable& first, const Variable& second);
   void* arena_allocate(size_t bytes, size_t alignment);
   void run_last_entry();
@@ -141,6 +149,8 @@ class Tape {
   std::vector<Entry> entries_;
   std::deque<GradSlot> slots_;  // the first used_slots_ are in use
   size_t used_slots_ = 0;
+  uint64_t graph_, leaves_;  // numbers that no other graph of the program has
+  int stale_input_ = 0;      // number of an input from an earlier graph, if the op has one
   static constexpr size_t chunk_bytes = 64 * 1024;
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
   size_t chunk_ = 0, chunk_offset_ = 0;
@@ -166,6 +176,7 @@ void Tape::record(const char* name, const Variable& first, const Variable& secon
                   Closure closure) {
   if (observer_ != nullptr) observe_forward(name, first, second);
   if (first.slot == nullptr && second.slot == nullptr) return;
+  if (stale_input_ != 0) fail_stale(name);
   static_assert(sizeof(Closure) <= chunk_bytes);
   static_assert(alignof(Closure) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);  // what chunks begin with
   void* place = arena_allocate(sizeof(Closure), alignof(Closure));

@@ -19,11 +19,16 @@ struct GradSlot {
 };
 
 /// A value in a computation. Without a slot it is a constant: no gradient flows into it.
-/// Variables made by a tape are valid until its clear().
+///
+/// A variable that a tape made is part of a graph until the tape's backward() or clear(), a leaf
+/// until clear(). Its value stays valid; to use it in a later graph, pass detach().
 struct Variable {
   Tensor value;
   GradSlot* slot = nullptr;
+  uint64_t graph = 0;  // that it belongs to; 0: any (a parameter or a constant)
 
+  /// The same value as a constant.
+  Variable detach() const { return {value}; }
   const Shape& shape() const { return value.shape(); }
   int64_t dim(int axis) const { return value.dim(axis); }
   bool needs_grad() const { return slot != nullptr; }

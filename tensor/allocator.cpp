@@ -16,6 +16,13 @@ namespace {
 constexpr size_t alignment = 64;
 constexpr size_t page = 4096;
 constexpr size_t huge_page = size_t{2} << 20;
+// What may be reserved before cached blocks are returned to the system. Training steps of one shape
+// need 1.02 to 1.07 times the memory that their tensors use at once, because a block serves
+// requests of one size only; these blocks must stay cached from step to step.
+size_t most_reserved(size_t most_live) {
+  constexpr size_t always = size_t{64} << 20;
+  return std::max(always, most_live + most_live / 4);
+}
 
 size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
@@ -46,15 +53,17 @@ Allocator::~Allocator() { trim(); }
 MemoryBlock* Allocator::allocate(size_t bytes) {
   const size_t capacity = size_class(bytes);
   std::lock_guard lock(mutex_);
+  most_live_ = std::max(most_live_, statistics_.live_bytes + capacity);
   MemoryBlock* block = nullptr;
-  auto& waiting = free_[capacity];
-  if (!waiting.empty()) {
-    block = waiting.back();
-    waiting.pop_back();
+  auto& cached = cached_[capacity];
+  if (!cached.empty()) {
+    block = cached.back();
+    cached.pop_back();
   } else {
+    free_oldest_cached(capacity);
     void* memory = source_.allocate(capacity);
-    if (memory == nullptr) {  // free the cached blocks of other sizes and retry
-      free_waiting();
+    if (memory == nullptr) {
+      free_cached();
       memory = source_.allocate(capacity);
     }
     FOLIO_CHECK(memory != nullptr, "allocator",
@@ -79,22 +88,38 @@ void Allocator::release(MemoryBlock* block) {
   std::lock_guard lock(mutex_);
   statistics_.live_bytes -= block->capacity;
   --statistics_.live_blocks;
-  free_[block->capacity].push_back(block);
+  block->released = ++releases_;
+  cached_[block->capacity].push_back(block);
 }
 
 void Allocator::trim() {
   std::lock_guard lock(mutex_);
-  free_waiting();
+  free_cached();
 }
 
-void Allocator::free_waiting() {
-  for (auto& [capacity, waiting] : free_) {
-    for (MemoryBlock* block : waiting) {
-      source_.free(block->memory);
-      delete block;
-      statistics_.reserved_bytes -= capacity;
-    }
-    waiting.clear();
+void Allocator::free_block(MemoryBlock* block) {
+  source_.free(block->memory);
+  statistics_.reserved_bytes -= block->capacity;
+  delete block;
+}
+
+void Allocator::free_cached() {
+  for (auto& [capacity, blocks] : cached_) {
+    for (MemoryBlock* block : blocks) free_block(block);
+  }
+  cached_.clear();
+}
+
+void Allocator::free_oldest_cached(size_t bytes_to_come) {
+  while (statistics_.reserved_bytes + bytes_to_come > most_reserved(most_live_)) {
+    std::erase_if(cached_, [](const auto& entry) { return entry.second.empty(); });
+    if (cached_.empty()) return;
+    std::vector<MemoryBlock*>& oldest =
+        std::ranges::min_element(cached_, {}, [](const auto& entry) {
+          return entry.second.front()->released;
+        })->second;
+    free_block(oldest.front());
+    oldest.erase(oldest.begin());
   }
 }
 

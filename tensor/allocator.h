@@ -21,6 +21,7 @@ struct MemoryBlock {
   size_t capacity = 0;  // bytes
   std::atomic<int32_t> references{0};
   Allocator* owner = nullptr;
+  uint64_t released = 0;  // number of the release that cached it
 };
 
 /// The functions that an allocator gets its memory from.
@@ -46,7 +47,9 @@ struct AllocatorStatistics {
 };
 
 /// Thread-safe. Blocks are 64-byte aligned and cached by exact size (rounded up to 64 bytes, from
-/// 32 KiB on to 4 KiB), so that the same sequence of requests finds the same blocks again.
+/// 32 KiB on to 4 KiB), so that the same sequence of requests finds the same blocks again. Before
+/// the memory taken from the system would exceed both 64 MiB and 1.25 times what tensors have used
+/// at once, the blocks that have been cached longest are returned to the system.
 class Allocator {
  public:
   explicit Allocator(const MemorySource& source = system_memory()) : source_(source) {}
@@ -66,11 +69,16 @@ class Allocator {
   void reset_peak();
 
  private:
-  void free_waiting();  // requires mutex_ to be held
+  // These require mutex_ to be held.
+  void free_block(MemoryBlock* block);
+  void free_cached();
+  void free_oldest_cached(size_t bytes_to_come);
 
   const MemorySource source_;
   mutable std::mutex mutex_;
-  std::map<size_t, std::vector<MemoryBlock*>> free_;
+  std::map<size_t, std::vector<MemoryBlock*>> cached_;  // each in the order of their release
+  size_t most_live_ = 0;                                // bytes that tensors have used at once
+  uint64_t releases_ = 0;
   AllocatorStatistics statistics_;
 };
 

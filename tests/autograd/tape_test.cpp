@@ -160,6 +160,51 @@ TEST(Tape, LeavesAccumulateOverBackwards) {
   EXPECT_THAT(values_of(tape.gradient(x)), ElementsAre(12.0));
 }
 
+TEST(Tape, VariablesOfAnEarlierGraphAreRefused) {
+  Tape tape;
+  const Variable x = tape.leaf(vector_of({2.0}));
+  const Variable square = multiply(tape, x, x);
+  tape.backward(square);
+  const std::string why =
+      "belongs to an earlier graph, which backward() or clear() ended; pass its detach()";
+  EXPECT_EQ(error_of([&] { multiply(tape, x, square); }), "multiply: input 2 " + why);
+  // The tape can be used on.
+  tape.backward(multiply(tape, x, square.detach()));
+  EXPECT_THAT(values_of(tape.gradient(x)), ElementsAre(4.0 + 4.0));
+
+  const Variable kept = multiply(tape, x, x);
+  tape.clear();
+  const Variable fresh = tape.leaf(vector_of({5.0}));  // in the slot that x had
+  EXPECT_EQ(error_of([&] { add(tape, fresh, x); }), "add: input 2 " + why);
+  EXPECT_EQ(error_of([&] { reshape(tape, kept, {1, 1}); }), "reshape: input 1 " + why);
+  EXPECT_EQ(error_of([&] { concat(tape, {fresh, kept}, 0); }), "concat: input 2 " + why);
+  EXPECT_THAT(error_of([&] { tape.gradient(x); }), HasSubstr("made before clear()"));
+  EXPECT_THAT(error_of([&] { tape.backward(kept); }), HasSubstr("not recorded on this tape"));
+  Tape other;
+  EXPECT_EQ(error_of([&] { add(other, other.leaf(vector_of({1.0})), fresh); }),
+            "add: input 2 " + why);
+  {
+    const NoRecording pause(tape);  // values may be used everywhere
+    EXPECT_THAT(values_of(add(tape, fresh, kept).value), ElementsAre(9.0));
+  }
+}
+
+TEST(Tape, TruncatedBackpropagationThroughDetach) {
+  // h_t = w h_(t-1); the gradient of h_2 alone, with h_1 as a constant, is h_1.
+  Tape tape;
+  ParameterStore store(DType::f64);
+  Parameter& w = store.create("w", {1}, Init::ones());
+  store.initialize(1);
+  Variable h{vector_of({3.0})};
+  for (int step = 0; step < 3; ++step) {
+    store.start_gradients();
+    h = multiply(tape, w.variable(), h.detach());
+    tape.backward(h);
+    tape.clear();
+    EXPECT_THAT(values_of(w.grad), ElementsAre(3.0));
+  }
+}
+
 TEST(Tape, NoRecordingKeepsNothing) {
   Tape tape;
   const Variable x = tape.leaf(vector_of({2.0, 3.0}));

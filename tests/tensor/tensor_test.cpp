@@ -171,6 +171,28 @@ TEST(Allocator, CountsWhatIsLive) {
   EXPECT_EQ(pool.statistics().live_bytes, before);
 }
 
+TEST(Allocator, SizesThatVaryKeepNoMoreThanAQuarterAboveThePeak) {
+  Allocator pool;
+  constexpr size_t unit = size_t{1} << 20;
+  const auto step = [&](size_t units) {
+    std::vector<MemoryBlock*> blocks;
+    for (int i = 0; i < 4; ++i) blocks.push_back(pool.allocate(units * unit));
+    for (MemoryBlock* block : blocks) pool.release(block);
+  };
+  step(40);
+  for (size_t units = 1; units < 40; ++units) {
+    step(units);
+    EXPECT_LE(pool.statistics().reserved_bytes, (160 + 40) * unit);
+  }
+  EXPECT_EQ(pool.statistics().peak_bytes, 160 * unit);
+  // What was used last is still cached, what was used first was returned.
+  const uint64_t before = pool.statistics().system_allocations;
+  step(39);
+  EXPECT_EQ(pool.statistics().system_allocations, before);
+  step(40);
+  EXPECT_EQ(pool.statistics().system_allocations, before + 4);
+}
+
 TEST(Allocator, TrimGivesWaitingBlocksBack) {
   Allocator pool;
   auto* block = pool.allocate(100000);
