@@ -1,4 +1,4 @@
-// Gradients against central differences, in f64.
+// Compares gradients with central differences in f64.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@ namespace folio {
 struct GradientCheckOptions {
   double step = 1e-5;       // h in (f(x + h) - f(x - h)) / 2h, times max(1, |x|)
   double tolerance = 1e-6;  // largest relative error that passes
-  /// Relative error is |a - n| / max(|a|, |n|, floor): gradients much smaller than the floor are
-  /// below what differences resolve. The floor is this times the largest gradient in the tensor,
-  /// or `absolute_floor` where that is more.
+  /// The relative error is |a - n| / max(|a|, |n|, floor), because differences do not resolve
+  /// gradients much smaller than the floor. The floor is the maximum of `absolute_floor` and this
+  /// times the largest gradient in the tensor.
   double relative_floor = 1e-3;
   double absolute_floor = 1e-4;
-  int64_t max_elements = 0;  // checked per tensor, spread evenly; 0: all
+  int64_t max_elements = 0;  // per tensor, evenly spaced; 0 checks all
 };
 
-/// One tensor's result.
+/// The result for one tensor.
 struct GradientCheckRow {
   std::string name;
   int64_t elements = 0, checked = 0;
@@ -32,8 +32,8 @@ struct GradientCheckRow {
   bool passed = false;
 };
 
-/// Checks the gradient of `loss` (one element, f64, built anew on the tape at each call, the same
-/// function every time) with respect to every parameter. The values are restored.
+/// Checks the gradient of `loss` with respect to every parameter. `loss` computes one element in
+/// f64 on the tape, the same function at each call. The parameters' values are restored.
 std::vector<GradientCheckRow> check_gradients(ParameterStore& parameters,
                                               const std::function<Variable(Tape&)>& loss,
                                               Tape& tape, const GradientCheckOptions& options = {});

@@ -1,4 +1,5 @@
-// What watches a tape: the black box, the profiler. Without one an op pays a single branch.
+// The interface of objects that observe a tape, such as the black box and the profiler. Without an
+// observer, an op pays for a single branch.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +9,8 @@
 
 namespace folio {
 
-/// What an attention op says of itself. Queries are the columns [first_query_column + h head_dim,
-/// ... + head_dim) of `queries` (B, Tq, ...) for head h, and keys likewise.
+/// A description of an attention op. For head h, queries are columns [first_query_column + h
+/// head_dim, first_query_column + (h + 1) head_dim) of `queries` (B, Tq, ...), and keys likewise.
 struct ObservedAttention {
   const Tensor& queries;
   int64_t first_query_column;
@@ -26,18 +27,19 @@ class TapeObserver {
  public:
   virtual ~TapeObserver() = default;
 
-  /// After an op has computed its outputs, recording or not: what it read (constants too) and what
-  /// it made. `op` is the name it is recorded by. The variables are alive for the call only.
+  /// Called after an op has computed its outputs, whether or not the tape records. `inputs`
+  /// includes constants; `op` is the name of the op. The variables are valid during the call only.
   virtual void after_forward(const char* /*op*/, std::span<const Variable> /*inputs*/,
                              std::span<const Variable> /*outputs*/) {}
-  /// Before the after_forward() of an attention op.
+  /// Called before the after_forward() of an attention op.
   virtual void attention(const ObservedAttention&) {}
 
-  /// Before an op's closure runs: the slots of its outputs (null where one has none); at least one
-  /// of them holds a gradient. The closure of "recompute" computes ops again: after_forward() is
-  /// then called for each before after_backward().
+  /// Called before an op's closure runs, with the slots of its outputs (null for an output without
+  /// one), of which at least one holds a gradient. The closure of "recompute" computes ops again:
+  /// after_forward() is then called for each before after_backward().
   virtual void before_backward(const char* /*op*/, std::span<GradSlot* const> /*outputs*/) {}
-  /// After it ran: the same, their gradients still alive, and the slots that it wrote to.
+  /// Called after the closure has run, with the same slots, whose gradients are still valid, and
+  /// the slots that it wrote to.
   virtual void after_backward(const char* /*op*/, std::span<GradSlot* const> /*outputs*/,
                               std::span<GradSlot* const> /*written*/) {}
 };

@@ -145,7 +145,14 @@ Parameter& Scope::parameter(std::string_view name, const Shape& shape, const Ini
   return store_->create(join(name), shape, init);
 }
 
-uint32_t Scope::site(std::string_view name) const { return purpose_of(join(name)); }
+uint32_t Scope::site(std::string_view name) const {
+  const std::string whole = join(name);
+  FOLIO_CHECK(
+      store_->sites_.insert(whole).second, whole,
+      "a source of random numbers of this name exists already, and both would draw the same "
+      "numbers; give each a scope of its own");
+  return purpose_of(whole);
+}
 
 std::string Scope::join(std::string_view name) const {
   return path_.empty() ? std::string(name) : fmt::format("{}.{}", path_, name);

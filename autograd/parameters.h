@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,7 +15,7 @@
 
 namespace folio {
 
-/// How a parameter begins. Random values depend on (seed, parameter name, element) only.
+/// The initial values of a parameter. Random ones depend on (seed, parameter name, element) only.
 struct Init {
   enum class Kind { constant, normal, uniform } kind = Kind::constant;
   double value = 0.0;  // the constant; the standard deviation; the bound of [-value, value)
@@ -24,9 +26,9 @@ struct Init {
   static Init uniform(double bound) { return {Kind::uniform, bound}; }
 };
 
-/// One tensor of a model. `value` is what ops compute with; `grad` collects its gradient; `master`
-/// is what is trained and saved. They are views of the store's slabs and are empty before
-/// ParameterStore::initialize(). Unless values are bf16, master and value are the same memory.
+/// A tensor of a model. Ops compute with `value`, `grad` accumulates its gradient, and `master` is
+/// trained and saved. They are views of the store's slabs, and empty before memory is laid out.
+/// Unless values are bf16, master and value are the same memory.
 struct Parameter {
   std::string name;  // dotted: "blocks.3.attention.qkv.weight"
   Shape shape;
@@ -61,6 +63,8 @@ struct SlabRange {
 /// In bf16, masters and gradients are f32, and a third slab holds the masters rounded to bf16: the
 /// copy that ops compute with. The optimizer writes both in one pass.
 class ParameterStore {
+  friend class Scope;
+
  public:
   /// dtype: what ops compute with.
   explicit ParameterStore(DType dtype = DType::f32, Device device = Device::cpu)
@@ -71,49 +75,52 @@ class ParameterStore {
   /// A new parameter; its address stays valid. Throws Error for a name that exists, or after
   /// initialize().
   Parameter& create(std::string name, const Shape& shape, const Init& init);
-  /// Lays the parameters out in slabs, whose values are the caller's to fill, and to say so with
-  /// masters_changed(). Without gradients the model can be read but not trained, and no memory is
-  /// taken for them. Once only.
+  /// Lays the parameters out in slabs. The caller must fill the masters and call masters_changed().
+  /// Without gradients the model cannot be trained, and no memory is allocated for them. May be
+  /// called once.
   void allocate(bool with_gradients);
-  /// The same, with gradients, and gives the parameters their first values.
+  /// Lays the parameters out, with gradients, and sets their initial values.
   void initialize(uint64_t seed);
 
   std::deque<Parameter>& parameters() { return parameters_; }
   const std::deque<Parameter>& parameters() const { return parameters_; }
-  /// By name; throws Error if there is none, naming the nearest.
+  /// The parameter of this name. Throws Error, with the nearest name, if there is none.
   Parameter& find(std::string_view name);
 
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
-  /// Number of elements, before initialize() too.
+  /// The number of elements, also before memory is laid out.
   int64_t numel() const { return numel_; }
-  /// The first so many elements of the masters are trained: those that gradients have too.
+  /// The number of trained elements, which are the first of the slab of masters.
   int64_t trained_numel() const;
   /// The masters.
   const Tensor& values() const { return values_; }
-  /// Those that are trained, in the same memory.
+  /// The masters of trained parameters, in the same memory.
   Tensor trained_values() const { return values_.view(0, {trained_numel()}); }
   /// The masters rounded to bf16; empty unless dtype() is bf16.
   const Tensor& rounded_values() const { return rounded_values_; }
   const Tensor& gradients() const { return gradients_; }
 
-  /// After the masters were written by others than the optimizer: what ops compute with follows.
+  /// Must be called after the masters were written by code other than the optimizer: updates the
+  /// values that ops compute with.
   void masters_changed();
 
-  /// Before the first backward of a step: gradients will be overwritten, not added to.
+  /// Must be called before the first backward pass of a step, which then overwrites gradients.
   void start_gradients();
-  /// After the last backward: gradients of parameters that nothing reached become zero.
+  /// Must be called after the last backward pass: sets the gradients of parameters that no gradient
+  /// reached to zero.
   void finish_gradients();
 
  private:
   DType dtype_;
   Device device_;
   std::deque<Parameter> parameters_;
+  std::set<std::string, std::less<>> sites_;
   int64_t numel_ = 0;
   Tensor values_, rounded_values_, gradients_;
 };
 
-/// A place in a model: creates parameters under a dotted name.
+/// A dotted name, under which a layer creates its parameters.
 class Scope {
  public:
   explicit Scope(ParameterStore& store) : store_(&store) {}
@@ -122,7 +129,8 @@ class Scope {
   Scope operator/(std::string_view name) const;
   /// The parameter "this.name".
   Parameter& parameter(std::string_view name, const Shape& shape, const Init& init) const;
-  /// The purpose of random numbers drawn at "this.name", see purpose_of().
+  /// The key of random numbers drawn at "this.name", see purpose_of(). Throws Error if the name was
+  /// used before, because two dropouts of one site would have the same mask.
   uint32_t site(std::string_view name) const;
   const std::string& path() const { return path_; }
   const ParameterStore& store() const { return *store_; }

@@ -1,5 +1,5 @@
-// Activations that the backward pass computes again instead of finding them kept (Chen et al. 2016,
-// "Training deep nets with sublinear memory cost", arXiv:1604.06174).
+// Activation checkpointing: the backward pass computes activations again instead of keeping them
+// (Chen et al. 2016, "Training deep nets with sublinear memory cost", arXiv:1604.06174).
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace folio {
 
-/// Puts a tape into the mode that a piece was first computed in; back again at its end.
+/// Puts a tape into the mode of the first computation while it exists.
 class ReplayMode {
  public:
   ReplayMode(Tape& tape, bool training, const StepContext& context)
@@ -38,12 +38,11 @@ class ReplayMode {
   StepContext context_;
 };
 
-/// function(tape, inputs), an array of one or two variables, of which nothing but the inputs (and
-/// what the function captures) stays alive for the backward pass. There it runs again, recording,
-/// with the same dropout masks. What it records then is run back next, so every gradient, that of a
-/// parameter too, collects in the order in which it would have without: the bits are the same.
-/// Inputs and outputs may be empty. The function must compute the same each time; what it refers to
-/// must live until the backward pass.
+/// Returns function(tape, inputs), an array of one or two variables. Only the inputs and what the
+/// function captures stay alive for the backward pass, which calls the function again, recording
+/// and with the same dropout masks. Every gradient is accumulated in the same order as without
+/// recomputation, so the bits are the same. Inputs and outputs may be empty. The function must
+/// compute the same at each call, and what it refers to must live until the backward pass.
 template <size_t count, class Function>
 auto recompute(Tape& tape, const std::array<Variable, count>& inputs, Function function) {
   using Outputs = std::invoke_result_t<Function&, Tape&, const std::array<Variable, count>&>;

@@ -1,10 +1,10 @@
-// The tape: what was computed, in order, and how to go back.
+// The tape: a list of the ops that were computed, in order, with their backward passes.
 //
 // An op computes its output, then records a closure that turns the output's gradient into its
-// inputs' gradients. backward() runs the closures in reverse and destroys each as it has run, so
-// what a closure captured (and nothing else) is what stays alive for the backward pass. Closures
-// and gradient slots lie in arenas that are used again: after the first step the tape allocates
-// nothing (but for concat, which lists its inputs on the heap). clear() ends a step.
+// inputs' gradients. backward() runs the closures in reverse order and destroys each after it has
+// run, so that exactly what a closure captured stays alive for the backward pass. Closures and
+// gradient slots lie in arenas that are reused: after the first step the tape allocates nothing,
+// except in concat, which lists its inputs on the heap. clear() ends a step.
 #pragma once
 
 #include <array>
@@ -29,11 +29,11 @@ namespace folio {
 struct Kernels;
 class TapeObserver;
 
-/// What random numbers depend on besides their purpose.
+/// The part of the key of random numbers that changes from step to step.
 struct StepContext {
   uint64_t seed = 0;
   uint32_t step = 0;
-  int64_t first_sample = 0;  // global index, within the batch, of this micro-batch's first sample
+  int64_t first_sample = 0;  // index in the whole batch of the micro-batch's first sample
 };
 
 class Tape {
@@ -49,20 +49,22 @@ class Tape {
   void set_kernels(const Kernels& kernels) { kernels_ = &kernels; }
 
   // --- modes ------------------------------------------------------------------------------------
-  /// Off (sampling, evaluation): record() does nothing and nothing is kept. On at first.
+  /// Whether ops are recorded. Switch it off for sampling and evaluation, so that no activations
+  /// are kept. On by default.
   bool recording() const { return recording_; }
   void set_recording(bool on) { recording_ = on; }
-  /// Whether dropout drops. Off at first.
+  /// Whether dropout is active. Off by default.
   bool training() const { return training_; }
   void set_training(bool on) { training_ = on; }
-  /// Shows every op that follows to `observer` (null: to nobody), which must outlive its use.
+  /// Shows every following op to `observer`, which must outlive its use; null for none.
   void set_observer(TapeObserver* observer);
   TapeObserver* observer() const { return observer_; }
-  /// Seed, step and place in the batch for the random numbers of the ops that follow.
+  /// Sets seed, step and position in the batch for the random numbers of the following ops.
   void set_context(const StepContext& context) { context_ = context; }
   const StepContext& context() const { return context_; }
-  /// The mask of one dropout over a tensor of `shape`, whose first dimension counts samples.
-  /// probability is taken as 0 unless training. `site` names the place, see purpose_of().
+  /// The mask of a dropout over a tensor of `shape`, whose first dimension counts samples. The
+  /// probability counts as 0 unless the tape is training. `site` identifies the dropout, see
+  /// Scope::site().
   DropoutMask dropout_mask(double probability, uint32_t site, const Shape& shape) const;
 
   // --- for users of ops -------------------------------------------------------------------------
@@ -71,47 +73,48 @@ class Tape {
   /// The gradient of a leaf or parameter after backward(); throws Error if nothing reached it or
   /// clear() has ended the leaf.
   const Tensor& gradient(const Variable& leaf) const;
-  /// Runs the closures in reverse, from d(loss)/d(loss) = scale, and empties the tape.
-  /// loss must have one element and have been recorded here. Throws Error otherwise. The variables
-  /// of the graph, except leaves, cannot be inputs of recorded ops afterwards. If a closure throws,
-  /// the tape is cleared.
+  /// Runs the closures in reverse order, beginning with d(loss)/d(loss) = scale, and empties the
+  /// tape. loss must have one element and have been recorded here. Throws Error otherwise. The
+  /// variables of the graph, except leaves, cannot be inputs of recorded ops afterwards. If a
+  /// closure throws, the tape is cleared.
   void backward(const Variable& loss, double scale = 1.0);
   /// Forgets the graph and the leaves, and keeps their memory for reuse. A variable of this tape
   /// that is an input of a recorded op afterwards is an Error; see Variable::detach().
   void clear();
-  /// Recorded ops.
+  /// The number of recorded ops.
   size_t size() const { return entries_.size(); }
 
   // --- for writers of ops -----------------------------------------------------------------------
-  /// An output: uninitialised memory, with a slot if recording and any input needs a gradient.
+  /// A new output in uninitialised memory. It has a slot if the tape records and any input needs a
+  /// gradient.
   Variable output(const Shape& shape, DType dtype, std::initializer_list<const Variable*> inputs);
   Variable output(const Shape& shape, DType dtype, const std::vector<Variable>& inputs);
-  /// The same, of x's shape and type, x being the only input.
+  /// The same with x as the only input, of whose shape and type the output is.
   Variable output_like(const Variable& x);
   /// An output that shares memory with its input (reshape).
   Variable output_sharing(Tensor value, const Variable& x);
-  /// An output that was computed by other means: its value, with a slot if recording.
+  /// An output with a value that was computed by other means, and a slot if the tape records.
   Variable output_of(Tensor value, std::span<const Variable> inputs);
   /// Scratch memory of an op, from the pool.
   Tensor scratch(const Shape& shape, DType dtype) const { return Tensor(shape, dtype, device_); }
 
-  /// Keeps `closure`, void(Tape&), as the backward of the op that made `output`. Does nothing if
-  /// the output has no slot. It runs only if a gradient reached the output; `name` is a literal.
-  /// What a closure records runs back right after it.
+  /// Keeps `closure`, void(Tape&), as the backward pass of the op that made `output`. Does nothing
+  /// if the output has no slot. The closure runs only if a gradient reached the output. If it
+  /// records ops, their closures run right after it. `name` is a string literal.
   template <class Closure>
   void record(const char* name, const Variable& output, Closure closure) {
     record(name, output, Variable{}, std::move(closure));
   }
-  /// The same for an op with two outputs; it runs if a gradient reached either.
+  /// The same for an op with two outputs. The closure runs if a gradient reached either.
   template <class Closure>
   void record(const char* name, const Variable& first, const Variable& second, Closure closure);
 
-  /// In a closure: where to write an input's gradient; empty for a constant (no slot).
+  /// For closures: the destination of an input's gradient; empty for a constant, which has no slot.
   GradTarget grad_of(GradSlot* dx);
-  /// In a closure: the output's gradient; an empty tensor if nothing reached it.
+  /// For closures: the output's gradient; an empty tensor if no gradient reached it.
   const Tensor& grad(const GradSlot* dy) const;
-  /// In a closure: all of `gradient` (of as many elements) belongs to the input. No copy is made
-  /// where the input has received nothing yet.
+  /// For closures: adds `gradient`, of as many elements, to the input's gradient. No copy is made
+  /// if the input has not received a gradient yet.
   void pass_grad(GradSlot* dx, const Tensor& gradient);
 
  private:
@@ -143,7 +146,7 @@ class Tape {
   StepContext context_;
 
   TapeObserver* observer_ = nullptr;
-  std::vector<Variable> observed_inputs_;   // of the op that is being computed
+  std::vector<Variable> observed_inputs_;   // of the op in progress
   std::vector<GradSlot*> observed_writes_;  // of the closure that runs
 
   std::vector<Entry> entries_;

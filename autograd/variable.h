@@ -7,15 +7,15 @@
 
 namespace folio {
 
-/// Where the gradient of one value collects during the backward pass. It knows the gradient's shape
-/// and type (the value's, but f32 for a parameter of which ops see a bf16 copy) but does not keep
-/// the value alive: a closure that needs only the gradient captures the slot alone.
+/// The place that accumulates the gradient of a value during the backward pass. It knows the
+/// gradient's shape and type (those of the value, but f32 for a parameter with a bf16 copy) and
+/// does not keep the value alive: a closure that needs only the gradient captures only the slot.
 struct GradSlot {
   Shape shape;
   DType dtype = DType::f32;
   Tensor grad;              // empty until first needed
-  bool written = false;     // whether grad holds something to accumulate to
-  bool persistent = false;  // a parameter's or leaf's: outlives the closures that write it
+  bool written = false;     // whether grad holds a gradient to add to
+  bool persistent = false;  // of a parameter or leaf: kept after the closures that write it
 };
 
 /// A value in a computation. Without a slot it is a constant: no gradient flows into it.
@@ -25,7 +25,7 @@ struct GradSlot {
 struct Variable {
   Tensor value;
   GradSlot* slot = nullptr;
-  uint64_t graph = 0;  // that it belongs to; 0: any (a parameter or a constant)
+  uint64_t graph = 0;  // number of its graph; 0 for parameters and constants
 
   /// The same value as a constant.
   Variable detach() const { return {value}; }

@@ -1,5 +1,5 @@
-// The folio program: one verb a job. Exit code 0 only on success, 2 for options that cannot be
-// understood, 1 for everything else; one line on stderr says why.
+// The folio program. Its exit code is 0 only on success, 2 for options that cannot be understood
+// and 1 for every other error, which one line on stderr explains.
 #include <fmt/core.h>
 
 #include <csignal>
@@ -52,7 +52,7 @@ std::string help_hint(const CLI::App& program) {
   return fmt::format("see folio {}--help", verbs.empty() ? "" : verbs.front()->get_name() + " ");
 }
 
-/// The first option that its verb does not have, or "": words beside it may have been its values.
+/// The first option that the verb does not have, or "". Words after it may have been its values.
 std::string unknown_option(const CLI::App& program) {
   const auto verbs = program.get_subcommands();
   if (verbs.empty()) return "";
@@ -70,7 +70,7 @@ std::string unknown_option(const CLI::App& program) {
   return "";
 }
 
-/// A first argument that is no verb: said before the parser finds its options unexpected.
+/// Reports a first argument that is no verb, before the parser complains about its options.
 void check_verb(const std::vector<Verb>& verbs, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return;
   std::vector<std::string> names;
@@ -89,7 +89,7 @@ void check_verb(const std::vector<Verb>& verbs, int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  // A reader that is gone, or a file that may not grow, becomes an error like any other.
+  // A closed pipe or a file that may not grow then becomes an error like any other.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   CLI::App program("Trains small GPTs from scratch.", "folio");
@@ -108,20 +108,20 @@ int run(int argc, char** argv) {
     check_verb(verbs, argc, argv);
     program.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    print(program.help());  // of the verb, if one was given
+    print(program.help());  // the verb's, if one was given
     return 0;
   } catch (const CLI::CallForVersion& version) {
     print(fmt::format("{}\n", version.what()));
     return 0;
   } catch (const CLI::ParseError& error) {
-    if (launch().rank > 0) return 2;  // rank 0 says it
+    if (launch().rank > 0) return 2;  // rank 0 reports it
     const std::string unknown = unknown_option(program);
     return leave_ranks(
         fmt::format("{}; {}", unknown.empty() ? error.what() : unknown, help_hint(program)), 2);
   }
   for (const Verb& verb : verbs) {
     if (!verb.options->parsed()) continue;
-    // Of several ranks the first does what is one process's work.
+    // Rank 0 runs the verbs that are work for a single process.
     if (!verb.on_all_ranks && launch().rank > 0) return 0;
     return verb.run();
   }

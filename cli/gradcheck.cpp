@@ -28,7 +28,7 @@ void check_config(const Options& options) {
               options.elements);
   const Config config = load_config(options.config, options.overrides);
   set_threads(static_cast<int>(config.train.threads));
-  // Every path through the model is there in few tokens; f64 would be slow on many.
+  // A few tokens exercise every path through the model; many would be slow in f64.
   constexpr int64_t samples = 2;
   const int64_t length = std::min<int64_t>(config.model.context(), 16);
   TaskInputs inputs = task_inputs(config);

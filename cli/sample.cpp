@@ -26,8 +26,8 @@ struct Options {
   bool greedy = false, novelty = false, speed = false;
 };
 
-/// One after the other; of several each under a heading. The first of them stands there already if
-/// `shown`.
+/// Prints the samples, each under a heading if there are several. If `shown`, the first was printed
+/// already.
 void show(const Options& options, const std::vector<std::string>& texts, bool shown,
           std::string_view learned) {
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -45,14 +45,14 @@ void show(const Options& options, const std::vector<std::string>& texts, bool sh
 void sample(Options& options) {
   FOLIO_CHECK(options.sampling.top_k >= 0, "--top-k", "is {}; it must be at least 0 (0 allows all)",
               options.sampling.top_k);
-  const bool streams = options.samples == 1;  // as it is written
-  if (streams && launch().rank > 0) return;   // nothing to share out
-  Communicator& ranks = streams ? no_others() : join_ranks();
-  if (!ranks.leads()) silence_output();
+  const bool streams = options.samples == 1;  // prints while it generates
+  if (streams && launch().rank > 0) return;   // one sample is work for one rank
+  Communicator& ranks = streams ? single_process() : join_ranks();
+  if (!ranks.is_root()) silence_output();
   const auto loaded = load_run(options.run, options.checkpoint);
   if (ranks.size() > 1) apply_config(loaded->config, ranks);
   if (options.greedy) options.sampling.temperature = 0.0;
-  loaded->tokenizer->encode(options.prompt, "--prompt");  // complain before anything is printed
+  loaded->tokenizer->encode(options.prompt, "--prompt");  // fails before anything is printed
   const std::string learned =
       options.novelty ? read_training_text(options.run, loaded->config, *loaded->tokenizer) : "";
   const auto start = std::chrono::steady_clock::now();
@@ -67,7 +67,7 @@ void sample(Options& options) {
   }
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   show(options, texts, streams, learned);
-  if (options.speed && ranks.leads()) {
+  if (options.speed && ranks.is_root()) {
     const int64_t tokens = options.sampling.max_tokens * options.samples;
     fmt::print(stderr, "speed   {} tokens in {:.3f} s: {:.1f} tokens/s\n", grouped(tokens),
                time.count(), static_cast<double>(tokens) / time.count());

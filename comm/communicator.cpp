@@ -68,8 +68,8 @@ std::vector<std::string> Communicator::all_gather_text(const std::string& text) 
   return texts;
 }
 
-void Communicator::await_the_end() {
-  set_patience(0.0);
+void Communicator::wait_to_be_aborted() {
+  set_timeout(0.0);
   for (;;) barrier();
 }
 

@@ -1,4 +1,4 @@
-// One GPU a rank.
+// Assigns each rank a GPU of its own.
 #pragma once
 
 #include <optional>
@@ -10,16 +10,16 @@
 
 namespace folio {
 
-/// This process computes on the GPU of its place among the ranks of its machine, if it sees
-/// several. Every rank must call it, before anything is done on a GPU.
+/// Selects GPU i for the i-th rank of a machine, if the process sees several GPUs. Every rank must
+/// call it before it uses a GPU.
 void choose_gpu(Communicator& ranks);
 
-/// Throws Error, on every rank, where two ranks of a machine would compute on the same GPU. Every
-/// rank must call it, and compute on a GPU.
+/// Throws Error, on every rank, if two ranks of a machine use the same GPU. Every rank must call it
+/// and have a GPU.
 void require_own_gpus(Communicator& ranks);
 
-/// Of the machine and the GPU that each rank has: the first two ranks that have the same.
-std::optional<std::pair<int, int>> sharers_of_a_gpu(
-    const std::vector<std::pair<std::string, std::string>>& told);
+/// The first two ranks that have the same machine and GPU, given (machine, GPU) of every rank.
+std::optional<std::pair<int, int>> ranks_sharing_a_gpu(
+    const std::vector<std::pair<std::string, std::string>>& gpus);
 
 }  // namespace folio

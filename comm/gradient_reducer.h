@@ -1,9 +1,9 @@
-// Gradients summed over ranks in buckets, while the backward pass still runs.
+// Sums gradients over ranks in buckets, while the backward pass still runs.
 //
-// A bucket is a contiguous range of the gradients' slab. It is complete, and starts on its way,
-// when the last closure has run that writes a gradient in it. How often a backward pass writes each
-// gradient is learned from the first one. In which order buckets start is rank 0's order of that
-// pass: the same on every rank, and in every step.
+// A bucket is a contiguous range of the gradient slab. Its sum starts when the last closure that
+// writes a gradient in it has run. The first backward pass shows how often each gradient is
+// written. Buckets start in the order in which that pass completed them on rank 0, which is the
+// same on every rank and in every step.
 #pragma once
 
 #include <cstdint>
@@ -19,13 +19,14 @@
 namespace folio {
 
 struct ReducerOptions {
-  int64_t bucket_bytes = 25'000'000;  // of gradients; at least a unit is taken
-  bool overlap = true;                // with the backward pass; else all starts after it
-  bool scatter = false;               // each rank keeps the sum of its own part of a bucket only
-  int64_t unit = 16;                  // elements: parts and buckets are cut at its multiples
+  int64_t bucket_bytes = 25'000'000;  // of gradients per bucket, at least one unit
+  bool overlap = true;                // start sums during the backward pass
+  bool scatter = false;               // each rank keeps only its part of a bucket's sum
+  int64_t unit = 16;                  // elements; parts and buckets begin at its multiples
 };
 
-/// A sum of gradients in one or several rounds; in each the first `contributors` ranks bring one.
+/// One of the rounds in which gradients are summed. The first `contributors` ranks take part with
+/// gradients.
 struct ReducerRound {
   int contributors = 1;
   bool first = true, last = true;
@@ -33,31 +34,33 @@ struct ReducerRound {
 
 class GradientReducer : public TapeObserver {
  public:
-  /// `store`, initialized, and `ranks` must outlive this.
+  /// `store` must be initialized. It and `ranks` must outlive the reducer.
   GradientReducer(ParameterStore& store, Communicator& ranks, const ReducerOptions& options);
 
-  // A round is: begin(), on contributors a forward and backward pass or several, finish().
+  // A round is begin(), then one or more forward and backward passes on contributors, then
+  // finish().
   void begin(const ReducerRound& round);
-  /// On contributors, before the backward pass after which this rank's gradients are complete; it
-  /// observes `tape` until finish().
+  /// Call it on contributors before the last backward pass of the round. It observes `tape` until
+  /// finish().
   void watch(Tape& tape);
-  /// Waits for the round's sums. After the last, the gradients are the sum over rounds and ranks,
-  /// ((g0 + g1) + g2) + ..., round by round in order of rank: the whole slab or, with
-  /// options.scatter, own_ranges() of it.
+  /// Waits for the round's sums. After the last round the gradients are the sum over rounds and
+  /// ranks, ((g0 + g1) + g2) + ..., round by round in the order of ranks: in the whole slab or,
+  /// with options.scatter, in its own_ranges().
   void finish(Tape& tape);
 
-  /// This rank's part of each bucket, ascending.
+  /// This rank's part of each bucket, in ascending order.
   std::vector<SlabRange> own_ranges() const;
-  /// Each rank's own_ranges() of `slab`, laid out as the gradients are, go to all others.
+  /// Copies each rank's own_ranges() of `slab`, which is laid out as the gradients are, to all
+  /// other ranks.
   void gather(const Tensor& slab);
-  /// The same from `packed`, which holds own_ranges() of a slab alone, one behind the other: the
-  /// whole slab on rank 0; an empty tensor on others.
+  /// Returns on rank 0 the whole slab of which each rank has its own_ranges(), concatenated, in
+  /// `packed`; on other ranks an empty tensor.
   Tensor gather_packed(const Tensor& packed);
 
-  /// Spent in finish(), waiting, since the beginning.
+  /// The time that finish() has spent waiting so far.
   double waited_seconds() const { return waited_seconds_; }
   int64_t buckets() const { return std::ssize(buckets_); }
-  /// Buckets of this round that are on their way, or there.
+  /// The number of buckets of this round whose sums were started.
   int64_t started() const { return static_cast<int64_t>(started_); }
   const ReducerOptions& options() const { return options_; }
 
@@ -70,16 +73,16 @@ class GradientReducer : public TapeObserver {
   struct Bucket {
     SlabRange range, own;
     Parts parts;
-    Tensor gradients, own_gradients;  // of the slab
-    Tensor sum;                       // over rounds, of the own part; empty where there is one
-    std::vector<size_t> parameters;   // that lie in it, wholly or in part
-    size_t incomplete = 0;            // of these, in this pass
-    Pending pending;                  // its sum, then its gathering
-    Pending gathering;                // that was started at once behind the sum, see start()
+    Tensor gradients, own_gradients;  // views of the slab
+    Tensor sum;                       // over rounds, of the own part; empty if there is one round
+    std::vector<size_t> parameters;   // that overlap it
+    size_t incomplete = 0;            // of these parameters, in this pass
+    Pending pending;                  // the sum, then the gathering
+    Pending gathering;                // started right after the sum on a GPU
   };
   struct Writes {
     int64_t expected = 0, seen = 0;
-    int64_t last = -1;  // when, in the pass that is learned from
+    int64_t last = -1;  // time of the last write in the first pass
     std::vector<size_t> buckets;
   };
 
@@ -93,15 +96,15 @@ class GradientReducer : public TapeObserver {
   Communicator& ranks_;
   ReducerOptions options_;
   std::vector<Bucket> buckets_;
-  std::vector<size_t> order_;   // in which buckets start
-  std::vector<Writes> writes_;  // by number of the parameter
+  std::vector<size_t> order_;   // of starts; numbers of buckets
+  std::vector<Writes> writes_;  // by parameter number
   std::unordered_map<const GradSlot*, size_t> numbers_;
   ReducerRound round_;
-  bool on_device_ = false;  // collectives move by themselves, in the order of their start
+  bool on_device_ = false;  // collectives execute in the order of their start
   bool learned_ = false;
-  bool observes_ = false;            // the tape of this round
-  int64_t clock_ = 0;                // writes so far, in the pass that is learned from
-  size_t started_ = 0, summed_ = 0;  // of order_
+  bool observes_ = false;            // the tape, in this round
+  int64_t clock_ = 0;                // writes so far in the first pass
+  size_t started_ = 0, summed_ = 0;  // how many of order_
   double waited_seconds_ = 0.0;
 };
 

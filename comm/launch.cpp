@@ -24,7 +24,7 @@ namespace {
 
 Communicator* joined = nullptr;
 
-/// The first of these variables that holds a whole number.
+/// The value of the first of these variables that holds a whole number.
 std::optional<int> number_in(std::initializer_list<const char*> names) {
   for (const char* name : names) {
     const char* text = std::getenv(name);
@@ -41,7 +41,7 @@ std::optional<int> number_in(std::initializer_list<const char*> names) {
 
 Launch launch() {
   const auto by_mpirun = number_in({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"});
-  // SLURM_NTASKS stands in a batch script's own environment too, which no srun has started.
+  // SLURM_NTASKS would not do: it is set in a batch script too, which no srun has started.
   const auto by_srun = number_in({"SLURM_STEP_NUM_TASKS"});
   Launch result;
   result.joinable = by_mpirun || number_in({"PMIX_RANK"});
@@ -57,7 +57,7 @@ Communicator& join_ranks() {
   if (joined != nullptr) return *joined;
   const Launch started = launch();
   if (started.size <= 1) {
-    joined = &no_others();
+    joined = &single_process();
     return *joined;
   }
 #ifdef FOLIO_HAVE_MPI
@@ -65,7 +65,7 @@ Communicator& join_ranks() {
               "{} started {} processes but offers no PMI, so they cannot find each other; use "
               "srun --mpi=pmix, or mpirun",
               started.launcher, started.size);
-  // Never destroyed: a process leaves by finish() or abort().
+  // Never destroyed: a process ends through finish() or abort().
 #ifdef FOLIO_HAVE_NCCL
   joined = with_nccl(join_mpi()).release();
 #else
@@ -93,7 +93,7 @@ int leave_ranks(std::string_view failure, int exit_code) {
   const std::string who =
       several ? fmt::format("rank {} of {}: ", joined->rank(), joined->size()) : "";
   std::fflush(stdout);
-  // Not fmt::print, which throws where nothing can be written.
+  // fmt::print would throw if stderr cannot be written.
   std::fputs(fmt::format("folio: error: {}{}\n", who, failure).c_str(), stderr);
   if (several) joined->abort(exit_code);
   return exit_code;

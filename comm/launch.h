@@ -1,4 +1,4 @@
-// How this process was started: alone, or by mpirun or srun as one of many.
+// Detects whether mpirun or srun started this process as one of several ranks, and joins them.
 #pragma once
 
 #include <string>
@@ -8,23 +8,23 @@
 
 namespace folio {
 
-/// What a launcher says in the environment.
+/// What the launcher's environment variables say.
 struct Launch {
   int rank = 0, size = 1;
-  std::string launcher;   // "mpirun", "srun"; empty: none
-  bool joinable = false;  // it offers what MPI needs to find the others
+  std::string launcher;   // "mpirun", "srun", or empty without a launcher
+  bool joinable = false;  // MPI can find the other ranks through it
 };
 
 Launch launch();
 
-/// The ranks that a launcher started, this process being one; no_others() without a launcher, or if
-/// it started one process only. Throws Error where this process cannot join the others, so that
-/// they do not all do the same work.
+/// The communicator of the ranks that a launcher started; single_process() if there is one process.
+/// Throws Error if this process cannot join the other ranks, so that they do not all do the same
+/// work.
 Communicator& join_ranks();
 
-/// The end of the program's part: what failed, if something did, in a line on stderr, with the rank
-/// where there are several; then an exit code for this process. Of several ranks all end: by
-/// themselves if nothing failed, else at once.
+/// Ends the work with ranks and returns the exit code of this process. A failure is printed as one
+/// line on stderr, with the rank if there are several, and aborts all ranks; otherwise each rank
+/// waits until all have come to their end.
 int leave_ranks(std::string_view failure = {}, int exit_code = 0);
 
 }  // namespace folio

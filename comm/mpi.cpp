@@ -56,8 +56,8 @@ MPI_Datatype type_of(DType dtype) {
 /// MPI counts in int.
 int count_of(int64_t elements) {
   FOLIO_CHECK(elements <= INT32_MAX, "MPI",
-              "{} elements are too many for one message, at most {}; lower train.bucket_mb",
-              elements, INT32_MAX);
+              "{} elements are too many for one message, at most {}; use smaller buckets", elements,
+              INT32_MAX);
   return static_cast<int>(elements);
 }
 
@@ -65,7 +65,7 @@ std::byte* element(const Tensor& x, int64_t index) {
   return static_cast<std::byte*>(x.raw()) + index * static_cast<int64_t>(size_of(x.dtype()));
 }
 
-class MpiCommunicator final : public PatientCommunicator {
+class MpiCommunicator final : public HostCommunicator {
  public:
   MpiCommunicator();
 
@@ -79,7 +79,7 @@ class MpiCommunicator final : public PatientCommunicator {
   void broadcast(const Tensor& x, int root) override;
   void barrier() override;
 
-  void set_patience(double seconds) override { patience_ = seconds; }
+  void set_timeout(double seconds) override { timeout_ = seconds; }
   void set_step(int64_t step) override { step_ = step; }
   [[noreturn]] void abort(int exit_code) override;
   void finish() override;
@@ -87,28 +87,28 @@ class MpiCommunicator final : public PatientCommunicator {
   void wait_for(Operation& operation, std::string_view name) override;
 
  private:
-  void say_present();
-  void note_presence();
-  [[noreturn]] void call_the_roll(double waited, std::string_view name);
+  void announce_waiting();
+  void receive_announcements();
+  [[noreturn]] void report_missing_ranks(double waited, std::string_view name);
 
   int rank_ = 0, size_ = 1;
-  // A communicator each for what may be under way at the same time: MPI matches the collectives of
-  // one by the order in which they are started.
-  MPI_Comm reduce_, gather_, talk_, roll_;
+  // Collectives that may overlap have separate communicators, because MPI matches those of one
+  // communicator by the order in which they are started.
+  MPI_Comm reduce_, gather_, control_, watchdog_;
   std::vector<std::string> names_;  // of the ranks: "rank 2 of 4 (host, process 123)"
-  double patience_ = 600.0;         // until the config is known
+  double timeout_ = 600.0;          // until the caller sets its own
   int64_t step_ = 0;
-  bool said_present_ = false;
-  std::vector<bool> present_;
+  bool announced_ = false;
+  std::vector<bool> waiting_;
 };
 
-/// A request, what is to be done when it is complete, and the memory that it needs until then.
+/// An MPI request, the function that runs when it is complete, and the memory that it uses.
 class Transfer final : public Operation {
  public:
   Transfer(MpiCommunicator& ranks, std::string_view name, std::vector<Tensor> tensors)
       : ranks_(ranks), name_(name), tensors_(std::move(tensors)) {}
   ~Transfer() override {
-    // Given up because of an error, which ends the process: until then MPI may use the memory.
+    // An error is about to end the process. Until then MPI may use the memory.
     if (!done_) new std::vector<Tensor>(std::move(tensors_));
   }
 
@@ -142,10 +142,10 @@ MpiCommunicator::MpiCommunicator() {
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
-  for (MPI_Comm* copy : {&reduce_, &gather_, &talk_, &roll_}) {
+  for (MPI_Comm* copy : {&reduce_, &gather_, &control_, &watchdog_}) {
     check(MPI_Comm_dup(MPI_COMM_WORLD, copy), "MPI_Comm_dup");
   }
-  present_.assign(static_cast<size_t>(size_), false);
+  waiting_.assign(static_cast<size_t>(size_), false);
   char host[MPI_MAX_PROCESSOR_NAME];
   int length = 0;
   check(MPI_Get_processor_name(host, &length), "MPI_Get_processor_name");
@@ -161,8 +161,8 @@ std::string MpiCommunicator::describe() const {
   return fmt::format("{}", version.substr(0, version.find(',')));
 }
 
-// Each rank sends every other its part and adds what it receives. That moves no more bytes than a
-// ring does, (N - 1) / N of x, and the order of the sum is free to choose.
+// Each rank sends every other rank its part and adds the parts that it receives. This moves as many
+// bytes as a ring, (N - 1) / N of x, and the sum can have any order.
 Pending MpiCommunicator::start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
                                               int contributors) {
   const SlabRange own = parts.of(rank_);
@@ -209,7 +209,7 @@ void MpiCommunicator::broadcast(const Tensor& x, int root) {
   for (int64_t first = 0; first < x.numel(); first += most) {
     Transfer transfer(*this, "broadcast", {x});
     check(MPI_Ibcast(element(x, first), count_of(std::min(most, x.numel() - first)),
-                     type_of(x.dtype()), root, talk_, &transfer.request),
+                     type_of(x.dtype()), root, control_, &transfer.request),
           "MPI_Ibcast");
     transfer.wait();
   }
@@ -217,13 +217,13 @@ void MpiCommunicator::broadcast(const Tensor& x, int root) {
 
 void MpiCommunicator::barrier() {
   Transfer transfer(*this, "barrier", {});
-  check(MPI_Ibarrier(talk_, &transfer.request), "MPI_Ibarrier");
+  check(MPI_Ibarrier(control_, &transfer.request), "MPI_Ibarrier");
   transfer.wait();
 }
 
-// --- trouble ------------------------------------------------------------------------------------
+// --- failures -----------------------------------------------------------------------------------
 
-// Who waits for long sleeps a little between two looks: the cores may be another rank's.
+// A longer wait sleeps between polls, because other ranks may need the cores.
 void MpiCommunicator::wait_for(Operation& operation, std::string_view name) {
   const auto start = Clock::now();
   while (!operation.poll()) {
@@ -233,67 +233,67 @@ void MpiCommunicator::wait_for(Operation& operation, std::string_view name) {
       continue;
     }
     std::this_thread::sleep_for(waited < 0.1 ? 50us : 500us);
-    if (waited > 0.2) note_presence();
-    if (patience_ > 0.0 && waited > patience_) call_the_roll(waited, name);
+    if (waited > 0.2) receive_announcements();
+    if (timeout_ > 0.0 && waited > timeout_) report_missing_ranks(waited, name);
   }
 }
 
-/// Tells all others that this rank waits for an answer.
-void MpiCommunicator::say_present() {
+/// Tells all other ranks that this rank is waiting.
+void MpiCommunicator::announce_waiting() {
   static const int nothing = 0;
   for (int r = 0; r < size_; ++r) {
     if (r == rank_) continue;
     MPI_Request request;
-    check(MPI_Isend(&nothing, 1, MPI_INT, r, 0, roll_, &request), "MPI_Isend");
+    check(MPI_Isend(&nothing, 1, MPI_INT, r, 0, watchdog_, &request), "MPI_Isend");
     MPI_Request_free(&request);
   }
-  present_[static_cast<size_t>(rank_)] = true;
-  said_present_ = true;
+  waiting_[static_cast<size_t>(rank_)] = true;
+  announced_ = true;
 }
 
-/// Hears who else waits, and answers.
-void MpiCommunicator::note_presence() {
+/// Receives the announcements of waiting ranks, and answers them.
+void MpiCommunicator::receive_announcements() {
   for (;;) {
     int there = 0, nothing = 0;
     MPI_Status status;
-    check(MPI_Iprobe(MPI_ANY_SOURCE, 0, roll_, &there, &status), "MPI_Iprobe");
+    check(MPI_Iprobe(MPI_ANY_SOURCE, 0, watchdog_, &there, &status), "MPI_Iprobe");
     if (there == 0) return;
-    check(MPI_Recv(&nothing, 1, MPI_INT, status.MPI_SOURCE, 0, roll_, MPI_STATUS_IGNORE),
+    check(MPI_Recv(&nothing, 1, MPI_INT, status.MPI_SOURCE, 0, watchdog_, MPI_STATUS_IGNORE),
           "MPI_Recv");
-    present_[static_cast<size_t>(status.MPI_SOURCE)] = true;
-    if (!said_present_) say_present();
+    waiting_[static_cast<size_t>(status.MPI_SOURCE)] = true;
+    if (!announced_) announce_waiting();
   }
 }
 
-/// Finds out for whom all wait, says so, and ends all ranks.
-void MpiCommunicator::call_the_roll(double waited, std::string_view name) {
-  if (!said_present_) say_present();
+/// Finds out which ranks all others wait for, reports them, and aborts all ranks.
+void MpiCommunicator::report_missing_ranks(double waited, std::string_view name) {
+  if (!announced_) announce_waiting();
   const auto listen = [&](Clock::duration time) {
     for (const auto start = Clock::now(); Clock::now() - start < time;) {
-      note_presence();
+      receive_announcements();
       std::this_thread::sleep_for(1ms);
     }
   };
   listen(1500ms);
   std::string missing;
   for (int r = 0; r < size_; ++r) {
-    if (present_[static_cast<size_t>(r)]) continue;
+    if (waiting_[static_cast<size_t>(r)]) continue;
     missing += fmt::format("{}{}", missing.empty() ? "" : " and ", names_[static_cast<size_t>(r)]);
   }
-  // One rank speaks for all; the others only end the run if it does not.
-  const auto first = std::find(present_.begin(), present_.end(), true) - present_.begin();
+  // The first waiting rank reports. The others abort only if it does not.
+  const auto first = std::find(waiting_.begin(), waiting_.end(), true) - waiting_.begin();
   if (first != rank_) listen(2s);
   const std::string what =
       missing.empty()
-          ? "all ranks wait for each other: messages are lost, or the ranks do not do the "
-            "same"
+          ? "all ranks wait for each other: messages were lost, or the ranks do not execute the "
+            "same collectives"
           : fmt::format("{}: silent, while the other ranks wait for it", missing);
   const bool trains = step_ > 0;
   std::fflush(stdout);
-  std::fputs(fmt::format("folio: error: {} in {}{} for {:.0f} s, longer than train.rank_timeout; "
-                         "all ranks are ended{}\n",
+  std::fputs(fmt::format("folio: error: {} in {}{} for {:.0f} s, longer than the timeout "
+                         "(train.rank_timeout); all ranks are aborted{}\n",
                          what, name, trains ? fmt::format(" in step {}", step_) : "", waited,
-                         trains ? ", the last checkpoint is whole: continue with --resume" : "")
+                         trains ? "; the last checkpoint is complete: continue with --resume" : "")
                  .c_str(),
              stderr);
   abort(1);
@@ -312,6 +312,6 @@ void MpiCommunicator::finish() {
 
 }  // namespace
 
-std::unique_ptr<PatientCommunicator> join_mpi() { return std::make_unique<MpiCommunicator>(); }
+std::unique_ptr<HostCommunicator> join_mpi() { return std::make_unique<MpiCommunicator>(); }
 
 }  // namespace folio

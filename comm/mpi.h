@@ -1,4 +1,4 @@
-// MPI carries the messages of the host.
+// A communicator for tensors in host memory, by MPI.
 #pragma once
 
 #include <memory>
@@ -8,16 +8,16 @@
 
 namespace folio {
 
-/// A communicator whose patience others may use.
-class PatientCommunicator : public Communicator {
+/// A communicator whose wait with a timeout other communicators can use.
+class HostCommunicator : public Communicator {
  public:
-  /// Polls the operation until it is done; `name` names it in messages. Where the patience is at
-  /// its end, it finds out which ranks do not wait, and ends them all.
+  /// Polls the operation, which error messages call `name`, until it is done. After the timeout it
+  /// finds out which ranks do not wait, and aborts all.
   virtual void wait_for(Operation& operation, std::string_view name) = 0;
 };
 
-/// Joins the processes that a launcher started with this one. Once in a process, which then ends
-/// through finish() or abort(). Throws Error where MPI does not come up.
-std::unique_ptr<PatientCommunicator> join_mpi();
+/// Joins the processes that a launcher started with this one. It can be called once per process,
+/// which must end through finish() or abort(). Throws Error if MPI cannot be initialized.
+std::unique_ptr<HostCommunicator> join_mpi();
 
 }  // namespace folio

@@ -45,9 +45,9 @@ std::byte* element(const Tensor& x, int64_t index) {
   return static_cast<std::byte*>(x.raw()) + index * static_cast<int64_t>(size_of(x.dtype()));
 }
 
-/// A collective that was put on the communication stream, and the memory that it needs until it is
-/// done: the pool would give that to kernels of the compute stream.
-struct Flight {
+/// A collective that was enqueued on the communication stream. It keeps its tensors alive until it
+/// is done, because the pool would hand their memory to kernels of the compute stream.
+struct Launched {
   std::string_view name;
   std::vector<Tensor> tensors;
   cuda::Event done;
@@ -55,7 +55,7 @@ struct Flight {
 
 class NcclCommunicator final : public Communicator {
  public:
-  explicit NcclCommunicator(std::unique_ptr<PatientCommunicator> host) : host_(std::move(host)) {}
+  explicit NcclCommunicator(std::unique_ptr<HostCommunicator> host) : host_(std::move(host)) {}
 
   int rank() const override { return host_->rank(); }
   int size() const override { return host_->size(); }
@@ -67,9 +67,9 @@ class NcclCommunicator final : public Communicator {
   Pending start_all_gather(const Tensor& x, const Parts& parts) override;
   void broadcast(const Tensor& x, int root) override;
   void barrier() override { host_->barrier(); }
-  void catch_up() override;
+  void synchronize() override;
 
-  void set_patience(double seconds) override { host_->set_patience(seconds); }
+  void set_timeout(double seconds) override { host_->set_timeout(seconds); }
   void set_step(int64_t step) override { host_->set_step(step); }
   [[noreturn]] void abort(int exit_code) override {
     host_->abort(exit_code);
@@ -77,42 +77,42 @@ class NcclCommunicator final : public Communicator {
   }
   void finish() override;
 
-  /// Whether what was started is in place; throws Error where it has failed.
-  bool in_order();
+  /// Whether NCCL has enqueued everything that it was given. Throws Error if it has failed.
+  bool check_progress();
 
  private:
   void start();
   void call(std::string_view name, ncclResult_t result);
-  std::shared_ptr<Flight> put(std::string_view name, std::vector<Tensor> tensors,
-                              const std::function<void()>& messages,
-                              const std::function<void()>& then = {});
+  std::shared_ptr<Launched> launch(std::string_view name, std::vector<Tensor> tensors,
+                                   const std::function<void()>& messages,
+                                   const std::function<void()>& then = {});
 
-  std::unique_ptr<PatientCommunicator> host_;
-  ncclComm_t comm_ = nullptr;  // null: no GPU has had anything to say yet
+  std::unique_ptr<HostCommunicator> host_;
+  ncclComm_t comm_ = nullptr;  // null until the first collective of GPU tensors
   cudaStream_t stream_ = nullptr;
-  std::deque<std::shared_ptr<Flight>> flights_;  // as started; those that are done leave
-  ncclResult_t failure_ = ncclSuccess;           // that a call returned
+  std::deque<std::shared_ptr<Launched>> launched_;  // in the order of their start
+  ncclResult_t failure_ = ncclSuccess;              // returned by a call
   std::optional<Clock::time_point> trouble_since_;
 };
 
-/// A flight as its starter sees it.
-class InFlight final : public Operation {
+/// The collective as its caller sees it.
+class LaunchedOperation final : public Operation {
  public:
-  InFlight(NcclCommunicator& ranks, std::shared_ptr<Flight> flight)
-      : ranks_(ranks), flight_(std::move(flight)) {}
-  bool poll() override { return ranks_.in_order() && flight_->done.query(); }
-  void wait() override { flight_->done.block(cuda::Context::get().stream()); }
+  LaunchedOperation(NcclCommunicator& ranks, std::shared_ptr<Launched> launched)
+      : ranks_(ranks), launched_(std::move(launched)) {}
+  bool poll() override { return ranks_.check_progress() && launched_->done.query(); }
+  void wait() override { launched_->done.block(cuda::Context::get().stream()); }
 
  private:
   NcclCommunicator& ranks_;
-  std::shared_ptr<Flight> flight_;
+  std::shared_ptr<Launched> launched_;
 };
 
-/// A call that NCCL goes on with by itself.
+/// A call of NCCL that has not returned its result yet.
 class Call final : public Operation {
  public:
   explicit Call(NcclCommunicator& ranks) : ranks_(ranks) {}
-  bool poll() override { return ranks_.in_order(); }
+  bool poll() override { return ranks_.check_progress(); }
   void wait() override {}
 
  private:
@@ -129,9 +129,9 @@ std::string NcclCommunicator::describe() const {
 
 // --- calls --------------------------------------------------------------------------------------
 
-// That another rank is gone is seldom news: whoever ends says why, or mpirun says that it was
-// killed, and ends this rank too. They are given the time for it.
-bool NcclCommunicator::in_order() {
+// When another rank is gone, that rank or mpirun usually reports the reason and ends this rank too.
+// A grace period lets them do so before this rank reports an error of its own.
+bool NcclCommunicator::check_progress() {
   constexpr std::chrono::seconds grace{3};
   ncclResult_t state = ncclSuccess;
   if (const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state)) state = asked;
@@ -145,9 +145,9 @@ bool NcclCommunicator::in_order() {
                            ncclGetErrorString(state), ncclGetLastError(comm_)));
 }
 
-/// What a call returned, or the end of a group, of any call in it. It does not block, so that a
-/// rank that does not come is waited for with patience; until NCCL has all of it in place nothing
-/// else may be put on the stream.
+/// Handles the result of a call, or of the end of a group of calls. The calls do not block; this
+/// waits, with the timeout, until NCCL has enqueued them, because nothing else may be put on the
+/// stream before.
 void NcclCommunicator::call(std::string_view name, ncclResult_t result) {
   FOLIO_CHECK(comm_ != nullptr, "NCCL",
               "{}: {}; NCCL_DEBUG=WARN in the environment makes it say more", name,
@@ -164,7 +164,7 @@ void NcclCommunicator::start() {
   if (error != cudaSuccess) cuda::throw_cuda_error("cudaStreamCreateWithFlags", error);
   const Tensor words({sizeof(ncclUniqueId) / 4}, DType::i32);
   ncclUniqueId id{};
-  if (leads()) {
+  if (is_root()) {
     const ncclResult_t result = ncclGetUniqueId(&id);
     FOLIO_CHECK(result == ncclSuccess, "NCCL", "ncclGetUniqueId: {}", ncclGetErrorString(result));
   }
@@ -176,39 +176,40 @@ void NcclCommunicator::start() {
   call("the start of NCCL", ncclCommInitRankConfig(&comm_, size(), id, rank(), &config));
 }
 
-/// One collective on the stream: behind what the device was told so far, messages in a group, then
-/// what is to be done with them.
-std::shared_ptr<Flight> NcclCommunicator::put(std::string_view name, std::vector<Tensor> tensors,
-                                              const std::function<void()>& messages,
-                                              const std::function<void()>& then) {
-  while (!flights_.empty() && flights_.front()->done.query()) flights_.pop_front();
-  const auto flight = std::make_shared<Flight>();
-  flight->name = name;
-  flight->tensors = std::move(tensors);
-  cuda::Event told;
-  told.record(cuda::Context::get().stream());
-  told.block(stream_);
+/// Enqueues one collective behind the work of the compute stream: the messages as a group, then the
+/// work on what they bring.
+std::shared_ptr<Launched> NcclCommunicator::launch(std::string_view name,
+                                                   std::vector<Tensor> tensors,
+                                                   const std::function<void()>& messages,
+                                                   const std::function<void()>& then) {
+  while (!launched_.empty() && launched_.front()->done.query()) launched_.pop_front();
+  const auto collective = std::make_shared<Launched>();
+  collective->name = name;
+  collective->tensors = std::move(tensors);
+  cuda::Event computed;
+  computed.record(cuda::Context::get().stream());
+  computed.block(stream_);
   ncclGroupStart();
   messages();
   call(name, ncclGroupEnd());
   if (then) then();
-  flight->done.record(stream_);
-  flights_.push_back(flight);
-  return flight;
+  collective->done.record(stream_);
+  launched_.push_back(collective);
+  return collective;
 }
 
-void NcclCommunicator::catch_up() {
-  while (!flights_.empty()) {
-    InFlight first(*this, flights_.front());
-    host_->wait_for(first, flights_.front()->name);
-    flights_.pop_front();
+void NcclCommunicator::synchronize() {
+  while (!launched_.empty()) {
+    LaunchedOperation first(*this, launched_.front());
+    host_->wait_for(first, launched_.front()->name);
+    launched_.pop_front();
   }
 }
 
 // --- collectives --------------------------------------------------------------------------------
 
-// As MPI's: every rank sends every other its part and adds what it receives, in the order of ranks.
-// NCCL's own reduce-scatter adds in an order that depends on its algorithm.
+// Every rank sends every other rank its part and adds the parts that it receives in the order of
+// ranks, as with MPI. NCCL's own reduce-scatter adds in an order that depends on its algorithm.
 Pending NcclCommunicator::start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
                                                int contributors) {
   if (x.device() == Device::cpu) {
@@ -234,8 +235,8 @@ Pending NcclCommunicator::start_reduce_scatter(GradTarget sum, const Tensor& x, 
     cuda::sum_over_ranks(sum, x.view(own.begin, {own.size()}), rank(), received, contributors,
                          stream_);
   };
-  return std::make_unique<InFlight>(
-      *this, put("reduce_scatter", {x, received, *sum.tensor}, exchange, add));
+  return std::make_unique<LaunchedOperation>(
+      *this, launch("reduce_scatter", {x, received, *sum.tensor}, exchange, add));
 }
 
 Pending NcclCommunicator::start_all_gather(const Tensor& x, const Parts& parts) {
@@ -259,7 +260,7 @@ Pending NcclCommunicator::start_all_gather(const Tensor& x, const Parts& parts) 
       ncclBroadcast(place, place, static_cast<size_t>(part.size()), type, r, comm_, stream_);
     }
   };
-  return std::make_unique<InFlight>(*this, put("all_gather", {x}, exchange));
+  return std::make_unique<LaunchedOperation>(*this, launch("all_gather", {x}, exchange));
 }
 
 void NcclCommunicator::broadcast(const Tensor& x, int root) {
@@ -270,13 +271,13 @@ void NcclCommunicator::broadcast(const Tensor& x, int root) {
     ncclBroadcast(x.raw(), x.raw(), static_cast<size_t>(x.numel()), type_of(x.dtype()), root, comm_,
                   stream_);
   };
-  put("broadcast", {x}, exchange);
-  catch_up();
+  launch("broadcast", {x}, exchange);
+  synchronize();
 }
 
 void NcclCommunicator::finish() {
   if (comm_ != nullptr) {
-    catch_up();
+    synchronize();
     host_->barrier();
     call("the end of NCCL", ncclCommFinalize(comm_));
     ncclCommDestroy(comm_);
@@ -286,7 +287,7 @@ void NcclCommunicator::finish() {
 
 }  // namespace
 
-std::unique_ptr<Communicator> with_nccl(std::unique_ptr<PatientCommunicator> host) {
+std::unique_ptr<Communicator> with_nccl(std::unique_ptr<HostCommunicator> host) {
   return std::make_unique<NcclCommunicator>(std::move(host));
 }
 

@@ -1,4 +1,4 @@
-// NCCL carries the messages of GPUs.
+// A communicator for tensors in GPU memory, by NCCL.
 #pragma once
 
 #include <memory>
@@ -7,8 +7,8 @@
 
 namespace folio {
 
-/// `host` carries what lies on the host, and is who waits; NCCL, which is started by the first
-/// tensor of a GPU, carries theirs.
-std::unique_ptr<Communicator> with_nccl(std::unique_ptr<PatientCommunicator> host);
+/// NCCL, which is initialized with the first collective of GPU tensors, carries those; `host`
+/// carries tensors in host memory and does the waiting.
+std::unique_ptr<Communicator> with_nccl(std::unique_ptr<HostCommunicator> host);
 
 }  // namespace folio

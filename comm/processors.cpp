@@ -41,27 +41,26 @@ std::vector<std::string> machines_of(Communicator& ranks) {
   return ranks.all_gather_text(machine_name());
 }
 
-std::vector<std::pair<std::string, std::string>> told_by(Communicator& ranks,
-                                                         const std::string& text) {
+std::vector<std::pair<std::string, std::string>> gather_with_machines(Communicator& ranks,
+                                                                      const std::string& text) {
   const std::vector<std::string> machines = machines_of(ranks);
   const std::vector<std::string> texts = ranks.all_gather_text(text);
-  std::vector<std::pair<std::string, std::string>> told;
-  for (size_t r = 0; r < machines.size(); ++r) told.emplace_back(machines[r], texts[r]);
-  return told;
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (size_t r = 0; r < machines.size(); ++r) pairs.emplace_back(machines[r], texts[r]);
+  return pairs;
 }
 
-int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& told, int rank) {
-  const std::string& machine = told[static_cast<size_t>(rank)].first;
-  const std::string& usable = told[static_cast<size_t>(rank)].second;
-  const auto sharers = std::ranges::count_if(told, [&](const auto& other) {
-    return other.first == machine && overlap(other.second, usable);
+int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& usable, int rank) {
+  const auto& [machine, own] = usable[static_cast<size_t>(rank)];
+  const auto sharers = std::ranges::count_if(usable, [&](const auto& other) {
+    return other.first == machine && overlap(other.second, own);
   });
   return static_cast<int>(std::max<std::ptrdiff_t>(
-      1, std::ranges::count(usable, '1') / std::max<std::ptrdiff_t>(sharers, 1)));
+      1, std::ranges::count(own, '1') / std::max<std::ptrdiff_t>(sharers, 1)));
 }
 
 int processors_for_rank(Communicator& ranks) {
-  return processors_for_rank(told_by(ranks, usable_processors()), ranks.rank());
+  return processors_for_rank(gather_with_machines(ranks, usable_processors()), ranks.rank());
 }
 
 int count_machines(Communicator& ranks) {

@@ -1,4 +1,4 @@
-// How many threads a rank should use.
+// Machines and processors of the ranks.
 #pragma once
 
 #include <string>
@@ -9,25 +9,26 @@
 
 namespace folio {
 
-/// The processors that the system lets this process use, over the ranks of this machine that may
-/// use them too; at least 1. Every rank must call it.
+/// How many threads a rank should use: the number of processors that the process may run on,
+/// divided by the number of ranks that may run on them too, and at least 1. Every rank must call
+/// it.
 int processors_for_rank(Communicator& ranks);
 
-/// The same from what each rank has told: its machine's name and a line of the processors that it
-/// may use, '1' where it may. Of the rank `rank`.
-int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& told, int rank);
+/// The same for rank `rank`, given the machine of every rank and the processors that it may run on,
+/// a text with '1' at the number of each.
+int processors_for_rank(const std::vector<std::pair<std::string, std::string>>& usable, int rank);
 
-/// What this machine calls itself.
+/// The host name.
 std::string machine_name();
 
-/// The machine of each rank. Every rank must call it.
+/// The host name of every rank. Every rank must call it.
 std::vector<std::string> machines_of(Communicator& ranks);
 
-/// Of each rank its machine, and what it has told. Every rank must call it.
-std::vector<std::pair<std::string, std::string>> told_by(Communicator& ranks,
-                                                         const std::string& text);
+/// The host name of every rank, and the text that it passed. Every rank must call it.
+std::vector<std::pair<std::string, std::string>> gather_with_machines(Communicator& ranks,
+                                                                      const std::string& text);
 
-/// How many machines the ranks are on. Every rank must call it.
+/// The number of machines. Every rank must call it.
 int count_machines(Communicator& ranks);
 
 }  // namespace folio

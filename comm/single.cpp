@@ -1,4 +1,4 @@
-// One process alone.
+// The communicator of a single process.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -16,7 +16,7 @@ class Done : public Operation {
   void wait() override {}
 };
 
-class NoOthers : public Communicator {
+class SingleProcess : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
@@ -33,7 +33,7 @@ class NoOthers : public Communicator {
   }
   void broadcast(const Tensor&, int) override {}
   void barrier() override {}
-  void set_patience(double) override {}
+  void set_timeout(double) override {}
   void set_step(int64_t) override {}
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
   void finish() override {}
@@ -41,8 +41,8 @@ class NoOthers : public Communicator {
 
 }  // namespace
 
-Communicator& no_others() {
-  static NoOthers alone;
+Communicator& single_process() {
+  static SingleProcess alone;
   return alone;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "folio/autograd/observer.h"
@@ -25,15 +26,21 @@ std::vector<float> as_floats(const Tensor& tensor) {
 class AttentionObserver : public TapeObserver {
  public:
   void attention(const ObservedAttention& op) override {
+    // Self-attention has queries and keys in one tensor. Attention to another sequence has no map
+    // of the prompt.
+    if (op.queries.raw() != op.keys.raw()) return;
     const int64_t queries = op.queries.dim(1), keys = op.keys.dim(1);
-    if (queries != keys) return;  // to another sequence
     const int64_t q_width = op.queries.dim(2), k_width = op.keys.dim(2);
     const std::vector<float> q_values = as_floats(op.queries), k_values = as_floats(op.keys);
+    std::vector<int32_t> key_mask;
+    if (op.key_mask) key_mask = op.key_mask.to_vector<int32_t>();
     for (int64_t head = 0; head < op.heads; ++head) {
       AttentionMap map{layer_, head, std::vector<float>(static_cast<size_t>(queries * keys))};
       for (int64_t i = 0; i < queries; ++i) {
         const float* q = &q_values[i * q_width + op.first_query_column + head * op.head_dim];
-        fill_row(&map.probabilities[i * keys], op.causal ? i + 1 : keys, [&](int64_t j) {
+        fill_row(std::span(map.probabilities).subspan(i * keys, keys), [&](int64_t j) {
+          const bool hidden = !key_mask.empty() && key_mask[j] == 0;
+          if (hidden || (op.causal && j > i)) return -std::numeric_limits<double>::infinity();
           const float* k = &k_values[j * k_width + op.first_key_column + head * op.head_dim];
           return std::inner_product(q, q + op.head_dim, k, 0.0) * op.scale;
         });
@@ -46,14 +53,16 @@ class AttentionObserver : public TapeObserver {
   std::vector<AttentionMap> maps;
 
  private:
-  /// The softmax of score(0), ..., score(count - 1).
-  static void fill_row(float* row, int64_t count, const auto& score) {
-    std::vector<double> scores(static_cast<size_t>(count));
-    for (int64_t j = 0; j < count; ++j) scores[j] = score(j);
+  /// row = the softmax of score(0), score(1), ..., of which -inf is a position that is not seen; 0
+  /// if none is seen.
+  static void fill_row(std::span<float> row, const auto& score) {
+    std::vector<double> scores(row.size());
+    for (size_t j = 0; j < row.size(); ++j) scores[j] = score(static_cast<int64_t>(j));
     const double largest = *std::ranges::max_element(scores);
+    if (std::isinf(largest)) return;
     double sum = 0.0;
     for (double& value : scores) sum += value = std::exp(value - largest);
-    for (int64_t j = 0; j < count; ++j) row[j] = static_cast<float>(scores[j] / sum);
+    for (size_t j = 0; j < row.size(); ++j) row[j] = static_cast<float>(scores[j] / sum);
   }
 
   int64_t layer_ = 0;

@@ -20,8 +20,8 @@ struct ExpectedToken {
   double sampled_probability = 0.0;  // with the temperature
 };
 
-/// The attention probabilities of one head. Row i belongs to position i and sums to 1; later
-/// positions have probability 0.
+/// The attention probabilities of one head of a self-attention layer. Row i belongs to position i
+/// and sums to 1; positions that it does not see have probability 0.
 struct AttentionMap {
   int64_t layer = 0, head = 0;
   std::vector<float> probabilities;  // (T, T)
@@ -38,10 +38,10 @@ struct Explanation {
 constexpr int64_t most_explained = 64;  // tokens that are legible on a page
 
 /// Runs the model once over the end of the prompt, as far as its context and most_explained allow.
-/// The attention probabilities are causal softmax(Q K^T / sqrt(C / heads)) (Vaswani et al. 2017,
-/// equation 1), recomputed from the queries and keys of each layer's fused kernel. A temperature of
-/// 0 keeps only the most likely token. Throws Error for an empty prompt, unknown characters, and a
-/// temperature that is negative or not finite.
+/// The attention probabilities are softmax(Q K^T / sqrt(C / heads)) (Vaswani et al. 2017, equation
+/// 1) over the positions that a query sees, recomputed from the queries and keys of each layer's
+/// fused kernel. A temperature of 0 keeps only the most likely token. Throws Error for an empty
+/// prompt, unknown characters, and a temperature that is negative or not finite.
 Explanation explain(const LanguageModel& model, const Tokenizer& tokenizer, std::string_view prompt,
                     double temperature, int64_t candidates = 5);
 

@@ -48,13 +48,17 @@ struct CrossEntropyOptions {
 };
 
 struct AdamOptions {
-  double lr = 0.0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.0;
+  double lr = 0.0;
+  double lr_scale = 1.0;  // factor of lr, also of one that a captured graph reads from memory
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.0;
   bool decoupled = true;  // AdamW (Loshchilov and Hutter 2019); else decay is added to the gradient
   int64_t step = 1;       // counted from 1, for the bias corrections
 };
 
 struct SgdOptions {
-  double lr = 0.0, momentum = 0.0, weight_decay = 0.0;
+  double lr = 0.0;
+  double lr_scale = 1.0;  // as in AdamOptions
+  double momentum = 0.0, weight_decay = 0.0;
   int64_t step = 1;  // counted from 1: in the first step the velocity is the gradient itself
 };
 

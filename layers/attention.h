@@ -14,13 +14,13 @@ namespace folio {
 struct AttentionLayerOptions {
   int64_t width = 0;  // C; heads must divide it
   int64_t heads = 1;
-  bool causal = true;    // of self-attention: a position sees itself and those before it
+  bool causal = true;    // self-attention only: a position attends to itself and earlier ones
   double dropout = 0.0;  // of the attention probabilities
   bool bias = false;     // of the linear layers
   Init projection_init = Init::normal(0.02);
 };
 
-/// Queries, keys and values come from one sequence.
+/// Attention of a sequence to itself.
 struct SelfAttention {
   Linear qkv;         // width to 3 width: queries, keys and values side by side
   Linear projection;  // width to width
@@ -34,12 +34,12 @@ struct SelfAttention {
   /// x (B, T, width); result the same shape. key_mask: i32 (B, T), 0 where a position is padding.
   Variable operator()(Tape& tape, const Variable& x,
                       const std::optional<Tensor>& key_mask = std::nullopt) const;
-  /// Attention of new positions to those of the cache and to themselves: x (B, T, width) follow the
-  /// cache's positions and join them. Causal, and while the tape does not record.
+  /// Causal attention with a cache, while the tape does not record: the positions of x (B, T,
+  /// width) follow those of the cache, to which they are added.
   Variable operator()(Tape& tape, const Variable& x, const KeyValueCache& cache) const;
 };
 
-/// Queries come from one sequence, keys and values from another.
+/// Attention of one sequence to another, the memory.
 struct CrossAttention {
   Linear query;       // width to width
   Linear key_value;   // width to 2 width: keys and values side by side
@@ -50,8 +50,8 @@ struct CrossAttention {
   /// Throws Error unless heads divides width.
   CrossAttention(const Scope& scope, const AttentionLayerOptions& options);
 
-  /// Keys and values of memory (B, Tk, width): (B, Tk, 2 width). They serve every query, so that a
-  /// decoder computes them once and keeps them.
+  /// Keys and values (B, Tk, 2 width) of memory (B, Tk, width). A decoder computes them once for
+  /// all its queries.
   Variable keys_values(Tape& tape, const Variable& memory) const;
   /// x (B, Tq, width) attends to keys_values (B, Tk, 2 width); key_mask i32 (B, Tk), 0 where a
   /// position of the memory is padding. Result (B, Tq, width).

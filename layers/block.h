@@ -13,14 +13,14 @@
 namespace folio {
 
 enum class Norm : uint8_t { pre, post };  // GPT-2's order; Vaswani et al. 2017's
-/// What the backward pass computes again instead of keeping it: nothing, the half with the
-/// feed-forward network, or the whole block. The results are the same bits.
+/// Activation checkpointing: the part of a block that the backward pass computes again instead of
+/// keeping its activations. It does not change any bit of the results.
 enum class Recompute : uint8_t { none, mlp, block };
 
 struct BlockOptions {
   int64_t width = 0;  // C; heads must divide it
   int64_t heads = 1;
-  bool causal = true;  // a position sees itself and those before it
+  bool causal = true;  // a position attends to itself and earlier ones
   double dropout = 0.0;
   bool bias = false;  // of linear layers and layer norms
   Norm norm = Norm::pre;
@@ -29,14 +29,14 @@ struct BlockOptions {
   Init residual_init = Init::normal(0.02);  // of the projections into the residual stream
 };
 
-/// The stream between blocks, with the last sub-layer's output not yet added: the next norm adds it
-/// in the same pass over memory that it makes anyway.
+/// The residual stream between blocks, with the output of the last sub-layer pending: the next norm
+/// adds it in its own pass over memory.
 struct ResidualStream {
   Variable stream;                   // (B, T, C)
-  Variable update;                   // (B, T, C), or empty: nothing is pending
+  Variable update;                   // (B, T, C), pending; or empty
   const Dropout* dropout = nullptr;  // of the update
 
-  /// Adds what is pending and normalises the sum, which becomes the stream.
+  /// Adds the pending update to the stream, and returns the normalised stream.
   Variable normalize(Tape& tape, const LayerNorm& norm);
 };
 
@@ -48,7 +48,7 @@ struct Block {
   FeedForward feed_forward;
   Dropout feed_forward_dropout;
   Norm order;
-  Recompute again;  // what the backward pass computes again
+  Recompute again;  // in the backward pass
 
   Block(const Scope& scope, const BlockOptions& options);
 
@@ -56,11 +56,11 @@ struct Block {
   /// key_mask: i32 (B, T), 0 where a position is padding.
   void operator()(Tape& tape, ResidualStream& x,
                   const std::optional<Tensor>& key_mask = std::nullopt) const;
-  /// x are positions that follow the cache's and join them.
+  /// The positions of x follow those of the cache, to which they are added.
   void operator()(Tape& tape, ResidualStream& x, const KeyValueCache& cache) const;
 
  private:
-  /// What the attention of a call sees besides x.
+  /// The second operand of a call's attention: a key mask or a cache.
   using Seen = std::variant<std::optional<Tensor>, KeyValueCache>;
   void run(Tape& tape, ResidualStream& x, const Seen& seen) const;
   void attention_half(Tape& tape, ResidualStream& x, const Seen& seen) const;

@@ -1,4 +1,4 @@
-// Dropout: while training, elements become zero at random.
+// Dropout (Srivastava et al. 2014): sets random elements to zero during training.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace folio {
 
 struct Dropout {
   double probability;
-  uint32_t site;  // what its random numbers are for: different at each place of a model
+  uint32_t site;  // key of its random numbers, different for each dropout of a model
 
   Dropout(const Scope& scope, double probability)
       : probability(probability), site(scope.site("dropout")) {}

@@ -1,4 +1,4 @@
-// Token numbers to vectors.
+// A table of vectors, one for each token.
 #pragma once
 
 #include <cstdint>

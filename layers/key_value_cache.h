@@ -1,5 +1,5 @@
-// Keys and values of the positions that an attention layer has read, so that the next position is
-// computed alone.
+// The keys and values of the positions that an attention layer has read, so that only new positions
+// are computed.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,10 @@
 
 namespace folio {
 
-/// What cached_attention() reads and adds to.
+/// The cache that cached_attention() reads and appends to.
 struct KeyValueCache {
   const Tensor& keys_values;  // (B, context, 2 C): keys and values side by side
-  int64_t length;             // positions that count
+  int64_t length;             // number of positions in the cache
 };
 
 }  // namespace folio

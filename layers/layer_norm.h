@@ -18,7 +18,7 @@ struct LayerNorm {
 
   /// x (..., width); result the same shape.
   Variable operator()(Tape& tape, const Variable& x) const;
-  /// Of residual + dropout(x), together with that sum.
+  /// The sum residual + dropout(x), and its normalisation.
   NormalizedSum operator()(Tape& tape, const Variable& residual, const Variable& x,
                            const Dropout& dropout) const;
 };

@@ -9,8 +9,8 @@
 
 namespace folio {
 
-/// What a recurrent layer carries from one position to the next, (B, width) each. Empty variables
-/// stand for zeros.
+/// The state that an LSTM carries from one position to the next, (B, width) each. Empty variables
+/// mean zeros.
 struct LstmState {
   Variable h, c;
 };
@@ -25,7 +25,7 @@ struct Lstm {
   Parameter* bias_hh;    // (4 width)
   int64_t width;
 
-  /// First values are uniform in [-1 / sqrt(width), 1 / sqrt(width)), as PyTorch's.
+  /// Initial values are uniform in [-1 / sqrt(width), 1 / sqrt(width)), as in PyTorch.
   Lstm(const Scope& scope, int64_t inputs, int64_t width);
 
   /// Reads x (B, T, inputs) from left to right. Result: h of every position, (B, T, width). `state`

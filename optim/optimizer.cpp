@@ -120,7 +120,8 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerConfig& config)
   store.start_gradients();
 }
 
-void Optimizer::shard(std::vector<SlabRange> ranges, std::function<void(const Tensor&)> add_up) {
+void Optimizer::shard(std::vector<SlabRange> ranges,
+                      std::function<void(const Tensor&)> all_reduce) {
   FOLIO_CHECK(!sharded(), "optimizer", "shard() was called twice");
   int64_t count = 0, last_end = 0;
   for (const SlabRange& range : ranges) {
@@ -142,7 +143,7 @@ void Optimizer::shard(std::vector<SlabRange> ranges, std::function<void(const Te
     }
   }
   ranges_ = std::move(ranges);
-  add_up_ = std::move(add_up);
+  all_reduce_ = std::move(all_reduce);
 }
 
 void Optimizer::step(int64_t step, double lr) {
@@ -165,7 +166,7 @@ void Optimizer::measure_on_device() {
   }
 }
 
-// The same sums in the same order as in gradient_norm, from whoever has them.
+// The sums of gradient_norm in the same order, of which each process has some.
 void Optimizer::measure_shards() {
   const int64_t pieces = (store_.trained_numel() + norm_piece - 1) / norm_piece;
   const auto pieces_of = [](const SlabRange& range) {
@@ -188,7 +189,7 @@ void Optimizer::measure_shards() {
                 sums.data<double>() + range.begin / norm_piece);
     next += pieces_of(range);
   }
-  add_up_(sums);
+  all_reduce_(sums);
   double squares = 0.0;
   for (const double sum : sums.to_vector<double>()) squares += sum;
   const double norm = std::sqrt(squares);
@@ -226,14 +227,16 @@ void Optimizer::update(const UpdateRange& range, int64_t moments_begin, int64_t 
   if (config_.kind == OptimizerKind::sgd) {
     kernels_->sgd(part(store_.values()), part(store_.rounded_values()), moments(0),
                   part(store_.gradients()), norm_and_scale_,
-                  {.lr = lr * range.lr_scale,
+                  {.lr = lr,
+                   .lr_scale = range.lr_scale,
                    .momentum = config_.beta1,
                    .weight_decay = range.weight_decay,
                    .step = step + 1});
   } else {
     kernels_->adam(part(store_.values()), part(store_.rounded_values()), moments(0), moments(1),
                    part(store_.gradients()), norm_and_scale_,
-                   {.lr = lr * range.lr_scale,
+                   {.lr = lr,
+                    .lr_scale = range.lr_scale,
                     .beta1 = config_.beta1,
                     .beta2 = config_.beta2,
                     .eps = config_.eps,

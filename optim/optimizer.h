@@ -1,4 +1,4 @@
-// Optimizers: one pass over the parameter slabs.
+// Optimizers, which update the parameter slabs in one pass.
 #pragma once
 
 #include <cstdint>
@@ -43,14 +43,14 @@ struct OptimizerConfig {
   void bind(Section& section, double& lr);
 };
 
-/// A piece of the optimizer's state, for checkpoints: a slab laid out as the parameters are or,
-/// sharded, the ranges of it that this process has, one behind the other.
+/// A part of the optimizer's state, for checkpoints: a slab that is laid out as the parameters are
+/// or, if the optimizer is sharded, the concatenated ranges of this process.
 struct OptimizerState {
   std::string name;  // "first_moment", "second_moment", "velocity"
   Tensor slab;
 };
 
-/// The names of the slabs that an optimizer of this kind keeps: one value for each parameter each.
+/// The names of the slabs of state that an optimizer of this kind keeps.
 std::vector<std::string> state_names(OptimizerKind kind);
 
 /// Consecutive elements of the parameter slabs that are updated alike.
@@ -74,28 +74,29 @@ class Optimizer {
   /// `step` is counted from 0: Adam's bias correction depends on it.
   void step(int64_t step, double lr);
 
-  /// The first half: completes the gradients and returns their global norm, before clipping.
+  /// The first half of step(): completes the gradients and returns their global norm before
+  /// clipping.
   double measure();
-  /// The same without looking at the norm: on a GPU nothing waits for it.
+  /// The same without reading the norm, which would wait for a GPU.
   void measure_on_device();
-  /// A captured graph has just done what measure_on_device() does.
+  /// Says that a captured graph has done the work of measure_on_device().
   void note_measured() { measured_ = true; }
-  /// The second half. Throws Error without the first.
+  /// The second half of step(). Throws Error unless the gradients were measured.
   void update(int64_t step, double lr);
-  /// Instead of the second half: parameters and moments stay as they are.
+  /// Ends the step without an update: parameters and moments keep their values.
   void discard_gradients();
 
-  /// From now on this process updates these ranges of the slabs alone, and keeps moments of them
-  /// alone (ZeRO stage 1: Rajbhandari et al. 2020, arXiv:1910.02054, section 5.1); others have the
-  /// rest. Ranges are ascending and begin at multiples of norm_piece, see kernels/kernels.h. Of the
-  /// gradients, too, only they are read. `add_up` adds a tensor (f64, on the host) up over all
-  /// processes, of which one alone has something else than 0 in each element. Once only.
-  void shard(std::vector<SlabRange> ranges, std::function<void(const Tensor&)> add_up);
-  bool sharded() const { return static_cast<bool>(add_up_); }
+  /// Restricts this process to these ranges of the slabs: only they are updated, only their moments
+  /// are kept, and only their gradients are read (ZeRO stage 1: Rajbhandari et al. 2020,
+  /// arXiv:1910.02054, section 5.1). Ranges are ascending and begin at multiples of norm_piece, see
+  /// kernels/kernels.h. `all_reduce` sums a tensor (f64, on the host) over all processes; in each
+  /// element only one of them has a value other than 0. May be called once.
+  void shard(std::vector<SlabRange> ranges, std::function<void(const Tensor&)> all_reduce);
+  bool sharded() const { return static_cast<bool>(all_reduce_); }
 
-  /// What measure() returned last.
+  /// The norm that was measured last.
   double gradient_norm() const;
-  /// Where it lies on the device, and the factor that clips: (2), a master's type.
+  /// The norm and the factor that clips, on the device: (2), of the masters' type.
   const Tensor& norm_and_scale() const { return norm_and_scale_; }
 
   std::vector<OptimizerState>& state() { return state_; }
@@ -115,7 +116,7 @@ class Optimizer {
   Tensor norm_and_scale_;
   bool measured_ = false;
   std::vector<SlabRange> ranges_;  // that this process updates
-  std::function<void(const Tensor&)> add_up_;
+  std::function<void(const Tensor&)> all_reduce_;
 };
 
 }  // namespace folio

@@ -22,7 +22,7 @@ struct Schedule {
   int64_t warmup = 100;    // steps
   int64_t steps = 2000;    // of the whole run
 
-  /// Binds all but lr, which is a key of the optimizer, and steps.
+  /// Binds all members except lr, which is a key of the optimizer, and steps.
   void bind(Section& section);
   /// The learning rate of `step`, counted from 0.
   double operator()(int64_t step) const;

@@ -1,4 +1,4 @@
-// state.json of a checkpoint: progress, and what the other files must be.
+// state.json of a checkpoint: the progress, and size and checksum of the other files.
 #pragma once
 
 #include <cstdint>
@@ -24,15 +24,15 @@ struct CheckpointState {
 /// are null. Its last member is the checksum of all text before it.
 std::string to_json(const CheckpointState& state);
 
-/// Throws Error, beginning with `where`, for text of which a single bit differs from what to_json()
-/// gave.
+/// Throws Error, beginning with `where`, if any bit of the text differs from what to_json()
+/// returned.
 CheckpointState state_from_json(std::string_view json, std::string_view where);
 
 /// Reads DIRECTORY/state.json. Throws Error if it is missing or damaged.
 CheckpointState read_state(const std::filesystem::path& directory);
 
-/// What is wrong with a file of the checkpoint: that its size or checksum is not what the state
-/// says. Empty if nothing is. Throws Error if the file cannot be read.
+/// What is wrong with the size or checksum of a file of the checkpoint; empty for an intact file.
+/// Throws Error if the file cannot be read.
 std::string file_fault(const std::filesystem::path& directory, const CheckpointState& state,
                        const std::string& name);
 

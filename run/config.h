@@ -44,14 +44,14 @@ std::string to_yaml(const Config& config);
 /// The sections of a config, bound to its members, which must outlive them.
 std::vector<Section> sections_of(Config& config);
 
-/// What the keys of two configs say differently.
+/// A key whose values differ between two configs.
 struct KeyDifference {
-  std::string key;   // dotted: "model.width"
-  std::string a, b;  // the values as YAML; "" where a config has no such key
+  std::string key;                           // dotted: "model.width"
+  std::string a, b;                          // the values as YAML; "" if a config has no such key
   bool may_change = false, compared = true;  // see Field
 };
 std::vector<KeyDifference> differences(const Config& a, const Config& b);
-/// The keys alone.
+/// The names of those keys.
 std::vector<std::string> differing_keys(const Config& a, const Config& b);
 
 TaskInputs task_inputs(const Config& config);

@@ -1,4 +1,4 @@
-// A run's model, loaded to be used.
+// Loads the model of a run.
 #pragma once
 
 #include <filesystem>
@@ -25,14 +25,14 @@ struct LoadedRun {
   std::unique_ptr<Model> model;
 };
 
-/// From one checkpoint and its config alone. It computes in `dtype`, whatever train.precision says:
-/// in f32, as the weights are saved, any machine can use it. Gradients take as much memory as the
+/// Loads a model from a checkpoint and its config. It computes in `dtype`, not in train.precision;
+/// f32, in which weights are saved, works on any machine. Gradients take as much memory as the
 /// values. Throws Error as load_parameters() does.
 std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint,
                                       DType dtype, Device device, bool with_gradients);
 
-/// On the device that its config asks for, the CPU where that has no GPU. `which` as in
-/// find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
+/// Loads a model on the device that its config asks for, or on the CPU if there is no GPU. `which`
+/// is as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
 std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// Which program and which machine: machine.json of a run.
+// machine.json of a run: the program and the machine that trained it.
 #pragma once
 
 #include <filesystem>
@@ -8,8 +8,8 @@
 
 namespace folio {
 
-/// As JSON, one member a line: version, compiler, system, processor, its instruction set for
-/// vectors, logical processors, threads in use, and of how many ranks this is the first.
+/// Version, compiler, system, processor, its vector instruction set, logical processors, threads in
+/// use and number of ranks, as JSON with one member a line.
 std::string machine_json(int ranks);
 
 /// The members of RUN/machine.json in their order, as text; empty if there is none or it is

@@ -1,5 +1,5 @@
-// metrics.jsonl: one JSON object a line, appended as the run goes. Numbers read back to the same
-// double; what is not finite is null, since JSON has no word for it.
+// metrics.jsonl: one JSON object per line, appended during the run. Numbers read back to the same
+// double. Values that are not finite are null, because JSON cannot represent them.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace folio {
 /// a "step" of at most `last`. Torn and otherwise unreadable lines are left out, for any text.
 std::string lines_until(std::string_view text, int64_t last);
 
-/// The last step that a line of `text` tells of; -1 if none does.
+/// The last step in the lines of `text`; -1 if there is none.
 int64_t last_step_in(std::string_view text);
 
 class MetricsWriter {
@@ -29,7 +29,7 @@ class MetricsWriter {
 
   /// {"step":…,"train_loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…}
   void train(int64_t step, double loss, double lr, double gradient_norm, double tokens_per_second);
-  /// {"step":…,"train_loss":null,"lr":…,"grad_norm":…,"skipped":"…"}: its update was refused.
+  /// {"step":…,"train_loss":null,"lr":…,"grad_norm":…,"skipped":"…"} for a refused update.
   void skipped(int64_t step, double lr, double gradient_norm, std::string_view reason);
   /// {"step":…,"val_loss":…}
   void validation(int64_t step, double loss);

@@ -9,7 +9,7 @@
 
 namespace folio {
 
-/// What a line can say; NaN where it does not, or says null.
+/// The values of a line; NaN for those that are absent or null.
 struct MetricsLine {
   static constexpr double missing = std::numeric_limits<double>::quiet_NaN();
   int64_t step = -1;
@@ -23,20 +23,20 @@ struct MetricsLine {
 /// over.
 bool parse_metrics_line(std::string_view text, MetricsLine& line);
 
-/// Mean, smallest and largest value of neighbouring steps.
+/// Mean, minimum and maximum over consecutive steps.
 struct MetricsPoint {
-  double step = 0.0;     // mean of those that it stands for
+  double step = 0.0;     // mean of the steps
   double seconds = 0.0;  // mean of the training time after them
   double mean = 0.0, low = 0.0, high = 0.0;
   int64_t count = 0;
 };
 
-/// A series of any length in at most `most_points` points. Where there are more steps, each point
-/// stands for as many neighbouring ones, a power of two.
+/// A series of any length, reduced to at most `most_points` points. Each point stands for the same
+/// number of consecutive steps, a power of two.
 class MetricsSeries {
  public:
   explicit MetricsSeries(int64_t most_points) : most_points_(most_points) {}
-  /// A value that is not finite is left out.
+  /// Values that are not finite are left out.
   void add(int64_t step, double seconds, double value);
   std::vector<MetricsPoint> points() const;
   bool empty() const { return last_step_ < 0; }
@@ -55,20 +55,20 @@ class MetricsSeries {
   double best_value_ = std::numeric_limits<double>::infinity();
 };
 
-/// A whole file.
+/// The contents of a whole file.
 struct Metrics {
   explicit Metrics(int64_t most_points);
   MetricsSeries train_loss, val_loss, lr, grad_norm, tokens_per_second;
-  int64_t lines = 0;       // that could be read
-  int64_t unreadable = 0;  // torn, or no metrics
+  int64_t lines = 0;       // readable lines
+  int64_t unreadable = 0;  // lines that are torn or no metrics
   int64_t nulls = 0;
   int64_t last_step = 0;
-  double seconds = 0.0;  // of training, evaluations and samples left out
+  double seconds = 0.0;  // of training, without evaluations and samples
 };
 
-/// Reads `path` line by line. The time of a step follows from its tokens per second; a step that
-/// does not say takes as long as the one before. tokens_per_step is of the whole batch.
-/// Throws Error if the file cannot be read.
+/// Reads `path` line by line. The time of a step follows from its tokens per second; a step without
+/// that value is taken to last as long as the one before. tokens_per_step is that of the whole
+/// batch. Throws Error if the file cannot be read.
 Metrics read_metrics(const std::filesystem::path& path, int64_t tokens_per_step,
                      int64_t most_points = 300);
 

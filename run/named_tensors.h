@@ -1,4 +1,4 @@
-// Tensors of a file, copied to where a model has those of the same names.
+// Copies tensors of a file to a model's tensors of the same names.
 #pragma once
 
 #include <filesystem>
@@ -15,10 +15,10 @@ namespace folio {
 /// The masters of all parameters under their names; their memory is the store's.
 std::vector<NamedTensor> masters_of(const ParameterStore& parameters);
 
-/// Fills every wanted tensor from the one of its name among `tensors`, which are those of the file
-/// `path`. A bias of zeros that is not wanted, as a writer under `rules` adds it, is passed over.
-/// Throws Error where names, shapes or types do not fit, ending in `question`; everything is
-/// checked before anything is changed.
+/// Fills every wanted tensor from the tensor of the same name among `tensors`, which come from the
+/// file `path`. Biases of zeros that are not wanted are ignored, because writers under `rules` add
+/// them. Throws Error, with `question` at its end, if names, shapes or types do not match; then no
+/// tensor is changed.
 void fill_tensors(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
                   const std::filesystem::path& path, std::string_view question,
                   std::span<const NameRule> rules = {});

@@ -1,4 +1,4 @@
-// The checkpoints of a run: which are whole, which one a run continues from, which ones go.
+// The checkpoints of a run: which are intact, which one a run resumes from, and which are removed.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +13,20 @@ struct CheckpointFault {
   std::string fault;
 };
 
-/// Where a run continues.
+/// The checkpoint that a run resumes from.
 struct ResumePoint {
-  std::filesystem::path checkpoint;      // the newest that is whole; empty: there is none at all
-  std::vector<CheckpointFault> damaged;  // the newer ones, and the best if it is damaged
+  std::filesystem::path checkpoint;      // the newest intact one; empty if there are none
+  std::vector<CheckpointFault> damaged;  // newer ones, and the best if it is damaged
   bool best_is_whole = false;
 };
 
-/// The best checkpoint counts as one of its step; where there is another of that step, the other is
-/// taken. Throws Error that lists them if there are checkpoints but none is whole.
+/// The best checkpoint is a candidate too, but a step checkpoint of the same step is preferred.
+/// Throws Error that lists the checkpoints if there are some but none is intact.
 ResumePoint find_resume_point(const std::filesystem::path& run);
 
-/// Removes the step checkpoints but for the newest `keep` of those up to `step`; 0 keeps all.
-/// Later ones are of before a resume: damaged, and replaced when the run comes by. Throws Error for
-/// one that cannot be removed.
+/// Removes step checkpoints up to `step` except for the newest `keep`; 0 keeps all. Those of later
+/// steps are damaged ones that a resume passed over; the run replaces them when it reaches their
+/// steps. Throws Error for one that cannot be removed.
 void remove_old_checkpoints(const std::filesystem::path& run, int64_t step, int64_t keep);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// The directory of a run: which one, whether it may be used, and its small files.
+// Opens the directory of a run and writes its small files.
 #pragma once
 
 #include <cstdint>
@@ -21,28 +21,28 @@ struct TrainOptions {
   int64_t stop_at = 0;  // stop after this step, with a checkpoint; 0: at the end
 };
 
-/// What a call of train() will work on. Finding it out writes nothing but a continued run's lock.
+/// The run that a call of train() works on. Opening it writes nothing except a resumed run's lock.
 struct OpenedRun {
   std::filesystem::path directory;
-  RunLock lock;  // of a new run: taken by write_run_files()
+  RunLock lock;  // of a new run: write_run_files() takes it
   Config config;
   TextIdentity text;
-  ResumePoint from;                       // its checkpoint is empty: from step 0
-  std::vector<std::string> changed_keys;  // in which a continued run's config differs from before
+  ResumePoint from;                       // without a checkpoint: from step 0
+  std::vector<std::string> changed_keys;  // that a resumed run changes in its config
 };
 
-/// Whether a directory is a run's: it has a config.yaml. Throws Error if the system does not say.
+/// Whether a directory is a run's, which has a config.yaml. Throws Error if it cannot be accessed.
 bool holds_run(const std::filesystem::path& directory);
 
-/// Throws Error, saying what `directory` is instead, where it is no run's.
+/// Throws Error, with what `directory` is instead, unless it is a run's.
 void require_run(const std::filesystem::path& directory);
 
-/// Reads the config, finds the text and checks the directory: a new run's must not exist or hold no
-/// files; a continued run's keeps its model, data and optimizer. Throws Error.
+/// Reads the config, finds the text and checks the directory. A new run's directory must be empty
+/// or not exist; a resumed run may change only keys that are changeable. Throws Error.
 OpenedRun open_run(const TrainOptions& options);
 
-/// Makes the directory where needed, and writes text.json, config.yaml and machine.json. Throws
-/// Error; of a new run nothing is left then.
+/// Creates the directory if needed and writes text.json, config.yaml and machine.json. Throws
+/// Error, after removing what it wrote for a new run.
 void write_run_files(OpenedRun& run, int ranks = 1);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// One process at a time trains into a run directory.
+// A lock that lets only one process at a time train into a run directory.
 #pragma once
 
 #include <filesystem>
@@ -6,13 +6,13 @@
 
 namespace folio {
 
-/// The lock of a run directory, on the empty file `lock` in it. The system lets it go when the
-/// process ends, however it ends; the file stays.
+/// A lock on the empty file `lock` in a run directory. The system releases it when the process
+/// ends, for whatever reason; the file stays.
 class RunLock {
  public:
-  RunLock() = default;  // holds nothing
-  /// Throws Error if another process trains into `directory`, or with the system's reason. Where
-  /// the file system has no locks, goes on without.
+  RunLock() = default;  // not held
+  /// Throws Error if another process trains into `directory`, or with the system's reason. On a
+  /// file system without locks, it is not held.
   explicit RunLock(const std::filesystem::path& directory);
   ~RunLock();
   RunLock(RunLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}

@@ -1,4 +1,4 @@
-// Metrics as TensorBoard event files: a stream of records, each a protocol buffer, written by hand.
+// Writes metrics as TensorBoard event files, which are streams of records, each a protocol buffer.
 //
 // A record (TensorFlow's TFRecord, tensorflow/core/lib/io/record_writer.cc), little-endian:
 //   uint64 length, uint32 masked CRC-32C of the length, the bytes, uint32 their masked CRC-32C
@@ -21,7 +21,7 @@ namespace folio {
 /// CRC-32C (Castagnoli; RFC 3720, appendix B.4): polynomial 0x1EDC6F41, reflected.
 uint32_t crc32c(std::string_view bytes);
 
-/// Rotated by 15 bits and offset: what records hold, so that a CRC of CRCs is not trivial.
+/// The CRC as records hold it: rotated by 15 bits and offset, so that a CRC of CRCs is not trivial.
 uint32_t masked_crc32c(std::string_view bytes);
 
 using Scalar = std::pair<std::string_view, double>;  // tag and value
@@ -31,8 +31,8 @@ std::string scalar_event(double wall_time, int64_t step, std::span<const Scalar>
 
 class TensorboardWriter {
  public:
-  /// A new file events.out.tfevents.SECONDS.folio in `directory`, which is made if missing; where
-  /// one of that name exists, the next free number. Throws Error as fail_system() does.
+  /// Creates events.out.tfevents.SECONDS.folio in `directory`, and the directory if it is missing.
+  /// If the file exists, the next free number is used. Throws Error as fail_system() does.
   explicit TensorboardWriter(const std::filesystem::path& directory);
   ~TensorboardWriter();
   TensorboardWriter(const TensorboardWriter&) = delete;

@@ -1,5 +1,5 @@
-// Which text a run learns from: text.json in the run directory, so that the run is judged on, and
-// continued with, the text that it began with.
+// text.json of a run: the identity of the text that it learns from, so that the run is resumed
+// with, and evaluated on, the same text.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,9 @@ std::string to_json(const TextIdentity& identity);
 /// Reads RUN/text.json. Throws Error if it is missing or damaged.
 TextIdentity read_text_identity(const std::filesystem::path& run);
 
-/// Where the run's text lies now: where it lay when the run began or, if it is gone from there,
-/// where `data.text` of the config leads. Throws Error if it is gone or another text is there.
+/// The present path of the run's text: where it was when the run began or, if it is gone from
+/// there, where `data.text` of the config leads. Throws Error if it is gone or another text is
+/// there.
 TextIdentity find_run_text(const std::filesystem::path& run, const Config& config);
 
 }  // namespace folio

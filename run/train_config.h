@@ -1,4 +1,4 @@
-// The section `train` of a config: the run.
+// The section `train` of a config.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ namespace folio {
 
 /// How gradients of micro-batches and ranks are added.
 enum class Reduce : uint8_t {
-  fast,     // each rank adds up its own, within its matrix products, and then all ranks theirs
-  ordered,  // each micro-batch's is computed by itself and added in order, whoever computes it
+  fast,     // within a rank by its matrix products, then over ranks
+  ordered,  // micro-batch by micro-batch, in their order, on any number of ranks
 };
 
-/// What happens where the loss or the gradient norm is not finite; see inspect/blackbox.h.
+/// What happens if the loss or the gradient norm is not finite; see inspect/blackbox.h.
 enum class OnNonFinite : uint8_t { stop, skip };
 
 struct TrainConfig {
@@ -27,16 +27,16 @@ struct TrainConfig {
   std::string init_from;           // weights to begin with, see run/initial_weights.h; "": random
   std::string device = "auto";     // auto | cpu | cuda
   std::string precision = "auto";  // auto | f32 | tf32 (f32 on a CPU) | bf16, see computing_type()
-  int64_t threads = 0;             // 0: OpenMP's own choice; of several ranks each has its share
+  int64_t threads = 0;             // 0: OpenMP's choice, or a rank's share of its machine
   Reduce reduce = Reduce::fast;    // of gradients, over micro-batches and ranks
-  double bucket_mb = 25.0;         // of gradients, reduced together; 10^6 bytes
-  bool overlap = true;             // reduction with the backward pass
-  double rank_timeout = 300.0;     // seconds that ranks wait for a silent one; 0: without end
+  double bucket_mb = 25.0;         // gradients that are reduced together, in 10^6 bytes
+  bool overlap = true;             // of reductions with the backward pass
+  double rank_timeout = 300.0;     // seconds that ranks wait for a silent one; 0: no limit
   OnNonFinite on_non_finite = OnNonFinite::stop;
   int64_t max_skips = 10;       // steps whose update may be refused, over the whole run
-  double spike_guard = 0.0;     // z-score above which a gradient norm is a spike; 0: none is
-  int64_t spike_window = 100;   // steps that the z-score looks back on
-  int64_t steps_in_flight = 4;  // that a GPU is given before the host waits for the oldest
+  double spike_guard = 0.0;     // z-score above which a gradient norm is a spike; 0: off
+  int64_t spike_window = 100;   // steps that the z-score is computed from
+  int64_t steps_in_flight = 4;  // on a GPU
   double label_smoothing = 0.0;
   int64_t log_every = 1;      // lines in metrics.jsonl
   int64_t eval_every = 250;   // an interval of 0 means never

@@ -1,4 +1,4 @@
-// Which samples of a step's batch each rank computes, and when.
+// Assigns the samples of a step's batch to ranks and rounds.
 #pragma once
 
 #include <cstdint>
@@ -14,22 +14,22 @@ struct Samples {
   bool operator==(const Samples&) const = default;
 };
 
-/// A batch's samples in rounds, each of which ends with a sum over ranks.
+/// Divides a batch of B samples into rounds, each of which ends with a sum over N ranks.
 ///
-/// fast: one round; rank r has samples [r B / N, (r + 1) B / N).
-/// ordered: micro-batch m is computed in round m / N by rank m mod N, so that the sum goes through
-/// them in order.
+/// fast: there is one round, in which rank r has samples [r B / N, (r + 1) B / N).
+/// ordered: rank m mod N computes micro-batch m in round m / N, so that gradients are added in the
+/// order of the micro-batches.
 class BatchSplit {
  public:
-  /// Throws Error for more ranks than the batch has samples or, ordered, micro-batches.
+  /// Throws Error if there are more ranks than samples or, for `ordered`, than micro-batches.
   BatchSplit(int64_t batch, int64_t accumulate, Reduce reduce, int ranks);
 
   int rounds() const { return rounds_; }
-  /// Ranks 0 .. contributors - 1 have samples in the round; in the first round, all.
+  /// Ranks 0 .. contributors - 1 have samples in the round. In the first round all ranks have.
   int contributors(int round) const;
-  /// Samples of the batch; none where the rank does not contribute.
+  /// The samples of a rank in a round; none if it does not contribute.
   Samples samples(int round, int rank) const;
-  /// The most samples that a rank computes at a time: batch / accumulate.
+  /// The largest number of samples that a rank computes at a time: batch / accumulate.
   int64_t micro_batch() const { return batch_ / accumulate_; }
 
  private:

@@ -1,4 +1,4 @@
-// How a model does on a whole split.
+// Evaluates a model on a split.
 #pragma once
 
 #include <cstdint>
@@ -16,20 +16,21 @@ namespace folio {
 
 struct Evaluation {
   double loss = 0.0;                         // mean over all targets, nats, without label smoothing
-  std::map<std::string, double> means = {};  // of each of Task::measures(), the loss included
-  int64_t targets = 0;                       // that count
+  std::map<std::string, double> means = {};  // of all of Task::measures(), the loss included
+  int64_t targets = 0;                       // number of targets that count
   bool whole_split = false;
 
   double perplexity() const;
-  /// Bits for a byte of the text, by which models of different tokenizers can be compared: where
-  /// the whole split was read, whose targets stand for `text_bytes` bytes (Task::text_bytes()).
+  /// Bits per byte of text, which can be compared between tokenizers; nothing unless the whole
+  /// split was read. Its targets stand for `text_bytes` bytes, see Task::text_bytes().
   std::optional<double> bits_per_byte(std::optional<int64_t> text_bytes) const;
 };
 
-/// Reads the windows of `source` once, `batch` windows at a time. max_batches > 0: only that many
-/// batches, spread evenly over the split (always the same). The ranks share the batches out; the
-/// result has the bits of one process, on each of them. Throws Error where no target counts.
+/// Reads the windows of `source` once, `batch` windows at a time; if max_batches > 0, only that
+/// many batches, spread evenly over the split and always the same. The batches are divided among
+/// the ranks, and every rank gets the result, with the bits that a single process gets. Throws
+/// Error if no target counts.
 Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const DataSource& source,
-                    int64_t batch, int64_t max_batches = 0, Communicator& ranks = no_others());
+                    int64_t batch, int64_t max_batches = 0, Communicator& ranks = single_process());
 
 }  // namespace folio

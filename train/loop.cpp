@@ -37,11 +37,11 @@ Config with_text(Config config, const fs::path& text) {
 }
 
 std::string prompt_of(const TrainConfig& config) {
-  // The empty prompt too stands for a line break, and prints none.
+  // The empty prompt stands for a line break too, but nothing is printed for it.
   return config.sample_prompt == "\n" ? "" : config.sample_prompt;
 }
 
-/// One call of train(), once everything is known to be good.
+/// The state of train() after its inputs were checked.
 class Training {
  public:
   Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks);
@@ -50,9 +50,9 @@ class Training {
  private:
   void announce();
   void take_steps();
-  /// Takes the results of steps until no more than so many are in flight.
+  /// Finishes steps until at most `in_flight` are in flight.
   void finish_steps(int64_t in_flight);
-  /// Whether something other than a step comes after it, for which none may be in flight.
+  /// Whether the step is followed by work for which no step may be in flight.
   bool pauses_after(int64_t step) const;
   void record(const StepResult& result);
   void refuse(const StepResult& result);
@@ -62,8 +62,8 @@ class Training {
   void save(const fs::path& checkpoint);
   void conclude();
   bool keeps_checkpoints() const { return run_.config.train.checkpoint_every > 0; }
-  /// What rank 0 alone knows.
-  bool agreed(bool on_rank_0) { return ranks_.any(ranks_.leads() && on_rank_0); }
+  /// The condition of rank 0.
+  bool agreed(bool on_rank_0) { return ranks_.any(ranks_.is_root() && on_rank_0); }
 
   OpenedRun run_;
   const TrainHooks& hooks_;
@@ -71,10 +71,10 @@ class Training {
   Clock::time_point start_ = Clock::now();
   Trainer trainer_;
   Progress progress_;
-  bool best_is_due_ = false;  // to be saved, when the step is done
+  bool best_is_due_ = false;  // to be saved at the end of the step
   int64_t first_step_ = 0, last_step_;
-  std::unique_ptr<MetricsWriter> metrics_;          // null: another rank writes
-  std::unique_ptr<TensorboardWriter> tensorboard_;  // null: not asked for
+  std::unique_ptr<MetricsWriter> metrics_;          // null on other ranks
+  std::unique_ptr<TensorboardWriter> tensorboard_;  // null unless enabled
   std::unique_ptr<ProgressBar> bar_;
   Evaluation evaluation_;         // the latest
   int64_t unwritten_tokens_ = 0;  // since the last line of metrics
@@ -88,7 +88,7 @@ Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
       ranks_(ranks),
       trainer_(with_text(run_.config, run_.text.path), std::move(plan.tokenizer), ranks),
       last_step_(plan.last_step) {
-  // What a sample would stumble over later is better known now.
+  // A prompt that cannot be encoded is reported now rather than at the first sample.
   trainer_.tokenizer().encode(prompt_of(run_.config.train), "train.sample_prompt");
   if (const fs::path& from = run_.from.checkpoint; !from.empty()) {
     load_parameters(from, trainer_.model(), trainer_.parameters());
@@ -102,10 +102,11 @@ Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
         trainer_.samples_drawn());
   }
   const std::string& init_from = run_.config.train.init_from;
-  if (run_.from.checkpoint.empty() && !init_from.empty() && ranks_.leads()) {
+  if (run_.from.checkpoint.empty() && !init_from.empty() && ranks_.is_root()) {
     load_initial_weights(init_from, trainer_.model(), trainer_.parameters());
   }
-  if (!run_.from.best_is_whole) {  // removed or damaged: the next evaluation makes a new one
+  if (!run_.from
+           .best_is_whole) {  // it was removed or is damaged; the next evaluation makes a new one
     progress_.best_step = -1;
     progress_.best_validation_loss = std::numeric_limits<double>::infinity();
   }
@@ -135,7 +136,7 @@ void Training::announce() {
                     grouped(config.train.steps), config.train.batch, config.model.context()));
   print(fmt::format("run     {}\n", run_.directory.string()));
   announce_damage(run_.from);
-  if (first_step_ == 0 && !config.train.init_from.empty() && ranks_.leads()) {
+  if (first_step_ == 0 && !config.train.init_from.empty() && ranks_.is_root()) {
     print(fmt::format("init    the weights of {}\n",
                       find_initial_weights(config.train.init_from).string()));
   }
@@ -151,7 +152,7 @@ void Training::announce() {
 }
 
 void Training::go() {
-  if (ranks_.leads()) {
+  if (ranks_.is_root()) {
     write_run_files(run_, ranks_.size());
     metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
     if (run_.config.train.tensorboard) {
@@ -167,21 +168,21 @@ void Training::go() {
 }
 
 void Training::take_steps() {
-  const StopSignal stop(ranks_.leads());
+  const StopSignal stop(ranks_.is_root());
   const TrainConfig& config = run_.config.train;
   const auto sample_if_asked = [&](int64_t step) {
     const bool asked = std::ranges::find(config.sample_at, step) != config.sample_at.end();
     if (asked || (step == config.steps && !config.sample_at.empty())) sample();
   };
   if (first_step_ == 0) sample_if_asked(0);
-  // A run that was killed right after saving the best has that one only, which is never removed.
+  // A run that was killed right after saving the best checkpoint has only that one.
   const fs::path newest = step_checkpoint(run_.directory, first_step_);
   if (first_step_ > 0 && agreed(run_.from.checkpoint != newest)) keep();
   while (trainer_.steps_done() < last_step_) {
     trainer_.begin_step();
     const int64_t step = trainer_.steps_done();
     finish_steps(pauses_after(step) ? 0 : trainer_.most_in_flight() - 1);
-    if (progress_.step == step) {  // neither in flight nor forgotten, as after a refused one
+    if (progress_.step == step) {  // the step is done, not in flight or forgotten
       const bool finished = step == config.steps;
       if (is_due(step, config.eval_every) || (finished && config.eval_every > 0)) evaluate();
       sample_if_asked(step);
@@ -239,7 +240,7 @@ void Training::refuse(const StepResult& result) {
   const bool skips = spike || config.on_non_finite == OnNonFinite::skip;
   if (!skips || progress_.skips >= config.max_skips) {
     const WholeMoments whole(trainer_);
-    if (!ranks_.leads()) ranks_.await_the_end();
+    if (!ranks_.is_root()) ranks_.wait_to_be_aborted();
     metrics_->sync();
     bar_->erase();
     FOLIO_CHECK(!spike, "train",
@@ -276,7 +277,7 @@ void Training::evaluate() {
 
 void Training::sample() {
   const auto* const model = dynamic_cast<const LanguageModel*>(&trainer_.model());
-  if (!ranks_.leads() || model == nullptr) return;  // not every family writes text
+  if (!ranks_.is_root() || model == nullptr) return;  // not every family writes text
   const TrainConfig& config = run_.config.train;
   bar_->line(fmt::format("--- sample after step {} ---", grouped(trainer_.steps_done())));
   const std::string prompt = prompt_of(config);
@@ -291,7 +292,7 @@ void Training::sample() {
   replace_durably(run_.directory / "samples" / name, prompt + text + "\n");
 }
 
-/// Saves what is due now that all else of the step is done, and removes what is not kept.
+/// Saves the checkpoints that are due after the step, and removes old ones.
 void Training::keep() {
   const TrainConfig& config = run_.config.train;
   const int64_t step = progress_.step;
@@ -302,10 +303,10 @@ void Training::keep() {
     return;
   }
   save(step_checkpoint(run_.directory, step));
-  if (!ranks_.leads()) return;
+  if (!ranks_.is_root()) return;
   try {
     remove_old_checkpoints(run_.directory, step, config.keep_last);
-  } catch (const Error& error) {  // no reason to end a run whose new checkpoint is whole
+  } catch (const Error& error) {  // the new checkpoint is whole, so the run continues
     bar_->line(fmt::format("note    {}", error.what()));
   }
 }
@@ -313,8 +314,8 @@ void Training::keep() {
 void Training::save(const fs::path& checkpoint) {
   require_same_weights(trainer_.parameters(), ranks_);
   const WholeMoments whole(trainer_);
-  if (!ranks_.leads()) return;
-  metrics_->sync();  // so that no checkpoint is ahead of the metrics
+  if (!ranks_.is_root()) return;
+  metrics_->sync();  // no checkpoint may be ahead of the metrics
   save_checkpoint(checkpoint, trainer_.model(), trainer_.parameters(), trainer_.optimizer(),
                   trainer_.tokenizer(), run_.config, progress_);
 }
@@ -341,14 +342,14 @@ void Training::conclude() {
     const auto best = best_checkpoint(run_.directory);
     if (agreed(best.has_value()) && progress_.best_step >= 0 &&
         progress_.best_step != progress_.step) {
-      if (ranks_.leads()) load_parameters(*best, trainer_.model(), trainer_.parameters());
+      if (ranks_.is_root()) load_parameters(*best, trainer_.model(), trainer_.parameters());
       trainer_.take_weights_of_rank_0();
       final.best_step = progress_.best_step;
       final.best_loss = trainer_.evaluate(0).loss;
       print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
                         grouped(progress_.best_step), *final.best_loss));
     }
-    if (ranks_.leads()) write_final_evaluation(run_.directory, final);
+    if (ranks_.is_root()) write_final_evaluation(run_.directory, final);
   }
   if (trainer_.parameters().device() == Device::cuda && hooks_.flops_per_token) {
     print(fmt::format("model FLOP utilisation  {}\n",
@@ -376,7 +377,7 @@ void Training::conclude() {
 
 void train(const TrainOptions& options, const TrainHooks& hooks, Communicator& ranks) {
   RunPlan plan;
-  if (ranks.leads()) plan = plan_run(options);
+  if (ranks.is_root()) plan = plan_run(options);
   share_plan(plan, ranks);
   if (plan.nothing_left) return;
   if (ranks.size() > 1) {

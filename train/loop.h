@@ -1,13 +1,14 @@
-// A run directory, and training into it.
+// The training loop: steps, evaluations, samples and checkpoints of a run directory, whose files
+// are
 //
-//   config.yaml      resolved, with every default
-//   text.json        which text it learns from, see text_identity.h
-//   lock             empty; held while a process trains, see run_lock.h
-//   machine.json     which program and machine last worked on it, see machine.h
-//   metrics.jsonl    see metrics.h
-//   evaluation.json  of a finished run, see final_evaluation.h
+//   config.yaml        the config with every default
+//   text.json          the identity of the text, see text_identity.h
+//   lock               empty; locked while a process trains, see run_lock.h
+//   machine.json       the program and machine that last worked on the run, see machine.h
+//   metrics.jsonl      see metrics.h
+//   evaluation.json    of a finished run, see final_evaluation.h
 //   samples/step_N.txt
-//   tensorboard/     event files, if train.tensorboard is on
+//   tensorboard/       event files, if train.tensorboard is true
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
 //   blackbox/step_N/   of a step that was not finite, see blackbox_bundle.h
 #pragma once
@@ -26,11 +27,11 @@
 
 namespace folio {
 
-/// What the program adds to a training; each may be empty.
+/// Functions that the program adds to the loop; each may be empty.
 struct TrainHooks {
-  /// Lines that tell before the first step what in the config is hardly meant so.
+  /// Warnings about the config, printed before the first step.
   std::function<std::vector<std::string>(Trainer& trainer)> notes = {};
-  /// FLOPs of forward and backward for each token.
+  /// FLOPs of forward and backward per token.
   std::function<double(Trainer& trainer)> flops_per_token = {};
   /// Called when a step is not finite, with the run directory and the progress before the step.
   /// It explains the step and throws the Error that ends the run.
@@ -39,11 +40,11 @@ struct TrainHooks {
       on_non_finite = {};
 };
 
-/// The `train` verb: everything from reading the config to the last checkpoint, reporting to the
-/// terminal. Throws Error; a directory that holds files is refused unless resuming, and nothing in
-/// it is touched; a run that another process trains is refused. All ranks call it; rank 0 alone
-/// looks at `options`, prints and writes.
+/// Trains a run from its config to its last checkpoint and reports to the terminal. All ranks must
+/// call it; only rank 0 reads `options`, prints and writes files. Throws Error; in particular if
+/// the directory holds files and the run does not resume, which leaves them untouched, or if
+/// another process trains the run.
 void train(const TrainOptions& options, const TrainHooks& hooks = {},
-           Communicator& ranks = no_others());
+           Communicator& ranks = single_process());
 
 }  // namespace folio

@@ -42,19 +42,19 @@ std::string to_text(const RunPlan& plan) {
 
 void share_plan(RunPlan& plan, Communicator& ranks) {
   if (ranks.size() == 1) return;
-  const std::string text = ranks.broadcast_text(ranks.leads() ? to_text(plan) : "");
-  if (ranks.leads()) return;
+  const std::string text = ranks.broadcast_text(ranks.is_root() ? to_text(plan) : "");
+  if (ranks.is_root()) return;
   plan.nothing_left = text.empty();
   if (plan.nothing_left) return;
-  const Json told = Json::parse(text);
-  plan.run.config = parse_config(told.at("config").get<std::string>(), "the config of rank 0");
-  plan.last_step = told.at("last_step").get<int64_t>();
-  if (const std::string tokenizer = told.at("tokenizer").get<std::string>(); !tokenizer.empty()) {
+  const Json shared = Json::parse(text);
+  plan.run.config = parse_config(shared.at("config").get<std::string>(), "the config of rank 0");
+  plan.last_step = shared.at("last_step").get<int64_t>();
+  if (const std::string tokenizer = shared.at("tokenizer").get<std::string>(); !tokenizer.empty()) {
     plan.tokenizer = tokenizer_from_json(tokenizer, "the tokenizer of rank 0");
   }
-  plan.run.text = identify_text(told.at("text").get<std::string>());
-  FOLIO_CHECK(plan.run.text.hash == told.at("hash").get<std::string>() &&
-                  plan.run.text.bytes == told.at("bytes").get<int64_t>(),
+  plan.run.text = identify_text(shared.at("text").get<std::string>());
+  FOLIO_CHECK(plan.run.text.hash == shared.at("hash").get<std::string>() &&
+                  plan.run.text.bytes == shared.at("bytes").get<int64_t>(),
               plan.run.text.path.string(),
               "is another text than on the machine of rank 0; every machine needs the same");
 }
@@ -62,7 +62,7 @@ void share_plan(RunPlan& plan, Communicator& ranks) {
 void share_progress(Progress& progress, Communicator& ranks) {
   if (ranks.size() == 1) return;
   const std::string text = ranks.broadcast_text(to_json(CheckpointState{progress, {}, {}}));
-  if (!ranks.leads()) progress = state_from_json(text, "the progress of rank 0").progress;
+  if (!ranks.is_root()) progress = state_from_json(text, "the progress of rank 0").progress;
 }
 
 void require_same_arithmetic(const Config& config, Communicator& ranks) {
@@ -84,14 +84,14 @@ void require_same_weights(const ParameterStore& parameters, Communicator& ranks)
   const Tensor values = on_device(parameters.values(), Device::cpu);
   Checksum checksum;
   checksum.add(values.raw(), static_cast<size_t>(values.bytes()));
-  const std::vector<std::string> told = ranks.all_gather_text(hexadecimal(checksum.value()));
-  const auto alike = [&](const std::string& one) { return std::ranges::count(told, one); };
-  const auto most = std::ranges::max_element(told, {}, alike);  // the first of these
+  const std::vector<std::string> shared = ranks.all_gather_text(hexadecimal(checksum.value()));
+  const auto alike = [&](const std::string& one) { return std::ranges::count(shared, one); };
+  const auto most = std::ranges::max_element(shared, {}, alike);  // the first of them
   if (alike(*most) == ranks.size()) return;
   const std::vector<std::string> machines = machines_of(ranks);
   const auto rank = static_cast<size_t>(ranks.rank());
-  if (told[rank] == *most) return;  // it waits for those that differ to end the run
-  const auto first = static_cast<size_t>(most - told.begin());
+  if (shared[rank] == *most) return;  // the ranks that differ report it
+  const auto first = static_cast<size_t>(most - shared.begin());
   const bool majority = 2 * alike(*most) > ranks.size();
   fail("ranks",
        fmt::format("the weights of this rank (on {}) differ from those of {}; the memory or "
@@ -103,7 +103,7 @@ void require_same_weights(const ParameterStore& parameters, Communicator& ranks)
 }
 
 void apply_config(const Config& config, Communicator& ranks) {
-  ranks.set_patience(config.train.rank_timeout);
+  ranks.set_timeout(config.train.rank_timeout);
   const int share = processors_for_rank(ranks);
   if (config.train.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) set_threads(share);
 }

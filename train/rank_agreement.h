@@ -1,4 +1,4 @@
-// What the ranks of a run agree on before its first step and watch over afterwards.
+// Makes sure that the ranks of a run have the same config, text, arithmetic and weights.
 #pragma once
 
 #include <string>
@@ -9,23 +9,23 @@
 
 namespace folio {
 
-/// Rank 0 gives its plan to the others, which get all but what concerns the directory. The text
-/// must be the same on each machine; throws Error where it is not.
+/// Copies the plan of rank 0 to the other ranks, except for what concerns the run directory. Throws
+/// Error on a rank whose machine has another text.
 void share_plan(RunPlan& plan, Communicator& ranks);
 
-/// What rank 0 has of it.
+/// Copies the progress of rank 0 to the other ranks.
 void share_progress(Progress& progress, Communicator& ranks);
 
-/// Throws Error on a rank that would round otherwise than rank 0: with other instructions, another
-/// version, or another kind of GPU; and where two ranks would share a GPU.
+/// Throws Error on a rank that would round differently from rank 0, because it has another
+/// instruction set, version or kind of GPU, and if two ranks share a GPU.
 void require_same_arithmetic(const Config& config, Communicator& ranks);
 
-/// Throws Error on a rank whose weights differ by a bit from those that most ranks have; from those
-/// of the first of these, where they are no majority.
+/// Throws Error on a rank whose weights differ, in any bit, from those that the largest group of
+/// equal ranks has.
 void require_same_weights(const ParameterStore& parameters, Communicator& ranks);
 
-/// A rank's patience and its threads: train.rank_timeout, and, without train.threads and
-/// OMP_NUM_THREADS, its share of its machine's processors. Every rank must call it.
+/// Applies train.rank_timeout and, without train.threads and OMP_NUM_THREADS, gives the rank its
+/// share of its machine's processors as threads. Every rank must call it.
 void apply_config(const Config& config, Communicator& ranks);
 
 /// "ranks   4 on 2 machines, 8 threads each, by Open MPI v4.1.4\n".

@@ -32,7 +32,7 @@ class RanksStep : public StepRunner {
     auto& [config, task, source, model, parameters, optimizer, tape, spike_guard, split, ranks] =
         parts_;
     StepResult result{.step = step + 1, .lr = lr};
-    // As late as here, so that a run that continues has loaded whole moments.
+    // Not earlier, because a resumed run loads whole moments first.
     if (reducer_.options().scatter && !optimizer.sharded()) {
       optimizer.shard(reducer_.own_ranges(),
                       [this](const Tensor& x) { parts_.ranks.all_reduce(x); });
@@ -89,7 +89,7 @@ class RanksStep : public StepRunner {
   GradientReducer* reducer() override { return &reducer_; }
 
  private:
-  /// This rank's samples of each round; an empty batch where it has none.
+  /// This rank's samples of each round; an empty batch for a round without any.
   std::vector<Batch> draw(int64_t step) const {
     std::vector<Batch> batches;
     for (int round = 0; round < parts_.split.rounds(); ++round) {
@@ -99,7 +99,7 @@ class RanksStep : public StepRunner {
     return batches;
   }
 
-  /// Targets and tokens of the whole step.
+  /// The numbers of targets and tokens in the whole step.
   std::pair<int64_t, int64_t> count(const std::vector<Batch>& batches) const {
     const int size = parts_.ranks.size();
     const Tensor counts({2 * size}, DType::f64);
@@ -119,7 +119,7 @@ class RanksStep : public StepRunner {
     return sums;
   }
 
-  /// The sum of all rounds and ranks, in the order and the type in which one process adds them.
+  /// The sum over rounds and ranks, in the order and the type in which a single process adds.
   double added_losses() const {
     const auto add = [&]<class T>(T sum) {
       const BatchSplit& split = parts_.split;
@@ -135,8 +135,8 @@ class RanksStep : public StepRunner {
 
   StepParts parts_;
   GradientReducer reducer_;
-  Tensor loss_;    // of a round, summed over its micro-batches
-  Tensor losses_;  // f64, of each rank's rounds
+  Tensor loss_;    // the sum of a round's micro-batches
+  Tensor losses_;  // f64, a value for each rank and round
   StepResult result_;
 };
 

@@ -1,4 +1,4 @@
-// What is known of a run before its first step.
+// Opens a run before its first step.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,19 @@
 
 namespace folio {
 
-/// What train() has found out, by rank 0 alone: the others never look at the run directory.
+/// What rank 0 found when it opened the run. Other ranks do not read the run directory.
 struct RunPlan {
   OpenedRun run;
   int64_t last_step = 0;
-  bool nothing_left = false;                       // to do
-  std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of a run that continues, or of train.init_from
+  bool nothing_left = false;                       // all steps are done
+  std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of the resumed run or of train.init_from
 };
 
-/// Opens the run directory. Says so where nothing is left to do. Throws Error as open_run() does.
+/// Opens the run directory, and prints a line if all steps are done. Throws Error as open_run()
+/// does.
 RunPlan plan_run(const TrainOptions& options);
 
-/// Tells of damaged checkpoints that were passed over.
+/// Prints a line about damaged checkpoints that were passed over, if there are any.
 void announce_damage(const ResumePoint& from);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// How a training step is made: by one process on the host, by several ranks, or on a GPU.
+// Makes training steps: by one process on the host, by several ranks, or on a GPU.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@
 
 namespace folio {
 
-/// Why a step's update was not made.
+/// The reason why a step's update was not made.
 enum class Refusal : uint8_t {
-  none,        // it was made
-  not_finite,  // the loss or the gradient norm
-  spike,       // of the gradient norm, see SpikeGuard
+  none,        // the update was made
+  not_finite,  // the loss or the gradient norm is not finite
+  spike,       // the gradient norm is an outlier, see SpikeGuard
 };
 
 /// What a step reports.
@@ -31,13 +31,13 @@ struct StepResult {
   double lr = 0.0;
   double gradient_norm = 0.0;
   double seconds = 0.0;
-  double batch_seconds = 0.0, optimizer_seconds = 0.0;  // of these, drawing the batch; the update
+  double batch_seconds = 0.0, optimizer_seconds = 0.0;  // parts of `seconds`
   int64_t tokens = 0;
   Refusal refusal = Refusal::none;
   std::string reason = {};  // of the refusal: "the loss is nan and the gradient norm inf"
 };
 
-/// What a step works with. All of it must outlive the runner.
+/// References to what a step uses, all of which must outlive the runner.
 struct StepParts {
   const TrainConfig& config;
   Task& task;
@@ -50,12 +50,12 @@ struct StepParts {
   const BatchSplit& split;
   Communicator& ranks;
 
-  /// Of a step, counted from 0.
+  /// The settings of a step, which is counted from 0.
   StepSettings settings(int64_t step) const;
 };
 
-/// Makes steps. Where an update is refused, weights and moments keep their bits, and the step
-/// counts all the same.
+/// Makes steps. If an update is refused, weights and moments keep their bits, and the step counts
+/// as done.
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
@@ -70,16 +70,16 @@ class StepRunner {
 
   /// Whether a GPU may replay steps from captured graphs.
   virtual void set_replays(bool) {}
-  /// What sums the gradients; null where one process alone computes them at once.
+  /// The reducer of gradients; null if a single process computes them at once.
   virtual GradientReducer* reducer() { return nullptr; }
 };
 
-/// One process, gradients summed as they are computed.
+/// For one process on the host; the gradients of micro-batches are added as they are computed.
 std::unique_ptr<StepRunner> on_host(const StepParts& parts);
-/// Several ranks, or micro-batches that are summed in order (train.reduce: ordered), on any device.
-/// All ranks make their steps together.
+/// For several ranks, or for micro-batches whose gradients are added in order (train.reduce:
+/// ordered), on any device. All ranks must make their steps together.
 std::unique_ptr<StepRunner> over_ranks(const StepParts& parts, bool shard);
-/// One process with a GPU, see gpu_step.h.
+/// For one process with a GPU, see gpu_step.h.
 std::unique_ptr<StepRunner> on_gpu(const StepParts& parts);
 
 /// Sets refusal and reason from loss and gradient norm.

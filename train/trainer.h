@@ -1,4 +1,4 @@
-// A model with all that trains it.
+// A model and everything that trains it.
 #pragma once
 
 #include <chrono>
@@ -21,46 +21,46 @@
 
 namespace folio {
 
-/// Task, model, optimizer and schedule of a config. It knows no files but the data; train/loop.h
-/// keeps the run directory. With several ranks each has a Trainer, and where a comment says so all
-/// must call it together; what it reports is the same on each.
+/// Task, model, optimizer and schedule of a config. It reads the data but no run directory, which
+/// is the business of train/loop.h. Each rank has a Trainer. All ranks must call the members that
+/// are marked as collective, and get the same results.
 class Trainer {
  public:
   /// Reads the data and builds everything. Throws Error for bad input.
   explicit Trainer(const Config& config);
-  /// With the tokenizer of a run that continues: the text must be known to it. `ranks` must outlive
-  /// this.
+  /// With the tokenizer of a resumed run, which must know the text. `ranks` must outlive the
+  /// trainer.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer,
-          Communicator& ranks = no_others());
-  /// On `device` and in `dtype`, whatever the config says of them.
+          Communicator& ranks = single_process());
+  /// With a device and a type that override those of the config.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
           Device device, DType dtype);
 
-  /// One step, begun and finished. None may be in flight. All ranks together.
+  /// Begins and finishes one step; no other may be in flight. Collective.
   StepResult step();
-  /// Begins a step; its result is finish_step()'s, the oldest first. On a GPU up to
-  /// most_in_flight() of them are on their way at once, elsewhere the step is made here. Where one
-  /// is refused, those begun after it are forgotten, as if they had not been: whoever counts looks
-  /// at steps_done().
+  /// begin_step() begins a step and finish_step() returns the result of the oldest one that was
+  /// begun. On a GPU up to most_in_flight() steps may be in flight; elsewhere begin_step() makes
+  /// the whole step. If a step is refused, the steps begun after it are forgotten, and steps_done()
+  /// is reduced.
   void begin_step();
   StepResult finish_step();
   int64_t in_flight() const { return in_flight_; }
   int64_t most_in_flight() const { return runner_->most_in_flight(); }
-  /// Steps done so far, or begun.
+  /// The number of steps done, including those in flight.
   int64_t steps_done() const { return step_; }
   void set_steps_done(int64_t step) { step_ = step; }
-  /// Samples drawn so far; the next step draws from this one on.
+  /// The number of samples drawn so far.
   int64_t samples_drawn() const { return step_ * config_.train.batch; }
 
-  /// What the gradients of a step (counted from 0) depend on besides the weights.
+  /// The settings of a step, which is counted from 0.
   StepSettings settings_of(int64_t step) { return parts().settings(step); }
-  /// The step's whole batch.
+  /// The whole batch of a step.
   Batch batch_of(int64_t step) const { return source_->draw(step, 0, config_.train.batch); }
 
-  /// Over the validation split; max_batches as in folio::evaluate(). Throws Error if there is no
-  /// such split. All ranks together.
+  /// Evaluates the validation split; max_batches as in folio::evaluate(). Throws Error if there is
+  /// no such split. Collective.
   Evaluation evaluate(int64_t max_batches);
-  /// Null where there is nothing to validate on.
+  /// Null without a validation split.
   const DataSource* validation() const { return validation_.get(); }
 
   const Config& config() const { return config_; }
@@ -69,10 +69,10 @@ class Trainer {
   const Model& model() const { return *model_; }
   ParameterStore& parameters() { return store_; }
   Optimizer& optimizer() { return *optimizer_; }
-  /// Before the first step: every rank takes the weights, moments and count of steps of rank 0. All
-  /// ranks together.
+  /// Copies weights, moments and the number of steps from rank 0, before the first step.
+  /// Collective.
   void take_state_of_rank_0();
-  /// The weights alone, at any time. All ranks together.
+  /// Copies the weights from rank 0. Collective.
   void take_weights_of_rank_0();
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
@@ -98,8 +98,8 @@ class Trainer {
   int64_t step_ = 0;
 };
 
-/// While it lives, the optimizer's state on rank 0 is whole, whatever parts ranks have: as it is
-/// saved. All ranks make one together.
+/// Gathers a sharded optimizer's state on rank 0 for as long as it exists, so that it can be saved.
+/// All ranks must construct one together.
 class WholeMoments {
  public:
   explicit WholeMoments(Trainer& trainer);

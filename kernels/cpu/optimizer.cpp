@@ -108,7 +108,7 @@ HWY_INLINE void adam_elements(const Tensor& values, const Tensor& copy, const Te
   const double t = static_cast<double>(options.step);
   const double correction1 = 1.0 - std::pow(options.beta1, t);
   const double correction2 = 1.0 - std::pow(options.beta2, t);
-  const double decay = options.weight_decay;
+  const double lr = options.lr * options.lr_scale, decay = options.weight_decay;
   const AdamStep<T> step{elements<T>(values) + begin,
                          copy ? elements<bf16>(copy) + begin : nullptr,
                          elements<T>(first) + begin,
@@ -119,10 +119,10 @@ HWY_INLINE void adam_elements(const Tensor& values, const Tensor& copy, const Te
                          static_cast<T>(options.beta2),
                          static_cast<T>(1.0 - options.beta1),
                          static_cast<T>(1.0 - options.beta2),
-                         static_cast<T>(options.lr / correction1),
+                         static_cast<T>(lr / correction1),
                          static_cast<T>(1.0 / std::sqrt(correction2)),
                          static_cast<T>(options.eps),
-                         static_cast<T>(options.decoupled ? 1.0 - options.lr * decay : 1.0),
+                         static_cast<T>(options.decoupled ? 1.0 - lr * decay : 1.0),
                          static_cast<T>(options.decoupled ? 0.0 : decay)};
   for_each_vector<T>(end - begin, step);
 }
@@ -175,7 +175,7 @@ HWY_INLINE void sgd_elements(const Tensor& values, const Tensor& copy, const Ten
                         elements<const T>(norm_and_scale)[1],
                         static_cast<T>(options.weight_decay),
                         static_cast<T>(options.momentum),
-                        static_cast<T>(options.lr),
+                        static_cast<T>(options.lr * options.lr_scale),
                         options.step <= 1};
   for_each_vector<T>(end - begin, step);
 }

@@ -55,16 +55,19 @@ __global__ void norm_kernel(float* norm_and_scale, const double* partial, int64_
 /// memory.
 struct StepSource {
   const StepValues* device;
-  double lr;
+  double lr, lr_scale;
   int64_t step;
 
-  StepSource(double lr, int64_t step) : device(step_values()), lr(lr), step(step) {}
+  template <class Options>
+  explicit StepSource(const Options& options)
+      : device(step_values()), lr(options.lr), lr_scale(options.lr_scale), step(options.step) {}
   __device__ StepSource now() const {
     StepSource result = *this;
     if (device != nullptr) {
       result.lr = device->lr;
       result.step = device->optimizer_step;
     }
+    result.lr *= lr_scale;
     return result;
   }
 };
@@ -219,8 +222,8 @@ void adam(const Tensor& values, const Tensor& copy, const Tensor& first_moment,
          elements<bf16>(copy), elements<float>(first_moment), elements<float>(second_moment),
          elements<const float>(gradients), elements<const float>(norm_and_scale), n,
          in_packs(values, copy, first_moment, second_moment, gradients),
-         AdamSettings{StepSource(options.lr, options.step), options.beta1, options.beta2,
-                      options.eps, options.weight_decay, options.decoupled});
+         AdamSettings{StepSource(options), options.beta1, options.beta2, options.eps,
+                      options.weight_decay, options.decoupled});
 }
 
 void sgd(const Tensor& values, const Tensor& copy, const Tensor& velocity, const Tensor& gradients,
@@ -230,7 +233,7 @@ void sgd(const Tensor& values, const Tensor& copy, const Tensor& velocity, const
   launch("sgd", {pieces_of(n, threads * width), threads}, sgd_kernel, elements<float>(values),
          elements<bf16>(copy), elements<float>(velocity), elements<const float>(gradients),
          elements<const float>(norm_and_scale), n, in_packs(values, copy, velocity, gradients),
-         SgdSettings{StepSource(options.lr, options.step), static_cast<float>(options.momentum),
+         SgdSettings{StepSource(options), static_cast<float>(options.momentum),
                      static_cast<float>(options.weight_decay)});
 }
 

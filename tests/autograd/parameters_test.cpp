@@ -33,8 +33,18 @@ TEST(Scope, NamesAreDotted) {
   EXPECT_EQ(root.parameter("free", {2}, Init::zeros()).name, "free");
   EXPECT_EQ((block / "attention" / "qkv").parameter("weight", {2, 2}, Init::zeros()).name,
             "blocks.3.attention.qkv.weight");
-  EXPECT_EQ(block.site("dropout"), purpose_of("blocks.3.dropout"));
-  EXPECT_NE(block.site("dropout"), root.site("dropout"));
+  const uint32_t site = block.site("dropout");
+  EXPECT_EQ(site, purpose_of("blocks.3.dropout"));
+  EXPECT_NE(site, root.site("dropout"));
+}
+
+TEST(Scope, TwoDropoutsOfOneNameAreRefused) {
+  ParameterStore store;
+  const Scope block = Scope(store) / "blocks.3";
+  block.site("dropout");
+  EXPECT_THAT(
+      error_of([&] { block.site("dropout"); }),
+      HasSubstr("blocks.3.dropout: a source of random numbers of this name exists already"));
 }
 
 TEST(ParameterStore, RefusesDuplicatesAndLateComers) {

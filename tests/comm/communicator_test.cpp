@@ -37,7 +37,7 @@ TEST(Parts, CoverEverythingOnce) {
   }
 }
 
-TEST(Communicator, OneProcess) { check_everything(no_others()); }
+TEST(Communicator, OneProcess) { check_everything(single_process()); }
 
 TEST(Communicator, Threads) {
   for (const int count : {2, 3})
@@ -54,16 +54,16 @@ TEST(Processors, AreSharedByThoseWhoMayUseThem) {
   EXPECT_EQ(processors_for_rank(bound, 1), 4);
   const Told many = {{"a", "11"}, {"a", "11"}, {"a", "11"}};
   EXPECT_EQ(processors_for_rank(many, 1), 1);
-  EXPECT_GE(processors_for_rank(no_others()), 1);
+  EXPECT_GE(processors_for_rank(single_process()), 1);
 }
 
 TEST(Gpus, AreOneRanksEach) {
   using Told = std::vector<std::pair<std::string, std::string>>;
   const Told good = {{"a", "0000:01:00.0"}, {"a", "0000:02:00.0"}, {"b", "0000:01:00.0"}};
-  EXPECT_EQ(sharers_of_a_gpu(good), std::nullopt);
+  EXPECT_EQ(ranks_sharing_a_gpu(good), std::nullopt);
   Told bad = good;
   bad.emplace_back("a", "0000:02:00.0");
-  EXPECT_EQ(sharers_of_a_gpu(bad), (std::pair{1, 3}));
+  EXPECT_EQ(ranks_sharing_a_gpu(bad), (std::pair{1, 3}));
 }
 
 /// The environment without any launcher's variables but those given.

@@ -103,7 +103,7 @@ TEST(GradientReducer, ScatteredSumsAreGathered) {
       }
     }
     const Tensor whole = reducer.gather_packed(Tensor::from({std::ssize(packed)}, packed));
-    EXPECT_EQ(static_cast<bool>(whole), ranks.leads());
+    EXPECT_EQ(static_cast<bool>(whole), ranks.is_root());
     if (whole) {
       EXPECT_EQ(whole.to_vector<double>(), expected);
     }

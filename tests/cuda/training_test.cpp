@@ -82,7 +82,10 @@ TEST_F(GpuTraining, SameBitsEveryTime) {
 TEST_F(GpuTraining, ReplayedStepsHaveTheBitsOfTheirCalls) {
   // A trainer that begins anew at step 2 makes by calls what the other replays.
   for (const std::vector<std::string>& overrides :
-       {std::vector<std::string>{}, {"train.accumulate=2"}, {"optimizer.name=sgd"}}) {
+       {std::vector<std::string>{},
+        {"train.accumulate=2"},
+        {"optimizer.name=sgd"},
+        {"optimizer.groups=[{parameters: '*embedding*', lr_scale: 0.25}]"}}) {
     const Config c = config("cuda", overrides);
     Trainer replaying(c);
     for (int i = 0; i < 4; ++i) replaying.step();  // the third is the first that is captured

@@ -13,6 +13,9 @@
 #include <vector>
 
 #include "folio/autograd/observer.h"
+#include "folio/autograd/ops.h"
+#include "folio/layers/attention.h"
+#include "folio/layers/embedding.h"
 #include "folio/models/gpt.h"
 #include "folio/report/explain_page.h"
 #include "folio/tensor/error.h"
@@ -84,6 +87,48 @@ TEST_F(Explain, MapsTimesValuesAreWhatTheFusedKernelMakes) {
         EXPECT_NEAR(y, recorder.output[map.layer][i * width + map.head * head_dim + d], 1e-6);
       }
     }
+  }
+}
+
+/// Self-attention that does not see the second position, then attention to a memory that is as long
+/// as the prompt.
+class MaskedModel : public LanguageModel {
+ public:
+  MaskedModel(const Scope& scope, int64_t vocabulary)
+      : LanguageModel(scope),
+        embedding_(scope / "embedding", vocabulary, 4, Init::normal(1.0)),
+        self_(scope / "self", {.width = 4, .heads = 1, .causal = false}),
+        cross_(scope / "cross", {.width = 4, .heads = 1}) {}
+  int64_t vocabulary() const override { return embedding_.weight->shape[0]; }
+  int64_t context() const override { return 0; }
+  Variable hidden(Tape& tape, const Batch& batch) const override {
+    const Variable x = embedding_(tape, batch["tokens"]);
+    const Variable y = self_(tape, x, Tensor::from({1, 3}, std::vector<int32_t>{1, 0, 1}));
+    return cross_(tape, y, cross_.keys_values(tape, x));
+  }
+  Variable logits(Tape& tape, const Variable& hidden) const override {
+    return linear(tape, hidden, embedding_.weight->variable());
+  }
+  DecoderState begin(const Batch&, int64_t) const override { return {}; }
+  Variable next(Tape&, const Tensor&, DecoderState&) const override { return {}; }
+
+ private:
+  Embedding embedding_;
+  SelfAttention self_;
+  CrossAttention cross_;
+};
+
+TEST_F(Explain, MapsAreOfSelfAttentionAndHideMaskedPositions) {
+  ParameterStore parameters;
+  const MaskedModel model(Scope(parameters), tokenizer_->vocabulary());
+  parameters.initialize(/*seed=*/7);
+  const Explanation explanation = explain(model, *tokenizer_, "abc", 1.0);
+  ASSERT_EQ(explanation.maps.size(), 1u);
+  const std::vector<float>& map = explanation.maps[0].probabilities;
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(map[i * 3 + 1], 0.0f);
+    EXPECT_NEAR(map[i * 3] + map[i * 3 + 2], 1.0, 1e-6);
+    EXPECT_GT(map[i * 3 + 2], 0.0f);  // later positions are seen
   }
 }
 

@@ -67,7 +67,7 @@ TEST(GradientNormKernel, WhatIsNotANumberShows) {
 /// PyTorch's AdamW (decoupled) and Adam, one element at a time.
 void reference_adam(double& value, double& m, double& v, double g, const AdamOptions& o) {
   if (o.decoupled) {
-    value *= 1.0 - o.lr * o.weight_decay;
+    value *= 1.0 - o.lr * o.lr_scale * o.weight_decay;
   } else {
     g += o.weight_decay * value;
   }
@@ -75,7 +75,7 @@ void reference_adam(double& value, double& m, double& v, double g, const AdamOpt
   v = o.beta2 * v + (1.0 - o.beta2) * g * g;
   const auto t = static_cast<double>(o.step);
   const double root = std::sqrt(v) / std::sqrt(1.0 - std::pow(o.beta2, t)) + o.eps;
-  value -= o.lr / (1.0 - std::pow(o.beta1, t)) * m / root;
+  value -= o.lr * o.lr_scale / (1.0 - std::pow(o.beta1, t)) * m / root;
 }
 
 TEST(AdamKernel, FollowsTheReferenceForSeveralSteps) {
@@ -89,7 +89,14 @@ TEST(AdamKernel, FollowsTheReferenceForSeveralSteps) {
         const Tensor second = tensor_of({n}, v, dtype);
         const Tensor scale = tensor_of({2}, {3.0, 0.25}, dtype);
         for (int64_t step = 1; step <= 5; ++step) {
-          const AdamOptions options{1e-2, 0.9, 0.99, 1e-8, 0.1, decoupled, step};
+          const AdamOptions options{.lr = 2e-2,
+                                    .lr_scale = 0.5,
+                                    .beta1 = 0.9,
+                                    .beta2 = 0.99,
+                                    .eps = 1e-8,
+                                    .weight_decay = 0.1,
+                                    .decoupled = decoupled,
+                                    .step = step};
           const auto g = numbers(n, 10 + static_cast<uint64_t>(step));
           for (size_t i = 0; i < g.size(); ++i) {
             reference_adam(value[i], m[i], v[i], 0.25 * g[i], options);
@@ -116,12 +123,13 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
         const Tensor speed = tensor_of({n}, std::vector<double>(value.size(), std::nan("")), dtype);
         const Tensor scale = tensor_of({2}, {3.0, 0.5}, dtype);
         for (int64_t step = 1; step <= 4; ++step) {
-          const SgdOptions options{0.1, momentum, 0.01, step};
+          const SgdOptions options{
+              .lr = 0.2, .lr_scale = 0.5, .momentum = momentum, .weight_decay = 0.01, .step = step};
           const auto g = numbers(n, 20 + static_cast<uint64_t>(step));
           for (size_t i = 0; i < g.size(); ++i) {
             const double slope = 0.5 * g[i] + options.weight_decay * value[i];
             velocity[i] = step == 1 ? slope : momentum * velocity[i] + slope;
-            value[i] -= options.lr * velocity[i];
+            value[i] -= options.lr * options.lr_scale * velocity[i];
           }
           tested_kernels().sgd(values, Tensor(), speed, tensor_of({n}, g, dtype), scale, options);
         }
@@ -135,7 +143,7 @@ TEST(SgdKernel, FollowsTheReferenceForSeveralSteps) {
 TEST(SgdKernel, NeedsNoVelocityWithoutMomentum) {
   const Tensor values = tensor_of({3}, {1.0, 2.0, 3.0}, DType::f32);
   tested_kernels().sgd(values, Tensor(), Tensor(), tensor_of({3}, {1.0, 1.0, -1.0}, DType::f32),
-                       tensor_of({2}, {1.0, 1.0}, DType::f32), {0.5, 0.0, 0.0, 3});
+                       tensor_of({2}, {1.0, 1.0}, DType::f32), {.lr = 0.5, .step = 3});
   expect_each_near(values, {0.5, 1.5, 3.5}, 0.0);
 }
 
