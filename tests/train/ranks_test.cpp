@@ -97,7 +97,7 @@ TEST_F(RanksTest, OverlapAndBucketsDoNotChangeABit) {
   for (const char* reduce : {"train.reduce=fast", "train.reduce=ordered"}) {
     const Overrides base = plus(ordered, {reduce});
     const Outcome whole = train_on(3, plus(base, {"train.overlap=false"}));
-    for (const char* bucket : {"0.00001", "0.001", "0.0073", "25"}) {
+    for (const char* bucket : {"0.0005", "0.001", "0.0073", "25"}) {
       const Overrides sized = {fmt::format("train.bucket_mb={}", bucket)};
       EXPECT_TRUE(train_on(3, plus(base, sized)) == whole) << reduce << ", " << bucket;
     }
