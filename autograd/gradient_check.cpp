@@ -87,6 +87,15 @@ GradientCheckRow check_subject(const Subject& subject, const std::function<doubl
   return row;
 }
 
+void check_is_deterministic(const std::function<double()>& loss) {
+  const double first = loss(), second = loss();
+  FOLIO_CHECK(
+      first == second || std::isnan(first), "gradient check",
+      "the loss is {} and then {} with the same values, so differences mean nothing; use the "
+      "same random numbers in each call",
+      first, second);
+}
+
 void check_is_f64(const std::string& name, const Tensor& value) {
   FOLIO_CHECK(value.dtype() == DType::f64, "gradient check",
               "{} is {}; differences resolve gradients in f64 only", name, value.describe());
@@ -106,6 +115,7 @@ std::vector<GradientCheckRow> check_gradients(ParameterStore& parameters,
     NoRecording pause(tape);
     return loss(tape).value.item();
   };
+  check_is_deterministic(value);
   std::vector<GradientCheckRow> rows;
   for (const Parameter& parameter : parameters.parameters()) {
     if (!parameter.trained) continue;
@@ -138,6 +148,7 @@ std::vector<GradientCheckRow> check_gradients(
     NoRecording pause(tape);
     return loss(tape, constants).value.item();
   };
+  check_is_deterministic(value);
   std::vector<GradientCheckRow> rows;
   for (const Subject& subject : subjects) rows.push_back(check_subject(subject, value, options));
   return rows;

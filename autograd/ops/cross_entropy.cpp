@@ -26,6 +26,9 @@ int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& opt
                 values[i], classes, ignored);
     ++valid;
   }
+  FOLIO_CHECK(known || valid > 0, "cross_entropy",
+              "every target is the ignored index {}, so there is no loss; leave such a batch out",
+              ignored);
   return known ? options.valid_targets : valid;
 }
 
@@ -49,7 +52,7 @@ Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits,
   tape.kernels().cross_entropy(loss.value, dlogits, logits.value, on_device(targets, tape.device()),
                                {.label_smoothing = options.label_smoothing,
                                 .ignored_index = options.ignored_index,
-                                .scale = 1.0 / static_cast<double>(std::max<int64_t>(valid, 1))});
+                                .scale = 1.0 / static_cast<double>(valid)});
   tape.record("cross_entropy", loss,
               [dlogits = std::move(dlogits), dx = logits.slot, dy = loss.slot](Tape& tape) {
                 tape.kernels().scale({&dlogits, false}, dlogits, tape.grad(dy));

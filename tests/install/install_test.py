@@ -27,6 +27,7 @@ class Install(unittest.TestCase):
             scratch = pathlib.Path(scratch)
             run("cmake", "--install", BUILD, "--prefix", scratch / "prefix")
             self.assertTrue((scratch / "prefix" / "bin" / "folio").exists())
+            self.assertTrue((scratch / "prefix" / "share" / "licenses" / "folio" / "LICENSE").exists())
             run("cmake", "-G", "Ninja", "-S", CONSUMER, "-B", scratch / "build",
                 f"-DCMAKE_PREFIX_PATH={scratch / 'prefix'}", f"-DCMAKE_CXX_COMPILER={COMPILER}",
                 "-DCMAKE_BUILD_TYPE=Release")
