@@ -1,4 +1,4 @@
-// Where in the text a token stands: positional encodings, added to token embeddings.
+// Positional encodings, which are added to token embeddings.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ Tensor sinusoidal_positions(int64_t context, int64_t width, DType dtype, Device 
 
 class PositionalEncoding {
  public:
-  /// learned: one trained vector a position, the parameter scope.weight; sinusoidal: none.
+  /// learned: one trained vector per position, the parameter scope.weight; sinusoidal: none.
   PositionalEncoding(const Scope& scope, Positions kind, int64_t context, int64_t width);
 
   /// The table (context, width), of the type of `like`.

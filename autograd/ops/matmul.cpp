@@ -46,8 +46,9 @@ Variable matmul(Tape& tape, const Variable& a, const Variable& b, bool transpose
                   sa.to_string(), sb.to_string());
     }
   } else {
-    FOLIO_CHECK(!transpose_a, "matmul", "a {} cannot be transposed while b {} serves all of it",
-                sa.to_string(), sb.to_string());
+    FOLIO_CHECK(!transpose_a, "matmul",
+                "a {} cannot be transposed if b {} has no leading dimensions", sa.to_string(),
+                sb.to_string());
   }
   const Variable y = tape.output(sa.with(-2, m).with(-1, n), a.value.dtype(), {&a, &b});
   tape.kernels().matmul({&y.value, false}, a.value, transpose_a, b.value, transpose_b);

@@ -279,7 +279,7 @@ TEST(AttentionLayerErrors, InputMustHaveTheWidth) {
   EXPECT_THAT(error_of([&] {
                 both(tape, good, KeyValueCache{cache, 0});
               }),
-              HasSubstr("causal attention only"));
+              HasSubstr("requires causal attention"));
   // The memory itself in place of its keys and values.
   EXPECT_THAT(
       error_of([&] { cross(tape, good, good); }),
