@@ -1,4 +1,4 @@
-// The plan of a run on a GPU beside what it allocates there.
+// The plan of a run on a GPU compared with what the run allocates there.
 #include "folio/inspect/plan.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// A step in a captured graph: the same bits as the calls themselves, for every step that the device
-// is told of.
+// A step in a captured graph gives the same bits as direct calls, for each step number that is
+// written to the device.
 #include "folio/kernels/cuda/step_values.h"
 
 #include <gtest/gtest.h>
@@ -114,7 +114,7 @@ TEST(StepValues, AnUpdateWithoutAFiniteNormChangesNothing) {
   }
 }
 
-TEST(StepValues, APoolOfItsOwnKeepsAGraphsMemoryFromOthers) {
+TEST(StepValues, ASeparatePoolKeepsAGraphsMemoryFromOtherTensors) {
   const Kernels& kernels = kernels_for(Device::cuda);
   Allocator pool(cuda::device_memory());
   const Tensor x = numbers_on_gpu(100, 1), y = numbers_on_gpu(100, 2);
