@@ -50,8 +50,8 @@ struct CrossAttention {
   /// Throws Error unless heads divides width.
   CrossAttention(const Scope& scope, const AttentionLayerOptions& options);
 
-  /// Keys and values of memory (B, Tk, width): (B, Tk, 2 width). They serve every query, so that a
-  /// decoder computes them once and keeps them.
+  /// Keys and values of memory (B, Tk, width): (B, Tk, 2 width). A decoder computes them once
+  /// and uses them for every query.
   Variable keys_values(Tape& tape, const Variable& memory) const;
   /// x (B, Tq, width) attends to keys_values (B, Tk, 2 width); key_mask i32 (B, Tk), 0 where a
   /// position of the memory is padding. Result (B, Tq, width).

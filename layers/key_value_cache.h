@@ -1,5 +1,5 @@
-// Keys and values of the positions that an attention layer has read, so that the next position is
-// computed alone.
+// The keys and values of earlier positions, which an attention layer keeps so that decoding
+// computes only the new ones.
 #pragma once
 
 #include <cstdint>

@@ -29,7 +29,7 @@ int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& opt
   return known ? options.valid_targets : valid;
 }
 
-/// dlogits: where the gradient is computed, or empty for memory of its own.
+/// dlogits receives the gradient; if it is empty, memory for it is allocated.
 Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits,
                             const Tensor& targets, const LossOptions& options) {
   check_floating("cross_entropy", "logits", logits.value);

@@ -96,7 +96,7 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight,
               [function, y_rows, dx = x.slot, dweight = weight.slot, dbias = b.slot, dy = y.slot,
                x = x.value.reshape(x_rows), weight = weight.value, z = std::move(z)](Tape& tape) {
                 Tensor dz = tape.grad(dy);
-                if (function) {  // z is needed no more: its gradient takes its place
+                if (function) {  // z is no longer needed: its gradient replaces it
                   tape.kernels().unary_backward(*function, {&z, false}, z, Tensor(), dz);
                   dz = z;
                 }

@@ -55,8 +55,8 @@ TEST_F(HostSimt, BarriersMakeSharedMemoryVisible) {
   const Tensor x = on_device(Tensor::from({256}, values), Device::cuda), y = on_gpu(256);
   launch("reverse", {1, 256}, reverse, floats(y), floats(x), true);
   EXPECT_EQ(y.to_vector<float>(), reversed);
-  // Without it some thread reads what is not written yet, in whatever order they run. (Other
-  // values: the right ones may still lie there.)
+  // Without a barrier some thread reads an element before it is written, in any order of the
+  // threads. The values differ because the previous ones may still be in shared memory.
   for (float& value : values) value = -value;
   copy_tensor(x, Tensor::from({256}, values));
   launch("reverse", {1, 256}, reverse, floats(y), floats(x), false);
