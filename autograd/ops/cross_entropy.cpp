@@ -10,8 +10,8 @@
 namespace folio {
 namespace {
 
-/// The number of targets that count, if the caller did not give it. Throws Error for one outside
-/// the classes; where they lie on a GPU and their number is known, they are taken on trust.
+/// The number of targets that are not ignored, unless the caller gave it. Throws Error for a target
+/// that is not a class. Targets on a GPU whose number is given are not checked.
 int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& options) {
   const int32_t ignored = options.ignored_index;
   const bool known = options.valid_targets > 0;
@@ -32,7 +32,7 @@ int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& opt
   return known ? options.valid_targets : valid;
 }
 
-/// dlogits: where the gradient is computed, or empty for memory of its own.
+/// dlogits receives the gradient; if it is empty, memory for it is allocated.
 Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits,
                             const Tensor& targets, const LossOptions& options) {
   check_floating("cross_entropy", "logits", logits.value);

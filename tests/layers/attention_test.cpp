@@ -227,8 +227,8 @@ TEST_P(CrossAttentionLayer, GradientsOfTheInputs) {
   }
 }
 
-// As a decoder does, which computes keys and values once.
-TEST_P(CrossAttentionLayer, KeysAndValuesServeEveryQuery) {
+// A decoder computes keys and values once.
+TEST_P(CrossAttentionLayer, KeysAndValuesAreReusable) {
   const Variable x{random_tensor({2, 3, width}, 9)}, memory{random_tensor({2, 5, width}, 10)};
   Tape t;
   const Variable kept = layer.keys_values(t, memory);
@@ -279,8 +279,8 @@ TEST(AttentionLayerErrors, InputMustHaveTheWidth) {
   EXPECT_THAT(error_of([&] {
                 both(tape, good, KeyValueCache{cache, 0});
               }),
-              HasSubstr("causal attention only"));
-  // The memory itself in place of its keys and values.
+              HasSubstr("requires causal attention"));
+  // The memory itself instead of its keys and values.
   EXPECT_THAT(
       error_of([&] { cross(tape, good, good); }),
       AllOf(HasSubstr("attention: keys_values"), HasSubstr("(1, 2, 6)"), HasSubstr("(1, 2, 12)")));
