@@ -107,9 +107,11 @@ std::vector<GradientCheckRow> check_gradients(ParameterStore& parameters,
                                               const std::function<Variable(Tape&)>& loss,
                                               Tape& tape, const GradientCheckOptions& options) {
   check_is_f64("the parameter store", parameters.values());
+  tape.set_context(tape.context());  // the same masks in every call
   parameters.start_gradients();
   tape.backward(loss(tape));
   tape.clear();
+  tape.set_context(tape.context());
   parameters.finish_gradients();
   const auto value = [&] {
     NoRecording pause(tape);
@@ -136,6 +138,7 @@ std::vector<GradientCheckRow> check_gradients(
     leaves.push_back(tape.leaf(inputs[i]));
     constants.push_back({inputs[i]});
   }
+  tape.set_context(tape.context());  // the same masks in every call
   tape.backward(loss(tape, leaves));
   std::vector<Subject> subjects;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -144,6 +147,7 @@ std::vector<GradientCheckRow> check_gradients(
     subjects.push_back({fmt::format("input {}", i), inputs[i], std::move(analytic)});
   }
   tape.clear();
+  tape.set_context(tape.context());
   const auto value = [&] {
     NoRecording pause(tape);
     return loss(tape, constants).value.item();

@@ -17,7 +17,6 @@ double sigmoid_of(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 template <class T, class Function>
 void fill(const Tensor& y, bool accumulate, Function f) {
   T* const values = y.data<T>();
-#pragma omp parallel for
   for (int64_t i = 0; i < y.numel(); ++i) {
     values[i] = static_cast<T>((accumulate ? values[i] : T(0)) + f(i));
   }
@@ -34,9 +33,9 @@ Variable swish(Tape& tape, const Variable& x) {
     fill<T>(y.value, false, [in](int64_t i) { return in[i] * sigmoid_of(in[i]); });
   });
   // The closure captures what the backward pass needs, and nothing else stays alive.
-  tape.record("swish", y, [run, x = x.value, dx = x.slot, dy = y.slot](Tape& tape) {
-    const GradTarget target = tape.grad_of(dx);  // to overwrite, or to add to
-    const Tensor& gradient = tape.grad(dy);
+  tape.record("swish", y, [run, x = x.value, dx = x.slot, dy = y.slot](Tape& t) {
+    const GradTarget target = t.grad_of(dx);  // to overwrite, or to add to
+    const Tensor& gradient = t.grad(dy);
     run([&]<class T>(T) {
       const T *const in = x.data<T>(), *const above = gradient.data<T>();
       fill<T>(*target.tensor, target.accumulate, [in, above](int64_t i) {

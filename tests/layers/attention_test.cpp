@@ -270,11 +270,11 @@ TEST(AttentionLayerErrors, InputMustHaveTheWidth) {
   const Variable x{tensor_of({1, 2, 4}, std::vector<double>(8, 1.0), DType::f32)};
   const Variable good{tensor_of({1, 2, 6}, std::vector<double>(12, 1.0), DType::f32)};
   EXPECT_THAT(error_of([&] { layer(tape, x); }),
-              AllOf(HasSubstr("linear: "), HasSubstr("(1, 2, 4)"), HasSubstr("(18, 6)")));
+              AllOf(HasSubstr("linear ("), HasSubstr("(1, 2, 4)"), HasSubstr("(18, 6)")));
   EXPECT_THAT(error_of([&] { cross.keys_values(tape, x); }),
-              AllOf(HasSubstr("linear: "), HasSubstr("(1, 2, 4)"), HasSubstr("(12, 6)")));
+              AllOf(HasSubstr("linear ("), HasSubstr("(1, 2, 4)"), HasSubstr("(12, 6)")));
   EXPECT_THAT(error_of([&] { cross(tape, x, cross.keys_values(tape, good)); }),
-              AllOf(HasSubstr("linear: "), HasSubstr("(1, 2, 4)"), HasSubstr("(6, 6)")));
+              AllOf(HasSubstr("linear ("), HasSubstr("(1, 2, 4)"), HasSubstr("(6, 6)")));
   const Tensor cache({1, 4, 12}, DType::f32);
   EXPECT_THAT(error_of([&] {
                 both(tape, good, KeyValueCache{cache, 0});
