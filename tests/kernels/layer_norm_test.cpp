@@ -150,7 +150,7 @@ TEST(LayerNormKernels, SameWithAnyThreads) {
   const Case c(shape, true);
   const Tensor x = tensor_of(shape, c.x, DType::f32), dy = tensor_of(shape, c.dy, DType::f32);
   const Tensor gain = tensor_of({128}, c.gain, DType::f32);
-  const DropoutMask mask{.probability = 0.1};
+  const DropoutMask mask{0.1, {}, 0};
   expect_same_with_any_threads([&] {
     const Tensor sum(shape, DType::f32), y(shape, DType::f32), dx(shape, DType::f32);
     const Tensor mean({1000}, DType::f32), rstd({1000}, DType::f32);
