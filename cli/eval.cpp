@@ -21,7 +21,7 @@ struct Options {
 
 void evaluate_run(const Options& options) {
   Communicator& ranks = join_ranks();
-  if (!ranks.leads()) silence_output();
+  if (!ranks.is_root()) silence_output();
   const auto loaded = load_run(options.run, options.checkpoint);
   if (ranks.size() > 1) apply_config(loaded->config, ranks);
   Config& config = loaded->config;

@@ -47,8 +47,8 @@ void sample(Options& options) {
               options.sampling.top_k);
   const bool streams = options.samples == 1;  // as it is written
   if (streams && launch().rank > 0) return;   // nothing to share out
-  Communicator& ranks = streams ? no_others() : join_ranks();
-  if (!ranks.leads()) silence_output();
+  Communicator& ranks = streams ? single_process() : join_ranks();
+  if (!ranks.is_root()) silence_output();
   const auto loaded = load_run(options.run, options.checkpoint);
   if (ranks.size() > 1) apply_config(loaded->config, ranks);
   if (options.greedy) options.sampling.temperature = 0.0;
@@ -67,7 +67,7 @@ void sample(Options& options) {
   }
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   show(options, texts, streams, learned);
-  if (options.speed && ranks.leads()) {
+  if (options.speed && ranks.is_root()) {
     const int64_t tokens = options.sampling.max_tokens * options.samples;
     fmt::print(stderr, "speed   {} tokens in {:.3f} s: {:.1f} tokens/s\n", grouped(tokens),
                time.count(), static_cast<double>(tokens) / time.count());

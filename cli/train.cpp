@@ -45,7 +45,7 @@ Verb add_train(CLI::App& program) {
                         "{} is no step to stop after; it must be at least 1", *options->stop_at);
             make_output_optional();  // the result is the run directory
             Communicator& ranks = join_ranks();
-            if (!ranks.leads()) silence_output();
+            if (!ranks.is_root()) silence_output();
             train({.config = options->config,
                    .overrides = options->overrides,
                    .run = options->run,

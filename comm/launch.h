@@ -1,4 +1,4 @@
-// How this process was started: alone, or by mpirun or srun as one of many.
+// How this process was started: by itself, or by mpirun or srun as one of several ranks.
 #pragma once
 
 #include <string>
@@ -8,23 +8,22 @@
 
 namespace folio {
 
-/// What a launcher says in the environment.
+/// What the environment variables of a launcher say.
 struct Launch {
   int rank = 0, size = 1;
   std::string launcher;   // "mpirun", "srun"; empty: none
-  bool joinable = false;  // it offers what MPI needs to find the others
+  bool joinable = false;  // it provides the PMI that MPI needs to connect the processes
 };
 
 Launch launch();
 
-/// The ranks that a launcher started, this process being one; no_others() without a launcher, or if
-/// it started one process only. Throws Error where this process cannot join the others, so that
-/// they do not all do the same work.
+/// Connects this process to the other ranks that the launcher started. Returns single_process() if
+/// there are none. Throws Error if this process cannot connect, since otherwise each process would
+/// do all of the work.
 Communicator& join_ranks();
 
-/// The end of the program's part: what failed, if something did, in a line on stderr, with the rank
-/// where there are several; then an exit code for this process. Of several ranks all end: by
-/// themselves if nothing failed, else at once.
+/// Returns the process's exit code. If `failure` is not empty, prints it to stderr, with the rank
+/// if there are several, and ends all ranks at once. Otherwise waits for the other ranks.
 int leave_ranks(std::string_view failure = {}, int exit_code = 0);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// NCCL carries the messages of GPUs.
+// Collectives by NCCL, for tensors on GPUs.
 #pragma once
 
 #include <memory>
@@ -7,8 +7,8 @@
 
 namespace folio {
 
-/// `host` carries what lies on the host, and is who waits; NCCL, which is started by the first
-/// tensor of a GPU, carries theirs.
-std::unique_ptr<Communicator> with_nccl(std::unique_ptr<PatientCommunicator> host);
+/// Uses NCCL for tensors on GPUs, and `host` for tensors on the host and for timeouts. NCCL is
+/// initialized by the first collective on a GPU.
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// One process alone.
+// The communicator of a single process.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -16,12 +16,12 @@ class Done : public Operation {
   void wait() override {}
 };
 
-class NoOthers : public Communicator {
+class SingleProcess : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
   std::string describe() const override { return "one process"; }
-  bool carries(Device) const override { return true; }
+  bool supports(Device) const override { return true; }
   Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts&,
                                int contributors) override {
     const bool in_place = sum.tensor->raw() == x.raw() && contributors > 0 && !sum.accumulate;
@@ -33,7 +33,7 @@ class NoOthers : public Communicator {
   }
   void broadcast(const Tensor&, int) override {}
   void barrier() override {}
-  void set_patience(double) override {}
+  void set_timeout(double, const std::string&) override {}
   void set_step(int64_t) override {}
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
   void finish() override {}
@@ -41,9 +41,9 @@ class NoOthers : public Communicator {
 
 }  // namespace
 
-Communicator& no_others() {
-  static NoOthers alone;
-  return alone;
+Communicator& single_process() {
+  static SingleProcess communicator;
+  return communicator;
 }
 
 }  // namespace folio

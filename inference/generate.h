@@ -39,6 +39,6 @@ std::string generate(const LanguageModel& model, const Tokenizer& tokenizer,
 /// each has them all in the end.
 std::vector<std::string> generate_samples(const LanguageModel& model, const Tokenizer& tokenizer,
                                           std::string_view prompt, const SamplingOptions& options,
-                                          int64_t count, Communicator& ranks = no_others());
+                                          int64_t count, Communicator& ranks = single_process());
 
 }  // namespace folio

@@ -30,6 +30,6 @@ struct Evaluation {
 /// batches, spread evenly over the split (always the same). The ranks share the batches out; the
 /// result has the bits of one process, on each of them. Throws Error where no target counts.
 Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const DataSource& source,
-                    int64_t batch, int64_t max_batches = 0, Communicator& ranks = no_others());
+                    int64_t batch, int64_t max_batches = 0, Communicator& ranks = single_process());
 
 }  // namespace folio

@@ -63,7 +63,7 @@ class Training {
   void conclude();
   bool keeps_checkpoints() const { return run_.config.train.checkpoint_every > 0; }
   /// What rank 0 alone knows.
-  bool agreed(bool on_rank_0) { return ranks_.any(ranks_.leads() && on_rank_0); }
+  bool agreed(bool on_rank_0) { return ranks_.any(ranks_.is_root() && on_rank_0); }
 
   OpenedRun run_;
   const TrainHooks& hooks_;
@@ -102,7 +102,7 @@ Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
         trainer_.samples_drawn());
   }
   const std::string& init_from = run_.config.train.init_from;
-  if (run_.from.checkpoint.empty() && !init_from.empty() && ranks_.leads()) {
+  if (run_.from.checkpoint.empty() && !init_from.empty() && ranks_.is_root()) {
     load_initial_weights(init_from, trainer_.model(), trainer_.parameters());
   }
   if (!run_.from.best_is_whole) {  // removed or damaged: the next evaluation makes a new one
@@ -135,7 +135,7 @@ void Training::announce() {
                     grouped(config.train.steps), config.train.batch, config.model.context()));
   print(fmt::format("run     {}\n", run_.directory.string()));
   announce_damage(run_.from);
-  if (first_step_ == 0 && !config.train.init_from.empty() && ranks_.leads()) {
+  if (first_step_ == 0 && !config.train.init_from.empty() && ranks_.is_root()) {
     print(fmt::format("init    the weights of {}\n",
                       find_initial_weights(config.train.init_from).string()));
   }
@@ -151,7 +151,7 @@ void Training::announce() {
 }
 
 void Training::go() {
-  if (ranks_.leads()) {
+  if (ranks_.is_root()) {
     write_run_files(run_, ranks_.size());
     metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
     if (run_.config.train.tensorboard) {
@@ -167,7 +167,7 @@ void Training::go() {
 }
 
 void Training::take_steps() {
-  const StopSignal stop(ranks_.leads());
+  const StopSignal stop(ranks_.is_root());
   const TrainConfig& config = run_.config.train;
   const auto sample_if_asked = [&](int64_t step) {
     const bool asked = std::ranges::find(config.sample_at, step) != config.sample_at.end();
@@ -239,7 +239,7 @@ void Training::refuse(const StepResult& result) {
   const bool skips = spike || config.on_non_finite == OnNonFinite::skip;
   if (!skips || progress_.skips >= config.max_skips) {
     const WholeMoments whole(trainer_);
-    if (!ranks_.leads()) ranks_.await_the_end();
+    if (!ranks_.is_root()) ranks_.wait_for_abort();
     metrics_->sync();
     bar_->erase();
     FOLIO_CHECK(!spike, "train",
@@ -276,7 +276,7 @@ void Training::evaluate() {
 
 void Training::sample() {
   const auto* const model = dynamic_cast<const LanguageModel*>(&trainer_.model());
-  if (!ranks_.leads() || model == nullptr) return;  // not every family writes text
+  if (!ranks_.is_root() || model == nullptr) return;  // not every family writes text
   const TrainConfig& config = run_.config.train;
   bar_->line(fmt::format("--- sample after step {} ---", grouped(trainer_.steps_done())));
   const std::string prompt = prompt_of(config);
@@ -302,7 +302,7 @@ void Training::keep() {
     return;
   }
   save(step_checkpoint(run_.directory, step));
-  if (!ranks_.leads()) return;
+  if (!ranks_.is_root()) return;
   try {
     remove_old_checkpoints(run_.directory, step, config.keep_last);
   } catch (const Error& error) {  // no reason to end a run whose new checkpoint is whole
@@ -313,7 +313,7 @@ void Training::keep() {
 void Training::save(const fs::path& checkpoint) {
   require_same_weights(trainer_.parameters(), ranks_);
   const WholeMoments whole(trainer_);
-  if (!ranks_.leads()) return;
+  if (!ranks_.is_root()) return;
   metrics_->sync();  // so that no checkpoint is ahead of the metrics
   save_checkpoint(checkpoint, trainer_.model(), trainer_.parameters(), trainer_.optimizer(),
                   trainer_.tokenizer(), run_.config, progress_);
@@ -341,14 +341,14 @@ void Training::conclude() {
     const auto best = best_checkpoint(run_.directory);
     if (agreed(best.has_value()) && progress_.best_step >= 0 &&
         progress_.best_step != progress_.step) {
-      if (ranks_.leads()) load_parameters(*best, trainer_.model(), trainer_.parameters());
+      if (ranks_.is_root()) load_parameters(*best, trainer_.model(), trainer_.parameters());
       trainer_.take_weights_of_rank_0();
       final.best_step = progress_.best_step;
       final.best_loss = trainer_.evaluate(0).loss;
       print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
                         grouped(progress_.best_step), *final.best_loss));
     }
-    if (ranks_.leads()) write_final_evaluation(run_.directory, final);
+    if (ranks_.is_root()) write_final_evaluation(run_.directory, final);
   }
   if (trainer_.parameters().device() == Device::cuda && hooks_.flops_per_token) {
     print(fmt::format("model FLOP utilisation  {}\n",
@@ -376,7 +376,7 @@ void Training::conclude() {
 
 void train(const TrainOptions& options, const TrainHooks& hooks, Communicator& ranks) {
   RunPlan plan;
-  if (ranks.leads()) plan = plan_run(options);
+  if (ranks.is_root()) plan = plan_run(options);
   share_plan(plan, ranks);
   if (plan.nothing_left) return;
   if (ranks.size() > 1) {

@@ -44,6 +44,6 @@ struct TrainHooks {
 /// it is touched; a run that another process trains is refused. All ranks call it; rank 0 alone
 /// looks at `options`, prints and writes.
 void train(const TrainOptions& options, const TrainHooks& hooks = {},
-           Communicator& ranks = no_others());
+           Communicator& ranks = single_process());
 
 }  // namespace folio

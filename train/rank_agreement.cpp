@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 #include <vector>
 
-#include "folio/comm/gpus.h"
-#include "folio/comm/processors.h"
+#include "folio/comm/placement.h"
 #include "folio/io/checksum.h"
 #include "folio/io/version.h"
 #include "folio/kernels/process.h"
@@ -42,8 +42,8 @@ std::string to_text(const RunPlan& plan) {
 
 void share_plan(RunPlan& plan, Communicator& ranks) {
   if (ranks.size() == 1) return;
-  const std::string text = ranks.broadcast_text(ranks.leads() ? to_text(plan) : "");
-  if (ranks.leads()) return;
+  const std::string text = ranks.broadcast_text(ranks.is_root() ? to_text(plan) : "");
+  if (ranks.is_root()) return;
   plan.nothing_left = text.empty();
   if (plan.nothing_left) return;
   const Json told = Json::parse(text);
@@ -62,7 +62,7 @@ void share_plan(RunPlan& plan, Communicator& ranks) {
 void share_progress(Progress& progress, Communicator& ranks) {
   if (ranks.size() == 1) return;
   const std::string text = ranks.broadcast_text(to_json(CheckpointState{progress, {}, {}}));
-  if (!ranks.leads()) progress = state_from_json(text, "the progress of rank 0").progress;
+  if (!ranks.is_root()) progress = state_from_json(text, "the progress of rank 0").progress;
 }
 
 void require_same_arithmetic(const Config& config, Communicator& ranks) {
@@ -103,13 +103,14 @@ void require_same_weights(const ParameterStore& parameters, Communicator& ranks)
 }
 
 void apply_config(const Config& config, Communicator& ranks) {
-  ranks.set_patience(config.train.rank_timeout);
+  ranks.set_timeout(config.train.rank_timeout, "train.rank_timeout");
   const int share = processors_for_rank(ranks);
   if (config.train.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) set_threads(share);
 }
 
 std::string describe_ranks(Communicator& ranks) {
-  const int machines = count_machines(ranks);
+  const std::vector<std::string> names = machines_of(ranks);
+  const size_t machines = std::set<std::string>(names.begin(), names.end()).size();
   return fmt::format("ranks   {} on {} machine{}, {} thread{} each, by {}\n", ranks.size(),
                      machines, machines == 1 ? "" : "s", threads(), threads() == 1 ? "" : "s",
                      ranks.describe());

@@ -26,7 +26,7 @@ Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Com
       split_(config.train.batch, config.train.accumulate, config.train.reduce, ranks.size()),
       spike_guard_(config.train.spike_guard, config.train.spike_window),
       tape_(device) {
-  FOLIO_CHECK(ranks.carries(device), "train.device",
+  FOLIO_CHECK(ranks.supports(device), "train.device",
               "{} ranks cannot train on GPUs: this build has no NCCL; build it with NCCL (NVIDIA's "
               "libnccl-dev), start one process, or use train.device: cpu",
               ranks.size());

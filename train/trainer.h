@@ -31,7 +31,7 @@ class Trainer {
   /// With the tokenizer of a run that continues: the text must be known to it. `ranks` must outlive
   /// this.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer,
-          Communicator& ranks = no_others());
+          Communicator& ranks = single_process());
   /// On `device` and in `dtype`, whatever the config says of them.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
           Device device, DType dtype);

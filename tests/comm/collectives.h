@@ -166,7 +166,7 @@ inline void check_takes_its_place(Communicator& ranks, Device device) {
     kernels_for(device).scale({&written, false}, x, half);
     pending = ranks.start_reduce_scatter({&sum, false}, written, parts, ranks.size());
   }
-  ranks.catch_up();  // a device has not been waited for otherwise
+  ranks.synchronize();  // a device has not been waited for otherwise
   pending->wait();
   const std::vector<float> result = sum.to_vector<float>();
   for (int64_t i = 0; i < own.size(); ++i) {
@@ -185,7 +185,7 @@ inline void check_small_talk(Communicator& ranks) {
   const std::vector<std::string> texts = ranks.all_gather_text(text_of(ranks.rank()));
   ASSERT_EQ(std::ssize(texts), ranks.size());
   for (int r = 0; r < ranks.size(); ++r) EXPECT_EQ(texts[static_cast<size_t>(r)], text_of(r));
-  EXPECT_EQ(ranks.broadcast_text(ranks.leads() ? "of rank 0" : "another"), "of rank 0");
+  EXPECT_EQ(ranks.broadcast_text(ranks.is_root() ? "of rank 0" : "another"), "of rank 0");
   EXPECT_EQ(ranks.broadcast_text(""), "");
   ranks.barrier();
 }

@@ -35,7 +35,7 @@ class Failing : public Communicator {
   int rank() const override { return ranks_.rank(); }
   int size() const override { return ranks_.size(); }
   std::string describe() const override { return ranks_.describe(); }
-  bool carries(Device device) const override { return ranks_.carries(device); }
+  bool supports(Device device) const override { return ranks_.supports(device); }
   Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
                                int contributors) override {
     // Of many buckets the first is started by a closure of the backward pass.
@@ -53,8 +53,10 @@ class Failing : public Communicator {
   }
   void broadcast(const Tensor& x, int root) override { ranks_.broadcast(x, root); }
   void barrier() override { ranks_.barrier(); }
-  void catch_up() override { ranks_.catch_up(); }
-  void set_patience(double seconds) override { ranks_.set_patience(seconds); }
+  void synchronize() override { ranks_.synchronize(); }
+  void set_timeout(double seconds, const std::string& setting) override {
+    ranks_.set_timeout(seconds, setting);
+  }
   void set_step(int64_t step) override { ranks_.set_step(now_ = step); }
   [[noreturn]] void abort(int exit_code) override {
     ranks_.abort(exit_code);
@@ -73,15 +75,15 @@ Device tested_device = Device::cpu;
 int run_tests(int argc, char** argv) {
   if (argc > 2 && std::string(argv[2]) == "cuda") tested_device = Device::cuda;
   Communicator& ranks = join_ranks();
-  ranks.set_patience(60.0);
+  ranks.set_timeout(60.0, "the limit of the tests");
   if (tested_device == Device::cuda && cuda::devices() < ranks.size()) {
-    if (ranks.leads()) std::puts("too few GPUs");
+    if (ranks.is_root()) std::puts("too few GPUs");
     return leave_ranks();
   }
   ::testing::InitGoogleTest(&argc, argv);
   const bool doubles = std::string(argv[1]) == "doubles";
   GTEST_FLAG_SET(filter, doubles ? "NcclDouble*" : "MpiRanks*");
-  if (!ranks.leads()) GTEST_FLAG_SET(brief, true);
+  if (!ranks.is_root()) GTEST_FLAG_SET(brief, true);
   const int exit_code = RUN_ALL_TESTS();
   return leave_ranks(exit_code == 0 ? "" : "see above", exit_code);
 }
@@ -91,7 +93,7 @@ TEST(MpiRanks, EveryCollective) { check_everything(join_ranks(), tested_device);
 int train_and_fail(int argc, char** argv) {
   try {
     Communicator& ranks = join_ranks();
-    if (!ranks.leads()) silence_output();
+    if (!ranks.is_root()) silence_output();
     const bool fails = argc > 6 && std::stoi(argv[4]) == ranks.rank();
     Failing failing(ranks, fails ? argv[5] : "", fails ? std::stoll(argv[6]) : -1);
     train({.config = argv[2], .run = argv[3]}, inspecting_hooks(), failing);

@@ -37,7 +37,7 @@ class NcclDouble : public testing::Test {
     ASSERT_EQ(ranks.size(), 2);
     const Tensor words({32}, DType::i32);
     ncclUniqueId id{};
-    if (ranks.leads()) ncclGetUniqueId(&id);
+    if (ranks.is_root()) ncclGetUniqueId(&id);
     std::memcpy(words.raw(), &id, sizeof id);
     ranks.broadcast(words);
     std::memcpy(&id, words.raw(), sizeof id);
@@ -102,11 +102,11 @@ TEST_F(NcclDouble, MessagesOutsideAGroupWaitForEachOther) {
 TEST_F(NcclDouble, SizesMustAgree) {
   const Tensor x = on_gpu(9, 1.0F);
   ncclGroupStart();
-  ncclSend(x.raw(), ranks.leads() ? 7 : 8, ncclFloat32, other, comm, stream);
+  ncclSend(x.raw(), ranks.is_root() ? 7 : 8, ncclFloat32, other, comm, stream);
   ncclRecv(x.raw(), 7, ncclFloat32, other, comm, stream);
   ncclGroupEnd();
   settle();
-  if (ranks.leads()) {
+  if (ranks.is_root()) {
     EXPECT_THAT(error_of([&] { comes_to_an_end(); }), HasSubstr("cudaErrorLaunchFailure"));
   } else {
     EXPECT_FALSE(ends_soon());  // its message is not taken
@@ -115,7 +115,7 @@ TEST_F(NcclDouble, SizesMustAgree) {
 
 TEST_F(NcclDouble, CallsMustAgree) {
   const Tensor x = on_gpu(9, 1.0F);
-  if (ranks.leads()) {
+  if (ranks.is_root()) {
     ncclBroadcast(x.raw(), x.raw(), 9, ncclFloat32, 0, comm, stream);
     settle();
     EXPECT_FALSE(ends_soon());
@@ -160,14 +160,14 @@ TEST_F(NcclDouble, ASumWithoutItsEventsIsFound) {
     kernels_for(Device::cuda).copy({&copy, false}, sum);
     cuda::Context::get().synchronize();
     cuda_host::leave_out_waits(false);
-    ranks.catch_up();
+    ranks.synchronize();
     const std::vector<float> right(4, 2.0F);  // (0.5 + 0.5) * 2
     EXPECT_EQ(copy.to_vector<float>() == right, waits);
   }
 }
 
 TEST_F(NcclDouble, ARankThatIsGoneIsTold) {
-  if (!ranks.leads()) {
+  if (!ranks.is_root()) {
     ncclCommDestroy(std::exchange(comm, nullptr));
     return;
   }

@@ -54,7 +54,7 @@ TEST_F(OlderGpu, WhatItLacksIsRefusedByName) {
 
 TEST_F(OlderGpu, Bf16IsComputedThroughF32) {
   Trainer cpu(config("cpu", "f32"));
-  Trainer gpu(config("cuda", "f32"), nullptr, no_others(), Device::cuda, DType::bf16);
+  Trainer gpu(config("cuda", "f32"), nullptr, single_process(), Device::cuda, DType::bf16);
   const std::vector<double> a = losses(gpu, 5), b = losses(cpu, 5);
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 0.05);
   EXPECT_NE(a, b);

@@ -80,7 +80,7 @@ class ThreadRank : public Communicator {
   void barrier() override {
     start("talk", Tensor({1}, DType::i32), [](const auto&) {})->wait();
   }
-  void set_patience(double) override {}
+  void set_timeout(double, const std::string&) override {}
   void set_step(int64_t) override {}
   [[noreturn]] void abort(int) override { throw std::runtime_error("abort"); }
   void finish() override { barrier(); }
@@ -128,7 +128,7 @@ class ThreadRank : public Communicator {
 };
 
 inline void on_ranks(int count, const std::function<void(Communicator&)>& body) {
-  if (count == 1) return body(no_others());
+  if (count == 1) return body(single_process());
   ThreadMeeting meeting;
   std::exception_ptr first;
   std::vector<std::thread> threads;

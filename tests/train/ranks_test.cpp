@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "folio/comm/processors.h"
+#include "folio/comm/placement.h"
 #include "folio/inference/generate.h"
 #include "folio/tensor/error.h"
 #include "folio/train/rank_agreement.h"
@@ -54,7 +54,7 @@ class RanksTest : public ::testing::Test {
       outcome.validation_loss = trainer.evaluate(0).loss;
       outcome.weights = trainer.parameters().values().to_vector<float>();
       const WholeMoments whole(trainer);
-      if (!ranks.leads()) return;
+      if (!ranks.is_root()) return;
       for (const OptimizerState& state : trainer.optimizer().state()) {
         outcome.moments.push_back(state.slab.to_vector<float>());
       }
@@ -232,7 +232,7 @@ TEST_F(RanksTest, WeightsThatDifferNameTheMachine) {
 TEST_F(RanksTest, StateOfRank0) {
   on_ranks(3, [&](Communicator& ranks) {
     Trainer trainer(tiny_config(text_), nullptr, ranks);
-    if (ranks.leads()) {
+    if (ranks.is_root()) {
       trainer.parameters().parameters()[0].value.data<float>()[0] = 7.0F;
       trainer.optimizer().state()[1].slab.data<float>()[2] = 5.0F;
       trainer.set_steps_done(12);
