@@ -1,4 +1,4 @@
-// Which program and which machine: machine.json of a run.
+// machine.json of a run: the program and the machine that trained it.
 #pragma once
 
 #include <filesystem>
@@ -8,12 +8,11 @@
 
 namespace folio {
 
-/// As JSON, one member a line: version, compiler, system, processor, its instruction set for
-/// vectors, logical processors, threads in use, and of how many ranks this is the first.
+/// A JSON object with the version, compiler, system, processor, vector instruction set, and numbers
+/// of logical processors, threads and ranks.
 std::string machine_json(int ranks);
 
-/// The members of RUN/machine.json in their order, as text; empty if there is none or it is
-/// damaged.
+/// The members of RUN/machine.json as text, in order; empty if the file is missing or damaged.
 std::vector<std::pair<std::string, std::string>> read_machine(const std::filesystem::path& run);
 
 }  // namespace folio

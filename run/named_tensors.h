@@ -1,4 +1,4 @@
-// Tensors of a file, copied to where a model has those of the same names.
+// Copies the tensors of a file to the model's tensors of the same names.
 #pragma once
 
 #include <filesystem>
@@ -12,13 +12,12 @@
 
 namespace folio {
 
-/// The masters of all parameters under their names; their memory is the store's.
+/// The masters of all parameters, which share the store's memory.
 std::vector<NamedTensor> masters_of(const ParameterStore& parameters);
 
-/// Fills every wanted tensor from the one of its name among `tensors`, which are those of the file
-/// `path`. A bias of zeros that is not wanted, as a writer under `rules` adds it, is passed over.
-/// Throws Error where names, shapes or types do not fit, ending in `question`; everything is
-/// checked before anything is changed.
+/// Fills each wanted tensor from the tensor of the same name in the file `path`. Ignores biases of
+/// zeros that are not wanted, which files under `rules` may have. Throws Error, ending in
+/// `question`, if names, shapes or types do not match; nothing is changed then.
 void fill_tensors(const std::vector<NamedTensor>& wanted, const std::vector<NamedTensor>& tensors,
                   const std::filesystem::path& path, std::string_view question,
                   std::span<const NameRule> rules = {});

@@ -1,4 +1,4 @@
-// The checkpoints of a run: which are whole, which one a run continues from, which ones go.
+// Which checkpoint a run continues from, and which ones are removed.
 #pragma once
 
 #include <cstdint>
@@ -8,25 +8,22 @@
 
 namespace folio {
 
-struct CheckpointFault {
-  std::filesystem::path checkpoint;
-  std::string fault;
-};
-
-/// Where a run continues.
+/// The checkpoint from which a run continues.
 struct ResumePoint {
-  std::filesystem::path checkpoint;      // the newest that is whole; empty: there is none at all
-  std::vector<CheckpointFault> damaged;  // the newer ones, and the best if it is damaged
+  std::filesystem::path checkpoint;  // the newest undamaged one; empty if the run has none
+  /// What is wrong with newer checkpoints and with the best: "best/model.safetensors: it has 512
+  /// bytes but state.json says 1024 (is it truncated?)".
+  std::vector<std::string> damaged;
   bool best_is_whole = false;
 };
 
-/// The best checkpoint counts as one of its step; where there is another of that step, the other is
-/// taken. Throws Error that lists them if there are checkpoints but none is whole.
+/// The best checkpoint is a candidate too, after another one of the same step. Throws Error if
+/// there are checkpoints but all are damaged.
 ResumePoint find_resume_point(const std::filesystem::path& run);
 
-/// Removes the step checkpoints but for the newest `keep` of those up to `step`; 0 keeps all.
-/// Later ones are of before a resume: damaged, and replaced when the run comes by. Throws Error for
-/// one that cannot be removed.
+/// Removes all step checkpoints up to `step` but the newest `keep` ones; keep = 0 removes none.
+/// Later checkpoints, which were damaged when the run was resumed, are kept until the run replaces
+/// them. Throws Error if one cannot be removed.
 void remove_old_checkpoints(const std::filesystem::path& run, int64_t step, int64_t keep);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// One process at a time trains into a run directory.
+// Ensures that only one process at a time trains a run.
 #pragma once
 
 #include <filesystem>
@@ -6,13 +6,13 @@
 
 namespace folio {
 
-/// The lock of a run directory, on the empty file `lock` in it. The system lets it go when the
-/// process ends, however it ends; the file stays.
+/// A lock on the file RUN/lock. The system releases it when the process ends, in any way; the file
+/// remains.
 class RunLock {
  public:
   RunLock() = default;  // holds nothing
-  /// Throws Error if another process trains into `directory`, or with the system's reason. Where
-  /// the file system has no locks, goes on without.
+  /// Throws Error if another process trains the run, or as fail_system() does. On a file system
+  /// without locks, nothing is locked.
   explicit RunLock(const std::filesystem::path& directory);
   ~RunLock();
   RunLock(RunLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}

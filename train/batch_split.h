@@ -1,4 +1,4 @@
-// Which samples of a step's batch each rank computes, and when.
+// Divides a batch into rounds and among ranks.
 #pragma once
 
 #include <cstdint>
@@ -14,22 +14,22 @@ struct Samples {
   bool operator==(const Samples&) const = default;
 };
 
-/// A batch's samples in rounds, each of which ends with a sum over ranks.
+/// Divides the B samples of a batch among N ranks, in rounds that each end with a sum over ranks.
 ///
 /// fast: one round; rank r has samples [r B / N, (r + 1) B / N).
-/// ordered: micro-batch m is computed in round m / N by rank m mod N, so that the sum goes through
-/// them in order.
+/// ordered: rank m mod N computes micro-batch m in round m / N, so that micro-batches are summed in
+/// order.
 class BatchSplit {
  public:
-  /// Throws Error for more ranks than the batch has samples or, ordered, micro-batches.
+  /// Throws Error if there are more ranks than samples or, if ordered, than micro-batches.
   BatchSplit(int64_t batch, int64_t accumulate, Reduce reduce, int ranks);
 
   int rounds() const { return rounds_; }
-  /// Ranks 0 .. contributors - 1 have samples in the round; in the first round, all.
+  /// Ranks 0 .. contributors - 1 have samples in the round. In the first round, all ranks have.
   int contributors(int round) const;
-  /// Samples of the batch; none where the rank does not contribute.
+  /// The samples of a rank, none if it does not contribute.
   Samples samples(int round, int rank) const;
-  /// The most samples that a rank computes at a time: batch / accumulate.
+  /// The maximum number of samples that a rank computes at a time: batch / accumulate.
   int64_t micro_batch() const { return batch_ / accumulate_; }
 
  private:

@@ -1,4 +1,4 @@
-// On which device a run computes.
+// The device on which a run computes.
 #pragma once
 
 #include <string>
@@ -9,24 +9,23 @@
 
 namespace folio {
 
-/// What train.device (auto, cpu or cuda) means here: auto is the GPU where there is one. Throws
-/// Error with the reason for cuda where there is none.
+/// The device for train.device (auto, cpu or cuda); auto is the GPU if there is one. Throws Error
+/// with the reason if cuda is wanted but cannot be used.
 Device computing_device(std::string_view wanted);
 
-/// Makes the device's products of f32 matrices round to TF32 or not, as train.precision says.
-/// Throws Error for tf32 on a CPU.
+/// Enables TF32 in the device's f32 matrix products if train.precision is tf32, otherwise disables
+/// it. Throws Error for tf32 if the device does not support it.
 void choose_tf32(std::string_view precision, Device device);
 
-/// What computes there, for a line of text: threads and instructions of the CPU; name, compute
-/// capability and CUDA's version of the GPU.
-std::string description_of(Device device);
+/// One line: the CPU's number of threads and instruction set, or the GPU's name, compute capability
+/// and CUDA version.
+std::string describe_device(Device device);
 
-/// The dense peak of matrix products in `dtype` (bf16 or f32) of a GPU of this name, in FLOP/s, as
-/// its data sheet has it; 0 where it is not known here.
+/// A GPU's peak of dense matrix products in `dtype` (bf16 or f32) by its data sheet, in FLOP/s; 0
+/// if the GPU is not listed.
 double peak_flops(std::string_view gpu_name, DType dtype);
 
-/// "41.3% of the GPU's 989 TFLOP/s", or "unknown" and why, of a model that needs flops_per_token
-/// and reads so many tokens a second.
-std::string utilisation(double tokens_per_second, double flops_per_token, DType dtype);
+/// Model FLOP utilization: "41.3% of 989 TFLOP/s", or "unknown" with the reason.
+std::string flop_utilization(double tokens_per_second, double flops_per_token, DType dtype);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// What the ranks of a run agree on before its first step and watch over afterwards.
+// Makes the ranks of a run agree on its plan, and checks that they stay in agreement.
 #pragma once
 
 #include <string>
@@ -9,23 +9,23 @@
 
 namespace folio {
 
-/// Rank 0 gives its plan to the others, which get all but what concerns the directory. The text
-/// must be the same on each machine; throws Error where it is not.
+/// Sends rank 0's plan, without the directory, to the other ranks. Throws Error on a machine that
+/// has another text.
 void share_plan(RunPlan& plan, Communicator& ranks);
 
-/// What rank 0 has of it.
+/// Sends rank 0's progress to the other ranks.
 void share_progress(Progress& progress, Communicator& ranks);
 
-/// Throws Error on a rank that would round otherwise than rank 0: with other instructions, another
-/// version, or another kind of GPU; and where two ranks would share a GPU.
+/// Throws Error on a rank that would round differently from rank 0 because its instruction set,
+/// version or kind of GPU is another, and if two ranks would share a GPU.
 void require_same_arithmetic(const Config& config, Communicator& ranks);
 
-/// Throws Error on a rank whose weights differ by a bit from those that most ranks have; from those
-/// of the first of these, where they are no majority.
+/// Throws Error on each rank whose weights are not bitwise those that the most ranks have (in a
+/// tie, those of the lowest rank).
 void require_same_weights(const ParameterStore& parameters, Communicator& ranks);
 
-/// A rank's patience and its threads: train.rank_timeout, and, without train.threads and
-/// OMP_NUM_THREADS, its share of its machine's processors. Every rank must call it.
+/// Sets the timeout to train.rank_timeout and, unless train.threads or OMP_NUM_THREADS is set, the
+/// number of threads to this rank's share of the processors. Every rank must call it.
 void apply_config(const Config& config, Communicator& ranks);
 
 /// "ranks   4 on 2 machines, 8 threads each, by Open MPI v4.1.4\n".

@@ -1,4 +1,4 @@
-// What is known of a run before its first step.
+// Plans a run before its first step.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,19 @@
 
 namespace folio {
 
-/// What train() has found out, by rank 0 alone: the others never look at the run directory.
+/// What train() will do. Rank 0 makes the plan; the other ranks do not access the run directory.
 struct RunPlan {
   OpenedRun run;
   int64_t last_step = 0;
-  bool nothing_left = false;                       // to do
-  std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of a run that continues, or of train.init_from
+  bool is_complete = false;                        // all steps are done
+  std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of a resumed run or of train.init_from
 };
 
-/// Opens the run directory. Says so where nothing is left to do. Throws Error as open_run() does.
+/// Opens the run directory, and prints a message if the run is complete. Throws Error as open_run()
+/// does.
 RunPlan plan_run(const TrainOptions& options);
 
-/// Tells of damaged checkpoints that were passed over.
-void announce_damage(const ResumePoint& from);
+/// Prints the damaged checkpoints that were skipped.
+void print_damage(const ResumePoint& from);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// A model with all that trains it.
+// A model and everything that trains it.
 #pragma once
 
 #include <chrono>
@@ -21,46 +21,44 @@
 
 namespace folio {
 
-/// Task, model, optimizer and schedule of a config. It knows no files but the data; train/loop.h
-/// keeps the run directory. With several ranks each has a Trainer, and where a comment says so all
-/// must call it together; what it reports is the same on each.
+/// The task, model, optimizer and schedule of a config. It reads the data but no other files; the
+/// run directory belongs to train/loop.h. Each rank has a Trainer. All ranks must call the
+/// functions that are marked as collective, and get the same results.
 class Trainer {
  public:
   /// Reads the data and builds everything. Throws Error for bad input.
   explicit Trainer(const Config& config);
-  /// With the tokenizer of a run that continues: the text must be known to it. `ranks` must outlive
-  /// this.
+  /// With the tokenizer of an earlier run, or null. `ranks` must outlive the trainer.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer,
           Communicator& ranks = single_process());
-  /// On `device` and in `dtype`, whatever the config says of them.
+  /// With `device` and `dtype` instead of those of the config.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
           Device device, DType dtype);
 
-  /// One step, begun and finished. None may be in flight. All ranks together.
+  /// begin_step() and finish_step(); no step may be in flight. Collective.
   StepResult step();
-  /// Begins a step; its result is finish_step()'s, the oldest first. On a GPU up to
-  /// most_in_flight() of them are on their way at once, elsewhere the step is made here. Where one
-  /// is refused, those begun after it are forgotten, as if they had not been: whoever counts looks
-  /// at steps_done().
+  /// Begins a step. At most most_in_flight() steps may be in flight, which is 1 except on a GPU.
+  /// Collective.
   void begin_step();
+  /// Finishes the oldest step in flight. If its update was refused, the later steps in flight are
+  /// discarded, and steps_done() falls accordingly. Collective.
   StepResult finish_step();
   int64_t in_flight() const { return in_flight_; }
   int64_t most_in_flight() const { return runner_->most_in_flight(); }
-  /// Steps done so far, or begun.
+  /// The number of steps that were begun.
   int64_t steps_done() const { return step_; }
   void set_steps_done(int64_t step) { step_ = step; }
-  /// Samples drawn so far; the next step draws from this one on.
   int64_t samples_drawn() const { return step_ * config_.train.batch; }
 
-  /// What the gradients of a step (counted from 0) depend on besides the weights.
+  /// The settings of a step, counted from 0.
   StepSettings settings_of(int64_t step) { return parts().settings(step); }
-  /// The step's whole batch.
+  /// The whole batch of a step, counted from 0.
   Batch batch_of(int64_t step) const { return source_->draw(step, 0, config_.train.batch); }
 
-  /// Over the validation split; max_batches as in folio::evaluate(). Throws Error if there is no
-  /// such split. All ranks together.
+  /// Evaluates the validation split; max_batches as in folio::evaluate(). Throws Error if there is
+  /// no such split. Collective.
   Evaluation evaluate(int64_t max_batches);
-  /// Null where there is nothing to validate on.
+  /// The validation split; null if there is none.
   const DataSource* validation() const { return validation_.get(); }
 
   const Config& config() const { return config_; }
@@ -69,11 +67,11 @@ class Trainer {
   const Model& model() const { return *model_; }
   ParameterStore& parameters() { return store_; }
   Optimizer& optimizer() { return *optimizer_; }
-  /// Before the first step: every rank takes the weights, moments and count of steps of rank 0. All
-  /// ranks together.
-  void take_state_of_rank_0();
-  /// The weights alone, at any time. All ranks together.
-  void take_weights_of_rank_0();
+  /// Sends rank 0's weights, moments and number of steps to all ranks, before the first step.
+  /// Collective.
+  void broadcast_state();
+  /// Sends rank 0's weights to all ranks, at any time. Collective.
+  void broadcast_weights();
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
   StepRunner& runner() { return *runner_; }
@@ -94,18 +92,18 @@ class Trainer {
   Tape tape_;
   std::unique_ptr<StepRunner> runner_;
   std::chrono::steady_clock::time_point timed_until_;
-  int64_t in_flight_ = 0;  // steps begun and not finished
+  int64_t in_flight_ = 0;
   int64_t step_ = 0;
 };
 
-/// While it lives, the optimizer's state on rank 0 is whole, whatever parts ranks have: as it is
-/// saved. All ranks make one together.
-class WholeMoments {
+/// During its lifetime, the optimizer's state on rank 0 is unsharded, as it is saved. The
+/// constructor is collective.
+class UnshardedState {
  public:
-  explicit WholeMoments(Trainer& trainer);
-  ~WholeMoments();
-  WholeMoments(const WholeMoments&) = delete;
-  WholeMoments& operator=(const WholeMoments&) = delete;
+  explicit UnshardedState(Trainer& trainer);
+  ~UnshardedState();
+  UnshardedState(const UnshardedState&) = delete;
+  UnshardedState& operator=(const UnshardedState&) = delete;
 
  private:
   Optimizer& optimizer_;

@@ -322,7 +322,7 @@ class Trouble(RanksTest):
         self.assertIn("choose another --run", result.stderr)
         result = self.folio(5, "train", self.config, "--run", self.folder / "five")
         self.assertNotEqual(result.returncode, 0)
-        self.assertRegex(result.stderr, "5 ranks share out 4 micro-batches")
+        self.assertRegex(result.stderr, "5 ranks are too many for 4 micro-batches")
         self.assertFalse((self.folder / "five").exists())
 
     def test_a_step_that_is_not_finite_is_kept_whole(self):
