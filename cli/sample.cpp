@@ -45,8 +45,8 @@ void show(const Options& options, const std::vector<std::string>& texts, bool sh
 void sample(Options& options) {
   FOLIO_CHECK(options.sampling.top_k >= 0, "--top-k", "is {}; it must be at least 0 (0 allows all)",
               options.sampling.top_k);
-  const bool streams = options.samples == 1;  // prints while it generates
-  if (streams && launch().rank > 0) return;   // one sample is work for one rank
+  const bool streams = options.samples == 1;  // as it is written
+  if (streams && launch().rank > 0) return;   // nothing to share out
   Communicator& ranks = streams ? single_process() : join_ranks();
   if (!ranks.is_root()) silence_output();
   const auto loaded = load_run(options.run, options.checkpoint);

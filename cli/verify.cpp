@@ -10,7 +10,6 @@
 #include "folio/data/prepared_text.h"
 #include "folio/io/output.h"
 #include "folio/run/checkpoint_state.h"
-#include "folio/run/run_checkpoints.h"
 #include "folio/run/run_directory.h"
 #include "folio/tensor/error.h"
 #include "verbs.h"
@@ -20,7 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string whole_line(const fs::path& checkpoint, bool is_best) {
+/// Verifies a checkpoint and describes it.
+std::string verified(const fs::path& checkpoint, bool is_best) {
+  verify_checkpoint(checkpoint);
   const CheckpointState state = read_state(checkpoint);
   double bytes = 0.0;
   for (const auto& [name, stamp] : state.files) bytes += static_cast<double>(stamp.bytes);
@@ -46,11 +47,15 @@ void verify(const fs::path& run) {
   }
   int64_t damaged = 0;
   for (const auto& [step, path] : checkpoints) {
-    const std::string fault = checkpoint_fault(path);
-    if (!fault.empty()) ++damaged;
-    print(fmt::format(
-        "{:<{}}  {}\n", path.filename().string(), width,
-        fault.empty() ? whole_line(path, step < 0) : fmt::format("damaged: {}", fault)));
+    std::string result;
+    try {
+      result = verified(path, step < 0);
+    } catch (const Error& error) {  // the other checkpoints are verified all the same
+      ++damaged;
+      result = fmt::format("damaged: {}: {}", fs::path(error.where()).filename().string(),
+                           error.message());
+    }
+    print(fmt::format("{:<{}}  {}\n", path.filename().string(), width, result));
   }
   FOLIO_CHECK(damaged < std::ssize(checkpoints), run.string(),
               "no checkpoint is whole; bring one back from a copy, or start a new run");

@@ -8,7 +8,7 @@
 namespace folio {
 namespace {
 
-// Characters travel as the bytes of i32 elements.
+// Text is sent as the bytes of i32 elements.
 int64_t words_of(int64_t characters) { return (characters + 3) / 4; }
 
 Tensor integers(int64_t count) { return Tensor({count}, DType::i32); }
@@ -40,7 +40,8 @@ bool Communicator::any(bool here) {
 
 std::string Communicator::broadcast_text(std::string text) {
   const Tensor length = integers(1);
-  FOLIO_CHECK(text.size() <= INT32_MAX, "broadcast", "{} bytes of text are too many", text.size());
+  FOLIO_CHECK(text.size() <= INT32_MAX, "broadcast", "a text of {} bytes is too long; at most {}",
+              text.size(), INT32_MAX);
   *length.data<int32_t>() = static_cast<int32_t>(text.size());
   broadcast(length);
   text.resize(static_cast<size_t>(*length.data<int32_t>()));
@@ -68,8 +69,8 @@ std::vector<std::string> Communicator::all_gather_text(const std::string& text) 
   return texts;
 }
 
-void Communicator::wait_to_be_aborted() {
-  set_timeout(0.0);
+void Communicator::wait_for_abort() {
+  set_timeout(0.0, "");
   for (;;) barrier();
 }
 

@@ -25,7 +25,7 @@ void GradientReducer::make_buckets() {
   const Tensor& slab = store_.gradients();
   const int64_t unit = options_.unit;
   const int64_t wanted = options_.bucket_bytes / static_cast<int64_t>(size_of(slab.dtype()));
-  // Equal parts of all ranks are gathered in the fewest messages.
+  // If the bucket size allows it, all ranks get equal parts, which need the fewest messages.
   const int64_t even = unit * ranks_.size();
   const int64_t size = wanted >= even ? wanted / even * even : std::max(unit, wanted / unit * unit);
   for (int64_t begin = 0; begin < slab.numel(); begin += size) {
@@ -39,12 +39,12 @@ void GradientReducer::make_buckets() {
   }
   for (const Parameter& parameter : store_.parameters()) {
     Writes& writes = writes_.emplace_back();
-    if (!parameter.grad) continue;  // not trained
+    if (!parameter.grad) continue;
     numbers_[&parameter.slot] = writes_.size() - 1;
     const int64_t end = parameter.offset + parameter.shape.numel();
     for (int64_t b = parameter.offset / size; b * size < end; ++b) {
       writes.buckets.push_back(static_cast<size_t>(b));
-      buckets_[static_cast<size_t>(b)].parameters.push_back(writes_.size() - 1);
+      ++buckets_[static_cast<size_t>(b)].parameters;
     }
   }
   order_.resize(buckets_.size());
@@ -61,11 +61,11 @@ std::vector<SlabRange> GradientReducer::own_ranges() const {
 
 void GradientReducer::begin(const ReducerRound& round) {
   round_ = round;
-  started_ = summed_ = 0;
+  started_ = reduced_ = 0;
   for (Writes& writes : writes_) writes.seen = 0;
   for (Bucket& bucket : buckets_) {
-    // A gradient that no pass writes becomes zero, and complete, in finish().
-    bucket.incomplete = bucket.parameters.size();
+    // A gradient that no closure writes is set to zero in finish().
+    bucket.incomplete = bucket.parameters;
     if (!(round.first && round.last) && !bucket.sum) {
       bucket.sum = Tensor(bucket.own_gradients.shape(), bucket.gradients.dtype(), store_.device());
     }
@@ -88,11 +88,11 @@ void GradientReducer::after_backward(const char* op, std::span<GradSlot* const>,
       writes.last = clock_++;
       continue;
     }
-    FOLIO_CHECK(writes.seen <= writes.expected, "gradient reducer",
-                "{} writes the gradient of {} once more than in the first step, after it was sent "
-                "to the other ranks; a model whose graph varies cannot overlap sums with the "
-                "backward pass (train.overlap: false)",
-                op, store_.parameters()[number->second].name);
+    FOLIO_CHECK(
+        writes.seen <= writes.expected, "gradient reducer",
+        "{} writes the gradient of {} once more than in the first step, after it was sent "
+        "to the other ranks; a model whose ops change between steps needs overlap to be off",
+        op, store_.parameters()[number->second].name);
     if (writes.seen < writes.expected) continue;
     for (const size_t bucket : writes.buckets) --buckets_[bucket].incomplete;
   }
@@ -103,7 +103,7 @@ void GradientReducer::after_backward(const char* op, std::span<GradSlot* const>,
   advance();
 }
 
-// Called after the first observed backward pass.
+// Learns from the first observed pass.
 void GradientReducer::learn() {
   std::vector<int64_t> complete(buckets_.size(), -1);
   for (Writes& writes : writes_) {
@@ -131,8 +131,8 @@ void GradientReducer::start(Bucket& bucket) {
   }
 }
 
-// Called when the sum of a bucket is complete.
-void GradientReducer::summed(Bucket& bucket) {
+// Continues after the reduce-scatter of a bucket.
+void GradientReducer::on_reduced(Bucket& bucket) {
   if (round_.last && !round_.first) {
     kernels_for(store_.device()).copy({&bucket.own_gradients, false}, bucket.sum);
   }
@@ -145,17 +145,17 @@ void GradientReducer::summed(Bucket& bucket) {
   }
 }
 
-// Processes completed sums in order. On a GPU, gatherings that were started here would start in an
-// order that depends on time and differs between ranks, so finish() starts them instead.
+// Continues with the buckets that have been reduced, in order. On a device, the order of
+// collectives would then depend on timing and differ between ranks, so finish() does it there.
 void GradientReducer::advance() {
   if (on_device_) return;
-  while (summed_ < started_) {
-    Bucket& bucket = buckets_[order_[summed_]];
+  while (reduced_ < started_) {
+    Bucket& bucket = buckets_[order_[reduced_]];
     if (!bucket.pending->poll()) return;
-    summed(bucket);
-    ++summed_;
+    on_reduced(bucket);
+    ++reduced_;
   }
-  // MPI makes progress on all messages when it is asked about one.
+  // Polling one operation makes MPI progress all of them.
   if (started_ > 0) {
     Bucket& latest = buckets_[order_[started_ - 1]];
     if (latest.pending) latest.pending->poll();
@@ -167,13 +167,13 @@ void GradientReducer::finish(Tape& tape) {
   if (observed) tape.set_observer(nullptr);
   const auto start_of_wait = std::chrono::steady_clock::now();
   store_.finish_gradients();
-  // All ranks contribute in the first round, so all of them call learn().
+  // All ranks contribute to the first round, so all of them call learn().
   if (observed && !learned_) learn();
   while (started_ < order_.size()) start(buckets_[order_[started_++]]);
-  while (summed_ < order_.size()) {
-    Bucket& bucket = buckets_[order_[summed_++]];
+  while (reduced_ < order_.size()) {
+    Bucket& bucket = buckets_[order_[reduced_++]];
     bucket.pending->wait();
-    summed(bucket);
+    on_reduced(bucket);
   }
   for (const size_t number : order_) {
     Bucket& bucket = buckets_[number];
@@ -202,7 +202,7 @@ Tensor GradientReducer::gather_packed(const Tensor& packed) {
                            ? Tensor({store_.trained_numel()}, packed.dtype(), packed.device())
                            : Tensor();
   int64_t next = 0;
-  for (const Bucket& bucket : buckets_) {  // one at a time, to save memory on the other ranks
+  for (const Bucket& bucket : buckets_) {  // the other ranks need the memory of only one bucket
     const Tensor all({bucket.range.size()}, packed.dtype(), packed.device());
     if (bucket.own.size() > 0) {
       const Tensor own = all.view(bucket.own.begin - bucket.range.begin, {bucket.own.size()});

@@ -10,13 +10,13 @@
 #include <optional>
 #include <system_error>
 
-#include "folio/comm/gpus.h"
 #ifdef FOLIO_HAVE_MPI
 #include "folio/comm/mpi.h"
 #endif
 #ifdef FOLIO_HAVE_NCCL
 #include "folio/comm/nccl.h"
 #endif
+#include "folio/comm/placement.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -24,7 +24,7 @@ namespace {
 
 Communicator* joined = nullptr;
 
-/// The value of the first of these variables that holds a whole number.
+/// The value of the first of these environment variables that holds a whole number.
 std::optional<int> number_in(std::initializer_list<const char*> names) {
   for (const char* name : names) {
     const char* text = std::getenv(name);
@@ -41,7 +41,7 @@ std::optional<int> number_in(std::initializer_list<const char*> names) {
 
 Launch launch() {
   const auto by_mpirun = number_in({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"});
-  // SLURM_NTASKS would not do: it is set in a batch script too, which no srun has started.
+  // SLURM_NTASKS is not read: batch scripts have it too, although no srun started them.
   const auto by_srun = number_in({"SLURM_STEP_NUM_TASKS"});
   Launch result;
   result.joinable = by_mpirun || number_in({"PMIX_RANK"});
@@ -62,14 +62,14 @@ Communicator& join_ranks() {
   }
 #ifdef FOLIO_HAVE_MPI
   FOLIO_CHECK(started.joinable, "ranks",
-              "{} started {} processes but offers no PMI, so they cannot find each other; use "
+              "{} started {} processes without PMI, so they cannot connect to each other; use "
               "srun --mpi=pmix, or mpirun",
               started.launcher, started.size);
-  // Never destroyed: a process ends through finish() or abort().
+  // Never destroyed: a process ends with finish() or abort().
 #ifdef FOLIO_HAVE_NCCL
-  joined = with_nccl(join_mpi()).release();
+  joined = make_nccl_communicator(make_mpi_communicator()).release();
 #else
-  joined = join_mpi().release();
+  joined = make_mpi_communicator().release();
 #endif
   FOLIO_CHECK(joined->size() == started.size, "ranks",
               "{} started {} processes, but MPI finds {}; use the launcher of {}, with which this "
@@ -93,7 +93,7 @@ int leave_ranks(std::string_view failure, int exit_code) {
   const std::string who =
       several ? fmt::format("rank {} of {}: ", joined->rank(), joined->size()) : "";
   std::fflush(stdout);
-  // fmt::print would throw if stderr cannot be written.
+  // Not fmt::print, which throws if stderr cannot be written.
   std::fputs(fmt::format("folio: error: {}{}\n", who, failure).c_str(), stderr);
   if (several) joined->abort(exit_code);
   return exit_code;

@@ -1,4 +1,4 @@
-// Detects whether mpirun or srun started this process as one of several ranks, and joins them.
+// How this process was started: by itself, or by mpirun or srun as one of several ranks.
 #pragma once
 
 #include <string>
@@ -8,23 +8,22 @@
 
 namespace folio {
 
-/// What the launcher's environment variables say.
+/// What the environment variables of a launcher say.
 struct Launch {
   int rank = 0, size = 1;
-  std::string launcher;   // "mpirun", "srun", or empty without a launcher
-  bool joinable = false;  // MPI can find the other ranks through it
+  std::string launcher;   // "mpirun", "srun"; empty: none
+  bool joinable = false;  // it provides the PMI that MPI needs to connect the processes
 };
 
 Launch launch();
 
-/// The communicator of the ranks that a launcher started; single_process() if there is one process.
-/// Throws Error if this process cannot join the other ranks, so that they do not all do the same
-/// work.
+/// Connects this process to the other ranks that the launcher started. Returns single_process() if
+/// there are none. Throws Error if this process cannot connect, since otherwise each process would
+/// do all of the work.
 Communicator& join_ranks();
 
-/// Ends the work with ranks and returns the exit code of this process. A failure is printed as one
-/// line on stderr, with the rank if there are several, and aborts all ranks; otherwise each rank
-/// waits until all have come to their end.
+/// Returns the process's exit code. If `failure` is not empty, prints it to stderr, with the rank
+/// if there are several, and ends all ranks at once. Otherwise waits for the other ranks.
 int leave_ranks(std::string_view failure = {}, int exit_code = 0);
 
 }  // namespace folio

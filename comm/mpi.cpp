@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -44,7 +43,7 @@ MPI_Datatype type_of(DType dtype) {
     case DType::f32:
       return MPI_FLOAT;
     case DType::bf16:
-      return MPI_UINT16_T;  // only moved; sum_over_ranks adds
+      return MPI_UINT16_T;  // for transport; sum_over_ranks adds
     case DType::i32:
       return MPI_INT32_T;
     case DType::f64:
@@ -53,16 +52,12 @@ MPI_Datatype type_of(DType dtype) {
   return MPI_BYTE;
 }
 
-/// MPI counts in int.
+/// MPI's counts are of type int.
 int count_of(int64_t elements) {
   FOLIO_CHECK(elements <= INT32_MAX, "MPI",
-              "{} elements are too many for one message, at most {}; use smaller buckets", elements,
+              "a message of {} elements exceeds MPI's limit of {}; use smaller buckets", elements,
               INT32_MAX);
   return static_cast<int>(elements);
-}
-
-std::byte* element(const Tensor& x, int64_t index) {
-  return static_cast<std::byte*>(x.raw()) + index * static_cast<int64_t>(size_of(x.dtype()));
 }
 
 class MpiCommunicator final : public HostCommunicator {
@@ -79,36 +74,40 @@ class MpiCommunicator final : public HostCommunicator {
   void broadcast(const Tensor& x, int root) override;
   void barrier() override;
 
-  void set_timeout(double seconds) override { timeout_ = seconds; }
+  void set_timeout(double seconds, const std::string& setting) override {
+    timeout_ = seconds;
+    timeout_setting_ = setting;
+  }
   void set_step(int64_t step) override { step_ = step; }
   [[noreturn]] void abort(int exit_code) override;
   void finish() override;
 
-  void wait_for(Operation& operation, std::string_view name) override;
+  void wait_for(const std::function<bool()>& done, std::string_view name) override;
 
  private:
   void announce_waiting();
   void receive_announcements();
-  [[noreturn]] void report_missing_ranks(double waited, std::string_view name);
+  [[noreturn]] void abort_after_timeout(double waited, std::string_view name);
 
   int rank_ = 0, size_ = 1;
-  // Collectives that may overlap have separate communicators, because MPI matches those of one
-  // communicator by the order in which they are started.
-  MPI_Comm reduce_, gather_, control_, watchdog_;
+  // MPI matches the collectives of one communicator by the order in which they are started, so
+  // collectives that can overlap have a communicator each.
+  MPI_Comm reduce_, gather_, blocking_, announcements_;
   std::vector<std::string> names_;  // of the ranks: "rank 2 of 4 (host, process 123)"
-  double timeout_ = 600.0;          // until the caller sets its own
+  double timeout_ = 600.0;          // until the config is known
+  std::string timeout_setting_ = "the default";
   int64_t step_ = 0;
   bool announced_ = false;
-  std::vector<bool> waiting_;
+  std::vector<bool> waiting_;  // the ranks that have announced it
 };
 
-/// An MPI request, the function that runs when it is complete, and the memory that it uses.
+/// A request, the function to call when it is complete, and the memory that it needs until then.
 class Transfer final : public Operation {
  public:
   Transfer(MpiCommunicator& ranks, std::string_view name, std::vector<Tensor> tensors)
       : ranks_(ranks), name_(name), tensors_(std::move(tensors)) {}
   ~Transfer() override {
-    // An error is about to end the process. Until then MPI may use the memory.
+    // Abandoned after an error, which ends the process. Until then MPI may use the memory.
     if (!done_) new std::vector<Tensor>(std::move(tensors_));
   }
 
@@ -121,11 +120,13 @@ class Transfer final : public Operation {
     tensors_.clear();
     return done_ = true;
   }
-  void wait() override { ranks_.wait_for(*this, name_); }
+  void wait() override {
+    ranks_.wait_for([this] { return poll(); }, name_);
+  }
 
   MPI_Request request = MPI_REQUEST_NULL;
   std::function<void()> then;
-  std::vector<int> send_counts, send_places, counts, places;  // MPI reads them until the end
+  std::vector<int> send_counts, send_places, counts, places;  // MPI reads them until then
 
  private:
   MpiCommunicator& ranks_;
@@ -138,11 +139,11 @@ MpiCommunicator::MpiCommunicator() {
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   FOLIO_CHECK(provided >= MPI_THREAD_FUNNELED, "MPI",
-              "this MPI allows no threads beside it; build Folio with another");
+              "this library does not support threads; build Folio with another MPI");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
-  for (MPI_Comm* copy : {&reduce_, &gather_, &control_, &watchdog_}) {
+  for (MPI_Comm* copy : {&reduce_, &gather_, &blocking_, &announcements_}) {
     check(MPI_Comm_dup(MPI_COMM_WORLD, copy), "MPI_Comm_dup");
   }
   waiting_.assign(static_cast<size_t>(size_), false);
@@ -157,12 +158,12 @@ std::string MpiCommunicator::describe() const {
   char text[MPI_MAX_LIBRARY_VERSION_STRING];
   int length = 0;
   MPI_Get_library_version(text, &length);
-  const std::string_view version(text, static_cast<size_t>(length));
-  return fmt::format("{}", version.substr(0, version.find(',')));
+  const std::string version(text, static_cast<size_t>(length));
+  return version.substr(0, version.find(','));
 }
 
-// Each rank sends every other rank its part and adds the parts that it receives. This moves as many
-// bytes as a ring, (N - 1) / N of x, and the sum can have any order.
+// Each rank sends every other rank its part, and adds the parts that it receives in the order of
+// ranks. This moves as many bytes as a ring, (N - 1) / N of x for each rank.
 Pending MpiCommunicator::start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
                                               int contributors) {
   const SlabRange own = parts.of(rank_);
@@ -208,8 +209,9 @@ void MpiCommunicator::broadcast(const Tensor& x, int root) {
   constexpr int64_t most = int64_t{1} << 26;  // elements a message
   for (int64_t first = 0; first < x.numel(); first += most) {
     Transfer transfer(*this, "broadcast", {x});
-    check(MPI_Ibcast(element(x, first), count_of(std::min(most, x.numel() - first)),
-                     type_of(x.dtype()), root, control_, &transfer.request),
+    const Tensor part = x.view(first, {std::min(most, x.numel() - first)});
+    check(MPI_Ibcast(part.raw(), count_of(part.numel()), type_of(x.dtype()), root, blocking_,
+                     &transfer.request),
           "MPI_Ibcast");
     transfer.wait();
   }
@@ -217,16 +219,16 @@ void MpiCommunicator::broadcast(const Tensor& x, int root) {
 
 void MpiCommunicator::barrier() {
   Transfer transfer(*this, "barrier", {});
-  check(MPI_Ibarrier(control_, &transfer.request), "MPI_Ibarrier");
+  check(MPI_Ibarrier(blocking_, &transfer.request), "MPI_Ibarrier");
   transfer.wait();
 }
 
-// --- failures -----------------------------------------------------------------------------------
+// --- timeouts -----------------------------------------------------------------------------------
 
-// A longer wait sleeps between polls, because other ranks may need the cores.
-void MpiCommunicator::wait_for(Operation& operation, std::string_view name) {
+// A long wait sleeps between polls, because other ranks may need the processors.
+void MpiCommunicator::wait_for(const std::function<bool()>& done, std::string_view name) {
   const auto start = Clock::now();
-  while (!operation.poll()) {
+  while (!done()) {
     const double waited = seconds_since(start);
     if (waited < 0.001) {
       std::this_thread::yield();
@@ -234,39 +236,39 @@ void MpiCommunicator::wait_for(Operation& operation, std::string_view name) {
     }
     std::this_thread::sleep_for(waited < 0.1 ? 50us : 500us);
     if (waited > 0.2) receive_announcements();
-    if (timeout_ > 0.0 && waited > timeout_) report_missing_ranks(waited, name);
+    if (timeout_ > 0.0 && waited > timeout_) abort_after_timeout(waited, name);
   }
 }
 
-/// Tells all other ranks that this rank is waiting.
+/// Tells the other ranks that this rank waits.
 void MpiCommunicator::announce_waiting() {
   static const int nothing = 0;
   for (int r = 0; r < size_; ++r) {
     if (r == rank_) continue;
     MPI_Request request;
-    check(MPI_Isend(&nothing, 1, MPI_INT, r, 0, watchdog_, &request), "MPI_Isend");
+    check(MPI_Isend(&nothing, 1, MPI_INT, r, 0, announcements_, &request), "MPI_Isend");
     MPI_Request_free(&request);
   }
   waiting_[static_cast<size_t>(rank_)] = true;
   announced_ = true;
 }
 
-/// Receives the announcements of waiting ranks, and answers them.
+/// Notes which other ranks wait, and answers them.
 void MpiCommunicator::receive_announcements() {
   for (;;) {
     int there = 0, nothing = 0;
     MPI_Status status;
-    check(MPI_Iprobe(MPI_ANY_SOURCE, 0, watchdog_, &there, &status), "MPI_Iprobe");
+    check(MPI_Iprobe(MPI_ANY_SOURCE, 0, announcements_, &there, &status), "MPI_Iprobe");
     if (there == 0) return;
-    check(MPI_Recv(&nothing, 1, MPI_INT, status.MPI_SOURCE, 0, watchdog_, MPI_STATUS_IGNORE),
+    check(MPI_Recv(&nothing, 1, MPI_INT, status.MPI_SOURCE, 0, announcements_, MPI_STATUS_IGNORE),
           "MPI_Recv");
     waiting_[static_cast<size_t>(status.MPI_SOURCE)] = true;
     if (!announced_) announce_waiting();
   }
 }
 
-/// Finds out which ranks all others wait for, reports them, and aborts all ranks.
-void MpiCommunicator::report_missing_ranks(double waited, std::string_view name) {
+/// Finds out which ranks do not wait, prints them, and aborts all ranks.
+void MpiCommunicator::abort_after_timeout(double waited, std::string_view name) {
   if (!announced_) announce_waiting();
   const auto listen = [&](Clock::duration time) {
     for (const auto start = Clock::now(); Clock::now() - start < time;) {
@@ -280,20 +282,20 @@ void MpiCommunicator::report_missing_ranks(double waited, std::string_view name)
     if (waiting_[static_cast<size_t>(r)]) continue;
     missing += fmt::format("{}{}", missing.empty() ? "" : " and ", names_[static_cast<size_t>(r)]);
   }
-  // The first waiting rank reports. The others abort only if it does not.
-  const auto first = std::find(waiting_.begin(), waiting_.end(), true) - waiting_.begin();
+  // The first waiting rank prints the error. The others abort only if it does not.
+  const auto first = std::ranges::find(waiting_, true) - waiting_.begin();
   if (first != rank_) listen(2s);
   const std::string what =
       missing.empty()
-          ? "all ranks wait for each other: messages were lost, or the ranks do not execute the "
-            "same collectives"
+          ? "all ranks wait for each other: messages were lost, or their programs differ"
           : fmt::format("{}: silent, while the other ranks wait for it", missing);
   const bool trains = step_ > 0;
   std::fflush(stdout);
-  std::fputs(fmt::format("folio: error: {} in {}{} for {:.0f} s, longer than the timeout "
-                         "(train.rank_timeout); all ranks are aborted{}\n",
+  std::fputs(fmt::format("folio: error: {} in {}{} for {:.0f} s, longer than {}; all ranks are "
+                         "ended{}\n",
                          what, name, trains ? fmt::format(" in step {}", step_) : "", waited,
-                         trains ? "; the last checkpoint is complete: continue with --resume" : "")
+                         timeout_setting_,
+                         trains ? ", the last checkpoint is whole: continue with --resume" : "")
                  .c_str(),
              stderr);
   abort(1);
@@ -312,6 +314,8 @@ void MpiCommunicator::finish() {
 
 }  // namespace
 
-std::unique_ptr<HostCommunicator> join_mpi() { return std::make_unique<MpiCommunicator>(); }
+std::unique_ptr<HostCommunicator> make_mpi_communicator() {
+  return std::make_unique<MpiCommunicator>();
+}
 
 }  // namespace folio

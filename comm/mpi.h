@@ -1,6 +1,7 @@
-// A communicator for tensors in host memory, by MPI.
+// Collectives by MPI, for tensors on the host.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -8,16 +9,16 @@
 
 namespace folio {
 
-/// A communicator whose wait with a timeout other communicators can use.
+/// A communicator of host tensors whose timeout other communicators can use.
 class HostCommunicator : public Communicator {
  public:
-  /// Polls the operation, which error messages call `name`, until it is done. After the timeout it
-  /// finds out which ranks do not wait, and aborts all.
-  virtual void wait_for(Operation& operation, std::string_view name) = 0;
+  /// Polls `done` until it returns true; `name` names the operation in messages. After the timeout,
+  /// finds out which ranks do not wait, and aborts all ranks.
+  virtual void wait_for(const std::function<bool()>& done, std::string_view name) = 0;
 };
 
-/// Joins the processes that a launcher started with this one. It can be called once per process,
-/// which must end through finish() or abort(). Throws Error if MPI cannot be initialized.
-std::unique_ptr<HostCommunicator> join_mpi();
+/// Connects the processes that a launcher started. May be called once in a process, which must then
+/// end with finish() or abort(). Throws Error if MPI cannot be initialized.
+std::unique_ptr<HostCommunicator> make_mpi_communicator();
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// A communicator for tensors in GPU memory, by NCCL.
+// Collectives by NCCL, for tensors on GPUs.
 #pragma once
 
 #include <memory>
@@ -7,8 +7,8 @@
 
 namespace folio {
 
-/// NCCL, which is initialized with the first collective of GPU tensors, carries those; `host`
-/// carries tensors in host memory and does the waiting.
-std::unique_ptr<Communicator> with_nccl(std::unique_ptr<HostCommunicator> host);
+/// Uses NCCL for tensors on GPUs, and `host` for tensors on the host and for timeouts. NCCL is
+/// initialized by the first collective on a GPU.
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host);
 
 }  // namespace folio

@@ -21,7 +21,7 @@ class SingleProcess : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   std::string describe() const override { return "one process"; }
-  bool carries(Device) const override { return true; }
+  bool supports(Device) const override { return true; }
   Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts&,
                                int contributors) override {
     const bool in_place = sum.tensor->raw() == x.raw() && contributors > 0 && !sum.accumulate;
@@ -33,7 +33,7 @@ class SingleProcess : public Communicator {
   }
   void broadcast(const Tensor&, int) override {}
   void barrier() override {}
-  void set_timeout(double) override {}
+  void set_timeout(double, const std::string&) override {}
   void set_step(int64_t) override {}
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
   void finish() override {}
@@ -42,8 +42,8 @@ class SingleProcess : public Communicator {
 }  // namespace
 
 Communicator& single_process() {
-  static SingleProcess alone;
-  return alone;
+  static SingleProcess communicator;
+  return communicator;
 }
 
 }  // namespace folio

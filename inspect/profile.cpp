@@ -148,7 +148,7 @@ Profile profile(const Config& given, int64_t steps) {
   Profile profile;
   profile.config = trainer.config();
   profile.device = device;
-  profile.machine = description_of(device);
+  profile.machine = describe_device(device);
   profile.products_by = device == Device::cuda ? "cuBLASLt" : instruction_set().products;
   profile.steps = steps;
   profile.tokens = trainer.step().tokens;

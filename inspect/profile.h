@@ -32,7 +32,7 @@ struct ProductTime {
 struct Profile {
   Config config;
   Device device = Device::cpu;
-  std::string machine;           // see description_of()
+  std::string machine;           // see describe_device()
   std::string products_by;       // the library of the matrix products
   int64_t steps = 0;             // timed, and the same number without timers
   int64_t tokens = 0;            // per step

@@ -10,7 +10,6 @@
 
 #include "folio/data/tokenizer_file.h"
 #include "folio/io/files.h"
-#include "folio/io/json.h"
 #include "folio/io/numbered_names.h"
 #include "folio/io/pending_directory.h"
 #include "folio/io/safetensors.h"
@@ -23,8 +22,6 @@ namespace folio {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* state_file = "state.json";
-constexpr const char* model_file = "model.safetensors";
 constexpr const char* optimizer_file = "optimizer.safetensors";
 constexpr const char* config_file = "config.yaml";
 constexpr const char* huggingface_file = "config.json";
@@ -52,14 +49,7 @@ std::map<int64_t, fs::path> list_checkpoints(const fs::path& run, std::error_cod
   return found;
 }
 
-/// The files that a checkpoint must have besides state.json.
-std::set<std::string> files_of(const CheckpointState& state) {
-  std::set<std::string> names = {model_file, optimizer_file, tokenizer_file, config_file};
-  for (const auto& [name, stamp] : state.files) names.insert(name);
-  return names;
-}
-
-/// A directory that a checkpoint may replace: one of which damage has left something, or nothing.
+/// Whether `directory` is a checkpoint, which may be damaged, or empty.
 bool may_be_replaced(const fs::path& directory) {
   if (!directory_exists(directory)) return false;
   std::error_code error;
@@ -77,7 +67,7 @@ void save_checkpoint(const fs::path& directory, const Model& model,
   std::error_code unreadable;
   FOLIO_CHECK(!fs::exists(fs::symlink_status(directory, unreadable)) || may_be_replaced(directory),
               directory.string(),
-              "exists but is no checkpoint, so it is not replaced; move it away");
+              "the path exists but is not a checkpoint, so it is not replaced; move it away");
   try {
     remove_leftovers(directory.parent_path());
     PendingDirectory pending(directory);
@@ -89,8 +79,7 @@ void save_checkpoint(const fs::path& directory, const Model& model,
     if (const auto files = model.to_huggingface(tokenizer)) {
       weights = to_huggingface(model.huggingface(), parameters);
       std::ranges::copy(files->more_tensors, std::back_inserter(weights));
-      state.files[huggingface_file] =
-          write_durably(pending.path() / huggingface_file, files->config);
+      state.files[huggingface_file] = write_durably(temporary / huggingface_file, files->config);
     }
     state.files[model_file] = write_safetensors(temporary / model_file, weights, about);
     state.files[optimizer_file] =
@@ -100,7 +89,7 @@ void save_checkpoint(const fs::path& directory, const Model& model,
     write_durably(temporary / state_file, to_json(state));
     pending.commit(/*replace=*/true);
   } catch (const Error& error) {
-    // The temporary name is gone by now; the reader knows the final one.
+    // The temporary directory has been removed, so the message names the final one.
     std::string where = error.where();
     const std::string temporary = temporary_name(directory).string();
     if (where.starts_with(temporary)) where.replace(0, temporary.size(), directory.string());
@@ -146,31 +135,17 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& directory) {
   const fs::path path = directory / tokenizer_file;
   auto tokenizer = read_tokenizer(path);
   FOLIO_CHECK(tokenizer->hash() == state.tokenizer_hash, path.string(),
-              "the tokenizer's hash is {} but state.json says {}: it is not the one that the model "
-              "was trained with; use another checkpoint of the run",
+              "the tokenizer's hash is {} but state.json says {}, so the model was trained with "
+              "another tokenizer; use another checkpoint of the run",
               tokenizer->hash(), state.tokenizer_hash);
   return tokenizer;
 }
 
 void verify_checkpoint(const fs::path& directory) {
   const CheckpointState state = read_state(directory);
-  for (const std::string& name : files_of(state)) verify_file(directory, state, name);
-}
-
-std::string checkpoint_fault(const fs::path& directory) {
-  try {
-    const fs::path path = directory / state_file;
-    const std::string json = read_file(path, most_state_bytes);
-    if (!seal_fits(json)) return fmt::format("{}: {}", state_file, seal_fault);
-    const CheckpointState state = state_from_json(json, path.string());
-    for (const std::string& name : files_of(state)) {
-      const std::string fault = file_fault(directory, state, name);
-      if (!fault.empty()) return fmt::format("{}: {}", name, fault);
-    }
-    return "";
-  } catch (const Error& error) {  // a file cannot be read
-    return fmt::format("{}: {}", fs::path(error.where()).filename().string(), error.message());
-  }
+  std::set<std::string> names = {model_file, optimizer_file, tokenizer_file, config_file};
+  for (const auto& [name, stamp] : state.files) names.insert(name);
+  for (const std::string& name : names) verify_file(directory, state, name);
 }
 
 std::vector<std::pair<int64_t, fs::path>> list_checkpoints(const fs::path& run) {

@@ -1,19 +1,17 @@
-// Checkpoints: everything needed to continue a run, in a directory that is whole or absent.
+// Checkpoints: directories with everything that is needed to continue a run.
 //
 //   checkpoints/step_500/
-//     model.safetensors      the weights; under Hugging Face's names if the model is one of theirs
-//     config.json            Hugging Face's description of the model, in that case
+//     model.safetensors      the weights, under Hugging Face's names if it has the model
+//     config.json            Hugging Face's config of the model, if it has the model
 //     optimizer.safetensors  the moments, by parameter name: "NAME.first_moment", ...
-//     tokenizer.json         Folio's own format
-//     config.yaml            the run's, with every default
-//     state.json             step, samples drawn (the data cursor), best validation loss,
-//                            tokenizer's hash, size and checksum of each other file, and a
-//                            checksum of itself
+//     tokenizer.json         in Folio's own format
+//     config.yaml            the run's config, with every default
+//     state.json             the step, samples drawn, best validation loss, the tokenizer's hash,
+//                            size and checksum of each other file, and a checksum of itself
 //
-// The directory is written as a PendingDirectory, so a crash at any time leaves earlier checkpoints
-// complete. A crash during a replacement can leave the old one as best.old, which is then used as
-// the best.
-// Nothing in a checkpoint depends on the device or the process.
+// A checkpoint is written as a PendingDirectory, so a crash at any time leaves earlier checkpoints
+// complete. A crash during a replacement can leave best.old instead of best, which is then used.
+// No file depends on the device or on the number of ranks.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +33,7 @@ namespace folio {
 /// The progress of a run. The step determines the data that follows and all random numbers.
 struct Progress {
   int64_t step = 0;     // steps done
-  int64_t samples = 0;  // drawn from the training text so far: the data cursor
+  int64_t samples = 0;  // drawn from the training split
   double validation_loss =
       std::numeric_limits<double>::quiet_NaN();  // of this checkpoint, if known
   double best_validation_loss = std::numeric_limits<double>::infinity();
@@ -44,17 +42,16 @@ struct Progress {
   std::vector<double> accepted_norms = {};  // see SpikeGuard::norms()
 };
 
-/// Writes `directory` as described above, with its parents, and replaces a checkpoint that is
-/// there. Leftovers of saves by processes that have died are removed. Throws Error with the path
-/// and the reason, after removing what it wrote; a checkpoint that was there before is then
-/// unchanged.
+/// Writes `directory` as described above and creates its parents. Replaces an earlier checkpoint
+/// there, and removes temporary directories of dead processes beside it. On failure it removes what
+/// it wrote, keeps what was there, and throws Error with the path and the reason.
 void save_checkpoint(const std::filesystem::path& directory, const Model& model,
                      const ParameterStore& parameters, Optimizer& optimizer,
                      const Tokenizer& tokenizer, const Config& config, const Progress& progress);
 
-/// Fills `parameters`, which must be initialized and of the same model, and converts between f32
-/// and f64. The file is verified against state.json first. Throws Error naming the file and, for
-/// another model, the parameter with both shapes; then no parameter is changed.
+/// Fills `parameters`, which must be allocated for the same model; converts between f32 and f64.
+/// Throws Error with the file if it is damaged and, for another model, with the parameter and both
+/// shapes; nothing is changed then.
 void load_parameters(const std::filesystem::path& directory, const Model& model,
                      ParameterStore& parameters);
 
@@ -65,30 +62,25 @@ Progress load_progress(const std::filesystem::path& directory, const ParameterSt
 /// Reads only state.json.
 Progress read_progress(const std::filesystem::path& directory);
 
-/// The tokenizer that the model was trained with. Throws Error naming the file.
+/// The tokenizer that the model was trained with. Throws Error with the file if it is damaged.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory);
 
-/// Checks sizes and checksums of all files against state.json; throws Error that names the first
-/// damaged one.
+/// Checks the sizes and checksums of all files. Throws Error with the first one that is missing or
+/// damaged.
 void verify_checkpoint(const std::filesystem::path& directory);
 
-/// What is wrong with a checkpoint, beginning with the name of a file: "model.safetensors: it has
-/// 512 bytes but state.json says 1024 (is it truncated?)". Empty for an intact checkpoint.
-std::string checkpoint_fault(const std::filesystem::path& directory);
-
-/// The step and path of each step checkpoint of a run directory, by step. The best checkpoint and
-/// leftovers of a crash are not listed.
+/// Step and path of each checkpoint of a run, by step, without the best and temporary directories.
 std::vector<std::pair<int64_t, std::filesystem::path>> list_checkpoints(
     const std::filesystem::path& run);
 
-/// The path of a step's checkpoint, whether or not it exists.
+/// The path of the checkpoint of a step, which need not exist.
 std::filesystem::path step_checkpoint(const std::filesystem::path& run, int64_t step);
 
 /// The best checkpoint of a run directory, if it has one.
 std::optional<std::filesystem::path> best_checkpoint(const std::filesystem::path& run);
 
-/// The checkpoint that `which` names: "last", "best" or a step number. Throws Error that lists the
-/// checkpoints if there is no such one.
+/// The checkpoint that `which` selects: "last", "best" or a step number. Throws Error with the
+/// available ones if there is no such checkpoint.
 std::filesystem::path find_checkpoint(const std::filesystem::path& run, const std::string& which);
 
 }  // namespace folio

@@ -13,9 +13,9 @@
 namespace folio {
 namespace {
 
-constexpr std::string_view advice =
-    "use another of the run with --checkpoint N (folio verify RUN says which are whole)";
-constexpr int most_depth = 3;
+constexpr std::string_view remedy =
+    "the checkpoint is damaged; use another of the run with --checkpoint N (folio verify RUN lists "
+    "those that are whole)";
 
 Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
@@ -39,10 +39,10 @@ std::string to_json(const CheckpointState& state) {
 }
 
 CheckpointState state_from_json(std::string_view json, std::string_view where) {
-  if (!seal_fits(json)) fail(where, fmt::format("damaged: {}", seal_fault), advice);
-  const std::optional<Json> value = parse_json(json, most_depth);
-  if (!value) fail(where, "not valid JSON, or nested too deep", advice);
-  const JsonObject object(*value, where, advice);
+  if (!seal_fits(json)) fail(where, seal_fault, remedy);
+  const std::optional<Json> value = parse_json(json, /*most_depth=*/3);
+  if (!value) fail(where, "not valid JSON, or nested too deep", remedy);
+  const JsonObject object(*value, where, remedy);
   const auto number_or = [&object](const std::string& key, double if_null) {
     return object.get(key).is_null() ? if_null : object.number(key);
   };
@@ -53,7 +53,7 @@ CheckpointState state_from_json(std::string_view json, std::string_view where) {
   progress.validation_loss = number_or("validation_loss", progress.validation_loss);
   progress.best_validation_loss = number_or("best_validation_loss", progress.best_validation_loss);
   progress.best_step = object.integer("best_step");
-  // The first checkpoints of 2026 have no skips.
+  // Checkpoints of early versions have no skips.
   if (object.contains("skips")) progress.skips = object.integer("skips");
   if (object.contains("accepted_norms")) progress.accepted_norms = object.numbers("accepted_norms");
   for (const auto& [name, count] : {std::pair("step", progress.step),
@@ -64,7 +64,7 @@ CheckpointState state_from_json(std::string_view json, std::string_view where) {
   state.tokenizer_hash = object.text("tokenizer_hash");
   const JsonObject files = object.object("files");
   for (const auto& [name, entry] : object.get("files").items()) {
-    // A name must not lead out of the directory.
+    // A name must not refer to a file outside the directory.
     object.check(!name.empty() && name != "." && name != ".." && name.find('/') == name.npos,
                  fmt::format("\"files\" names \"{}\", which is no file of a checkpoint", name));
     state.files[name] = files.stamp(name);
@@ -73,29 +73,29 @@ CheckpointState state_from_json(std::string_view json, std::string_view where) {
 }
 
 CheckpointState read_state(const std::filesystem::path& directory) {
-  const std::filesystem::path path = directory / "state.json";
-  return state_from_json(read_file(path, most_state_bytes), path.string());
-}
-
-std::string file_fault(const std::filesystem::path& directory, const CheckpointState& state,
-                       const std::string& name) {
-  const auto found = state.files.find(name);
-  if (found == state.files.end()) return "state.json does not name this file";
-  const auto& [bytes, checksum] = found->second;
-  const FileStamp stamp = stamp_of(directory / name);
-  if (stamp.bytes != bytes) {
-    return fmt::format("it has {} bytes but state.json says {} (is it truncated?)", stamp.bytes,
-                       bytes);
-  }
-  if (stamp.checksum == checksum) return "";
-  return fmt::format("its checksum is {} but state.json says {}", hexadecimal(stamp.checksum),
-                     hexadecimal(checksum));
+  const std::filesystem::path path = directory / state_file;
+  return state_from_json(read_file(path, 1 << 20), path.string());
 }
 
 void verify_file(const std::filesystem::path& directory, const CheckpointState& state,
                  const std::string& name) {
-  const std::string fault = file_fault(directory, state, name);
-  if (!fault.empty()) fail((directory / name).string(), "damaged: " + fault, advice);
+  const std::string path = directory / name;
+  const auto found = state.files.find(name);
+  if (found == state.files.end()) fail(path, "state.json does not name this file", remedy);
+  const auto& [bytes, checksum] = found->second;
+  const FileStamp stamp = stamp_of(path);
+  if (stamp.bytes != bytes) {
+    fail(path,
+         fmt::format("it has {} bytes but state.json says {} (is it truncated?)", stamp.bytes,
+                     bytes),
+         remedy);
+  }
+  if (stamp.checksum != checksum) {
+    fail(path,
+         fmt::format("its checksum is {} but state.json says {}", hexadecimal(stamp.checksum),
+                     hexadecimal(checksum)),
+         remedy);
+  }
 }
 
 }  // namespace folio

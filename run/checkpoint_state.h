@@ -1,4 +1,4 @@
-// state.json of a checkpoint: the progress, and size and checksum of the other files.
+// state.json of a checkpoint: the progress, and the size and checksum of each other file.
 #pragma once
 
 #include <cstdint>
@@ -12,31 +12,26 @@
 
 namespace folio {
 
-constexpr uint64_t most_state_bytes = 1 << 20;
+inline constexpr const char* state_file = "state.json";
+inline constexpr const char* model_file = "model.safetensors";
 
 struct CheckpointState {
   Progress progress;
   std::string tokenizer_hash;
-  std::map<std::string, FileStamp> files;  // by name, all but state.json itself
+  std::map<std::string, FileStamp> files;  // by name, without state.json itself
 };
 
-/// JSON without NaN and infinity: an unknown validation_loss and an infinite best_validation_loss
-/// are null. Its last member is the checksum of all text before it.
+/// As JSON, in which an unknown validation_loss and an infinite best_validation_loss are null. The
+/// last member is the checksum of all text before it.
 std::string to_json(const CheckpointState& state);
 
-/// Throws Error, beginning with `where`, if any bit of the text differs from what to_json()
-/// returned.
+/// Throws Error, beginning with `where`, if `json` is not exactly the result of to_json().
 CheckpointState state_from_json(std::string_view json, std::string_view where);
 
 /// Reads DIRECTORY/state.json. Throws Error if it is missing or damaged.
 CheckpointState read_state(const std::filesystem::path& directory);
 
-/// What is wrong with the size or checksum of a file of the checkpoint; empty for an intact file.
-/// Throws Error if the file cannot be read.
-std::string file_fault(const std::filesystem::path& directory, const CheckpointState& state,
-                       const std::string& name);
-
-/// Throws Error naming the file if file_fault() finds something.
+/// Throws Error with the file's path unless its size and checksum are those in the state.
 void verify_file(const std::filesystem::path& directory, const CheckpointState& state,
                  const std::string& name);
 

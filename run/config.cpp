@@ -1,10 +1,11 @@
 #include "folio/run/config.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -19,33 +20,33 @@
 namespace folio {
 namespace {
 
-/// The keys that choose which other keys their section has.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 2> choosers = {
-    {{"model", "family"}, {"task", "name"}}};
-
-// Where a field was set.
+/// Where a field was set.
 struct Origin {
   std::string place;  // "configs/x.yaml:4:10" or "--set model.width"
-  int order = 0;      // later ones win
+  int order = 0;      // later ones override earlier ones
 };
 
-// A key that a file or an override sets.
+/// A key that a file or an override sets.
 struct Assignment {
   std::string section, key;
   YAML::Node value;
-  std::string where;      // with which messages about the value begin
-  std::string key_where;  // about the key
+  std::string where;      // for messages about the value
+  std::string key_where;  // for messages about the key
   Origin origin;
+
+  std::string name() const { return fmt::format("{}.{}", section, key); }
+  /// Whether the key selects which other keys its section has.
+  bool selects() const { return name() == "model.family" || name() == "task.name"; }
 };
 
-// Collects a file and then overrides into one config, and remembers where each field was set.
+/// Reads a file and then overrides into one config, and records where each field was set.
 class Reader {
  public:
   explicit Reader(std::string where) : where_(std::move(where)) {}
 
   void read_document(const std::string& yaml);
   void override_with(const std::string& assignment);
-  /// Sets and checks the fields and gives the config out.
+  /// Sets and checks the fields.
   Config finish();
 
  private:
@@ -60,71 +61,57 @@ class Reader {
   Config config_;
   std::vector<Section> sections_ = sections_of(config_);
   std::vector<Assignment> assignments_;
-  std::map<std::string, Origin> origins_;  // by dotted name
+  std::map<std::string, Origin> origins_;  // by "section.key"
   int order_ = 0;
 };
 
-Field* find_field(std::vector<Section>& sections, std::string_view section, std::string_view key) {
-  for (Section& candidate : sections) {
-    if (candidate.name() != section) continue;
-    for (Field& field : candidate.fields()) {
-      if (field.key == key) return &field;
-    }
-  }
-  return nullptr;
+const Section* find_section(const std::vector<Section>& sections, std::string_view name) {
+  const auto found = std::ranges::find(sections, name, &Section::name);
+  return found == sections.end() ? nullptr : &*found;
 }
 
-bool is_section(const std::vector<Section>& sections, std::string_view name) {
-  return std::ranges::find(sections, name, &Section::name) != sections.end();
+const Field* find_field(const std::vector<Section>& sections, std::string_view section,
+                        std::string_view key) {
+  const Section* const in = find_section(sections, section);
+  if (in == nullptr) return nullptr;
+  const auto found = std::ranges::find(in->fields(), key, &Field::key);
+  return found == in->fields().end() ? nullptr : &*found;
 }
 
-std::string section_names(const std::vector<Section>& sections) {
-  std::string names;
-  for (const Section& section : sections) names += (names.empty() ? "" : ", ") + section.name();
+std::vector<std::string> names_of(const std::vector<Section>& sections) {
+  std::vector<std::string> names;
+  for (const Section& section : sections) names.push_back(section.name());
   return names;
 }
 
-// The field of any section whose key is nearest to `key`, or "".
-std::string field_with_key(const std::vector<Section>& sections, std::string_view key) {
+std::vector<std::string> keys_of(const Section& section) {
   std::vector<std::string> keys;
-  for (const Section& section : sections) {
-    for (const Field& field : section.fields()) keys.push_back(field.key);
-  }
-  const std::string meant = nearest_name(key, keys);
-  for (const Section& section : sections) {
-    for (const Field& field : section.fields()) {
-      if (field.key == meant) return fmt::format("{}.{}", section.name(), field.key);
-    }
-  }
-  return "";
+  for (const Field& field : section.fields()) keys.push_back(field.key);
+  return keys;
 }
 
-[[noreturn]] void fail_unknown(std::string_view where, std::string_view what,
-                               const std::string& meant, const std::string& otherwise) {
-  fail(where, fmt::format("unknown {}; {}", what,
-                          meant.empty() ? otherwise : fmt::format("is {} meant?", meant)));
+/// Throws Error for an unknown name. Suggests the nearest of `names`, with `prefix`, or else the
+/// nearest key of any section, or else lists the names.
+[[noreturn]] void fail_unknown(std::string_view where, std::string_view kind, std::string_view name,
+                               const std::vector<std::string>& names, const std::string& prefix,
+                               const std::vector<Section>& sections) {
+  std::string meant = nearest_name(name, names);
+  if (!meant.empty()) fail(where, fmt::format("unknown {}; is {}{} meant?", kind, prefix, meant));
+  std::vector<std::string> keys;
+  for (const Section& section : sections) std::ranges::copy(keys_of(section), back_inserter(keys));
+  meant = nearest_name(name, keys);
+  for (const Section& section : sections) {
+    FOLIO_CHECK(find_field(sections, section.name(), meant) == nullptr, where,
+                "unknown {}; is {}.{} meant?", kind, section.name(), meant);
+  }
+  fail(where, fmt::format("unknown {}; the {}s{} are: {}", kind, kind,
+                          prefix.empty() ? "" : " of " + prefix.substr(0, prefix.size() - 1),
+                          fmt::join(names, ", ")));
 }
 
 [[noreturn]] void fail_unknown_section(const std::vector<Section>& sections, std::string_view where,
                                        std::string_view name) {
-  std::vector<std::string> names;
-  for (const Section& section : sections) names.push_back(section.name());
-  std::string meant = nearest_name(name, names);
-  if (meant.empty()) meant = field_with_key(sections, name);
-  fail_unknown(where, "section", meant, "the sections are: " + section_names(sections));
-}
-
-[[noreturn]] void fail_unknown_key(const std::vector<Section>& sections, std::string_view where,
-                                   std::string_view section, std::string_view key) {
-  std::vector<std::string> keys;
-  std::string all;
-  for (const Field& field : std::ranges::find(sections, section, &Section::name)->fields()) {
-    keys.push_back(field.key);
-    all += (all.empty() ? "" : ", ") + field.key;
-  }
-  std::string meant = nearest_name(key, keys);
-  meant = meant.empty() ? field_with_key(sections, key) : fmt::format("{}.{}", section, meant);
-  fail_unknown(where, "key", meant, fmt::format("the keys of {} are: {}", section, all));
+  fail_unknown(where, "section", name, names_of(sections), "", sections);
 }
 
 const std::string& Reader::key_of(const YAML::Node& node, std::map<std::string, int>& seen,
@@ -142,11 +129,11 @@ void Reader::read_document(const std::string& yaml) {
       load_yaml(yaml, where_, [this](const YAML::Mark& mark) { return place(mark); });
   if (root.IsNull()) return;
   FOLIO_CHECK(root.IsMap(), place(root.Mark()), "found {} where the sections {} belong",
-              kind_of(root), section_names(sections_));
+              kind_of(root), fmt::join(names_of(sections_), ", "));
   std::map<std::string, int> seen;
   for (const auto& entry : root) {
     const std::string& section = key_of(entry.first, seen, "");
-    if (!is_section(sections_, section)) {
+    if (find_section(sections_, section) == nullptr) {
       fail_unknown_section(
           sections_, fmt::format("{}: {}", place(entry.first.Mark()), shown_key(section)), section);
     }
@@ -181,7 +168,7 @@ void Reader::override_with(const std::string& assignment) {
               "there is no value; write --set section.key=value");
   const size_t dot = name.find('.');
   const std::string section = name.substr(0, dot);
-  if (!is_section(sections_, section)) fail_unknown_section(sections_, place, section);
+  if (find_section(sections_, section) == nullptr) fail_unknown_section(sections_, place, section);
   const std::string key = dot == std::string::npos ? "" : name.substr(dot + 1);
   const std::string value = assignment.substr(equals + 1);
   assignments_.push_back({section,
@@ -193,12 +180,14 @@ void Reader::override_with(const std::string& assignment) {
 }
 
 void Reader::apply(const Assignment& assignment) {
-  Field* const field = find_field(sections_, assignment.section, assignment.key);
+  const auto& [section, key, value, where, key_where, origin] = assignment;
+  const Field* const field = find_field(sections_, section, key);
   if (field == nullptr) {
-    fail_unknown_key(sections_, assignment.key_where, assignment.section, assignment.key);
+    fail_unknown(key_where, "key", key, keys_of(*find_section(sections_, section)), section + ".",
+                 sections_);
   }
-  field->read(assignment.value, assignment.where);
-  origins_[fmt::format("{}.{}", assignment.section, assignment.key)] = assignment.origin;
+  field->read(value, where);
+  origins_[assignment.name()] = origin;
 }
 
 void Reader::check_rules() const {
@@ -206,7 +195,7 @@ void Reader::check_rules() const {
     for (const FieldRule& rule : section.rules()) {
       const std::string complaint = rule.complaint();
       if (complaint.empty()) continue;
-      // The key that was set last is to blame, the rule's own where both were set together.
+      // The message is about the key that was set last or, if neither was, the rule's own.
       const auto own = origins_.find(rule.key);
       const auto other = origins_.find(rule.other);
       auto blamed = own;
@@ -223,16 +212,12 @@ void Reader::check_rules() const {
 }
 
 Config Reader::finish() {
-  const auto chooses = [](const Assignment& assignment) {
-    return std::ranges::find(choosers, std::pair<std::string_view, std::string_view>(
-                                           assignment.section, assignment.key)) != choosers.end();
-  };
   for (const Assignment& assignment : assignments_) {
-    if (chooses(assignment)) apply(assignment);
+    if (assignment.selects()) apply(assignment);
   }
-  sections_ = sections_of(config_);  // of the family and the task that were chosen
+  sections_ = sections_of(config_);  // with the keys of the selected family and task
   for (const Assignment& assignment : assignments_) {
-    if (!chooses(assignment)) apply(assignment);
+    if (!assignment.selects()) apply(assignment);
   }
   config_.schedule.steps = config_.train.steps;
   check_rules();
@@ -283,25 +268,26 @@ std::string to_yaml(const Config& config) {
 
 std::vector<KeyDifference> differences(const Config& a, const Config& b) {
   Config bound_a = a, bound_b = b;
-  std::vector<Section> of_a = sections_of(bound_a), of_b = sections_of(bound_b);
+  const std::vector<Section> of_a = sections_of(bound_a), of_b = sections_of(bound_b);
   std::vector<KeyDifference> result;
-  // The keys of a, with their values in b, and then those that b has alone.
-  const auto collect = [&](std::vector<Section>& first, std::vector<Section>& second,
-                           bool swapped) {
-    for (Section& section : first) {
-      for (const Field& field : section.fields()) {
-        const Field* const other = find_field(second, section.name(), field.key);
-        if (swapped && other != nullptr) continue;
-        std::string value = field.write(), there = other != nullptr ? other->write() : "";
-        if (value == there) continue;
-        if (swapped) std::swap(value, there);
-        result.push_back({fmt::format("{}.{}", section.name(), field.key), std::move(value),
-                          std::move(there), field.may_change, field.compared});
-      }
-    }
+  const auto compare = [&](const Section& section, const Field& field, const std::string& value_a,
+                           const std::string& value_b) {
+    if (value_a == value_b) return;
+    result.push_back({fmt::format("{}.{}", section.name(), field.key), value_a, value_b,
+                      field.may_change, field.compared});
   };
-  collect(of_a, of_b, false);
-  collect(of_b, of_a, true);
+  for (const Section& section : of_a) {
+    for (const Field& field : section.fields()) {
+      const Field* const other = find_field(of_b, section.name(), field.key);
+      compare(section, field, field.write(), other != nullptr ? other->write() : "");
+    }
+  }
+  for (const Section& section : of_b) {
+    for (const Field& field : section.fields()) {
+      const bool only_b = find_field(of_a, section.name(), field.key) == nullptr;
+      if (only_b) compare(section, field, "", field.write());
+    }
+  }
   return result;
 }
 

@@ -10,17 +10,16 @@ namespace folio {
 struct FinalEvaluation {
   int64_t step = 0;  // the last
   double loss = 0.0;
-  int64_t tokens = 0;                   // that were predicted
-  std::optional<double> bits_per_byte;  // as in Evaluation
-  // The best checkpoint, if it is of another step.
-  std::optional<int64_t> best_step;
-  std::optional<double> best_loss;
+  int64_t tokens = 0;                        // predicted ones
+  std::optional<double> bits_per_byte = {};  // see Evaluation
+  std::optional<int64_t> best_step = {};     // of the best checkpoint, if it is of another step
+  std::optional<double> best_loss = {};
 };
 
 /// Replaces the file. Throws Error if it cannot be written.
 void write_final_evaluation(const std::filesystem::path& run, const FinalEvaluation& evaluation);
 
-/// Nothing if the run is not finished or the file is damaged.
+/// Empty if the file is missing, as in an unfinished run, or damaged.
 std::optional<FinalEvaluation> read_final_evaluation(const std::filesystem::path& run);
 
 }  // namespace folio

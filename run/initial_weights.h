@@ -1,4 +1,4 @@
-// train.init_from: weights of another run or model that a run begins with.
+// train.init_from: initial weights from another run or a GPT-2 of Hugging Face.
 #pragma once
 
 #include <filesystem>
@@ -12,20 +12,17 @@
 
 namespace folio {
 
-/// The directory with the model.safetensors that `init_from` names: the best checkpoint of a run,
-/// or its newest if it has no best; a checkpoint; or a GPT-2 as Hugging Face saves it. Throws Error
-/// for anything else.
+/// The directory with model.safetensors that `init_from` names. For a run it is the best checkpoint
+/// or, if there is none, the newest. `init_from` can also be a checkpoint, or a GPT-2 as Hugging
+/// Face saves it. Throws Error for anything else.
 std::filesystem::path find_initial_weights(const std::string& init_from);
 
-/// The tokenizer beside the weights, which the run then uses too; null if there is none.
-std::unique_ptr<Tokenizer> load_initial_tokenizer(const std::string& init_from);
-
-/// The tokenizer of train.init_from, which the text must be read with; null if the config names no
-/// such weights or they have none. Throws Error if its kind is not that of data.tokenizer.
+/// The tokenizer of train.init_from; null if the key is not set or there is no tokenizer beside the
+/// weights. Throws Error if it is not of the kind data.tokenizer.
 std::unique_ptr<Tokenizer> initial_tokenizer(const Config& config);
 
-/// Loads the weights. The file may have more positions than the model's context. Throws Error if it
-/// is of another model.
+/// Fills `parameters`. The file may have more positions than the model's context. Throws Error if
+/// it holds another model's weights.
 void load_initial_weights(const std::string& init_from, const Model& model,
                           ParameterStore& parameters);
 

@@ -13,7 +13,7 @@
 
 namespace folio {
 
-/// A model loaded from a run, ready to sample from or to evaluate.
+/// A loaded model, for sampling or evaluation.
 struct LoadedRun {
   LoadedRun(DType dtype, Device device) : parameters(dtype, device) {}
 
@@ -25,14 +25,13 @@ struct LoadedRun {
   std::unique_ptr<Model> model;
 };
 
-/// Loads a model from a checkpoint and its config. It computes in `dtype`, not in train.precision;
-/// f32, in which weights are saved, works on any machine. Gradients take as much memory as the
-/// values. Throws Error as load_parameters() does.
+/// Loads a checkpoint. The model computes in `dtype` instead of train.precision; every machine
+/// supports f32. Throws Error as load_parameters() does.
 std::unique_ptr<LoadedRun> load_model(const Config& config, const std::filesystem::path& checkpoint,
                                       DType dtype, Device device, bool with_gradients);
 
-/// Loads a model on the device that its config asks for, or on the CPU if there is no GPU. `which`
-/// is as in find_checkpoint(). Throws Error if the directory is no run or holds no checkpoint.
+/// Loads a checkpoint of a run in f32, on the device of its config or, without a GPU, on the CPU.
+/// `which` as in find_checkpoint(). Throws Error if there is no such run or checkpoint.
 std::unique_ptr<LoadedRun> load_run(const std::filesystem::path& run, const std::string& which);
 
 }  // namespace folio

@@ -26,7 +26,7 @@ std::string processor_line(std::string_view key) {
   return "";
 }
 
-/// The widest vectors that the processor has, as the system names them.
+/// The processor's largest vector extension, as the system names it.
 std::string vector_instructions() {
   const std::string flags = fmt::format(" {} ", processor_line("flags"));
   for (const std::string_view name : {"avx512_bf16", "avx512f", "avx2", "avx"}) {

@@ -8,12 +8,11 @@
 
 namespace folio {
 
-/// Version, compiler, system, processor, its vector instruction set, logical processors, threads in
-/// use and number of ranks, as JSON with one member a line.
+/// A JSON object with the version, compiler, system, processor, vector instruction set, and numbers
+/// of logical processors, threads and ranks.
 std::string machine_json(int ranks);
 
-/// The members of RUN/machine.json in their order, as text; empty if there is none or it is
-/// damaged.
+/// The members of RUN/machine.json as text, in order; empty if the file is missing or damaged.
 std::vector<std::pair<std::string, std::string>> read_machine(const std::filesystem::path& run);
 
 }  // namespace folio

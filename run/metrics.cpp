@@ -18,9 +18,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// The step of a line, or nothing if the line is no object with a whole number "step".
+/// The step of a line, unless the line is not an object with an integer "step".
 std::optional<int64_t> step_of(std::string_view line) {
-  // Nothing below the first level is kept, so that no line takes much memory.
+  // Nested values are discarded, to bound the memory.
   const auto flat = [](int depth, Json::parse_event_t, Json&) { return depth <= 1; };
   const Json object = Json::parse(line, flat, /*allow_exceptions=*/false);
   if (!object.is_object()) return std::nullopt;
@@ -30,28 +30,31 @@ std::optional<int64_t> step_of(std::string_view line) {
   return step->get<int64_t>();
 }
 
-/// The shortest text that reads back to the same double; null for NaN and infinity.
+/// Calls visit(line, step) for each line that has a step.
+void for_each_line(std::string_view text, const auto& visit) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (const auto step = step_of(line)) visit(line, *step);
+  }
+}
+
+/// The shortest text that reads back as the same double; null for NaN and infinity.
 std::string number(double value) { return Json(value).dump(); }
 
 }  // namespace
 
 std::string lines_until(std::string_view text, int64_t last) {
   std::string kept;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    if (const auto step = step_of(line); step && *step <= last) kept.append(line).append("\n");
-  }
+  for_each_line(text, [&](std::string_view line, int64_t step) {
+    if (step <= last) kept.append(line).append("\n");
+  });
   return kept;
 }
 
 int64_t last_step_in(std::string_view text) {
   int64_t last = -1;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    last = std::max(last, step_of(line).value_or(-1));
-  }
+  for_each_line(text, [&](std::string_view, int64_t step) { last = std::max(last, step); });
   return last;
 }
 

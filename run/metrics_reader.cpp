@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "folio/io/files.h"
 
@@ -15,11 +16,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t longest_line = 1 << 16;            // a longer one is no line of metrics
-constexpr int64_t largest_step = int64_t{1} << 40;  // beyond any run
+constexpr size_t longest_line = 1 << 16;            // longer lines are invalid
+constexpr int64_t largest_step = int64_t{1} << 40;  // larger ones are invalid
 
-/// Takes the numbers of a flat object as the parser meets them: no tree is built, so that a file of
-/// millions of lines is read at the speed of the parser.
+/// Stores the numbers of a flat object during parsing, without building a tree, since a file can
+/// have millions of lines.
 class LineHandler : public nlohmann::json_sax<Json> {
  public:
   explicit LineHandler(MetricsLine& line) : line_(line) {}
@@ -84,7 +85,7 @@ class LineHandler : public nlohmann::json_sax<Json> {
   bool is_step_ = false;
 };
 
-/// NaN, Infinity and -Infinity, as some writers of JSON put them, made null.
+/// Replaces NaN and infinity, as some JSON writers write them, by null.
 std::string with_nulls(std::string_view text) {
   std::string result(text);
   for (const std::string_view word :
@@ -104,6 +105,17 @@ bool parse(std::string_view text, MetricsLine& line) {
   return Json::sax_parse(text, &handler) && line.step >= 0 && line.step <= largest_step;
 }
 
+/// Adds the sums of `from` to those of `to`.
+void merge(MetricsPoint& to, const MetricsPoint& from) {
+  if (from.count == 0) return;
+  to.low = to.count == 0 ? from.low : std::min(to.low, from.low);
+  to.high = to.count == 0 ? from.high : std::max(to.high, from.high);
+  to.step += from.step;
+  to.seconds += from.seconds;
+  to.mean += from.mean;
+  to.count += from.count;
+}
+
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
@@ -118,34 +130,16 @@ bool parse_metrics_line(std::string_view text, MetricsLine& line) {
 
 void MetricsSeries::add(int64_t step, double seconds, double value) {
   if (!std::isfinite(value)) return;
-  while (step / width_ >= most_points_) {  // two neighbours become one
-    width_ *= 2;
+  for (; step / width_ >= most_points_; width_ *= 2) {
     for (size_t i = 0; i < buckets_.size(); ++i) {
-      const MetricsPoint from = buckets_[i];
-      if (i % 2 == 0) {
-        buckets_[i / 2] = from;
-      } else if (from.count > 0) {
-        MetricsPoint& to = buckets_[i / 2];
-        const bool first = to.count == 0;
-        to.low = first ? from.low : std::min(to.low, from.low);
-        to.high = first ? from.high : std::max(to.high, from.high);
-        to.step += from.step;
-        to.seconds += from.seconds;
-        to.mean += from.mean;
-        to.count += from.count;
-      }
+      const MetricsPoint from = std::exchange(buckets_[i], {});
+      merge(buckets_[i / 2], from);
     }
     buckets_.resize((buckets_.size() + 1) / 2);
   }
   const auto index = static_cast<size_t>(step / width_);
   if (index >= buckets_.size()) buckets_.resize(index + 1);
-  MetricsPoint& bucket = buckets_[index];
-  bucket.low = bucket.count == 0 ? value : std::min(bucket.low, value);
-  bucket.high = bucket.count == 0 ? value : std::max(bucket.high, value);
-  bucket.step += static_cast<double>(step);
-  bucket.seconds += seconds;
-  bucket.mean += value;
-  ++bucket.count;
+  merge(buckets_[index], {static_cast<double>(step), seconds, value, value, value, 1});
   if (step >= last_step_) {
     last_step_ = step;
     last_value_ = value;

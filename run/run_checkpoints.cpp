@@ -1,6 +1,7 @@
 #include "folio/run/run_checkpoints.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -12,40 +13,30 @@ namespace folio {
 namespace fs = std::filesystem;
 
 ResumePoint find_resume_point(const fs::path& run) {
+  const fs::path directory = run / "checkpoints";
   ResumePoint point;
-  const auto best = best_checkpoint(run);
-  int64_t best_step = -1;
-  if (best) {
-    const std::string fault = checkpoint_fault(*best);
-    point.best_is_whole = fault.empty();
-    if (point.best_is_whole) {
-      best_step = read_progress(*best).step;
-    } else {
-      point.damaged.push_back({*best, fault});
+  int64_t newest = -1;
+  const auto consider = [&](const fs::path& checkpoint) {
+    try {
+      verify_checkpoint(checkpoint);
+      newest = read_progress(checkpoint).step;
+      point.checkpoint = checkpoint;
+    } catch (const Error& error) {  // an older checkpoint may be undamaged
+      point.damaged.push_back(
+          fmt::format("{}: {}", fs::path(error.where()).lexically_relative(directory).string(),
+                      error.message()));
     }
+  };
+  if (const auto best = best_checkpoint(run)) consider(*best);
+  point.best_is_whole = newest >= 0;
+  const auto checkpoints = list_checkpoints(run);
+  for (auto it = checkpoints.rbegin(); it != checkpoints.rend() && it->first >= newest; ++it) {
+    consider(it->second);
   }
-  auto checkpoints = list_checkpoints(run);
-  for (; !checkpoints.empty() && point.checkpoint.empty(); checkpoints.pop_back()) {
-    const auto& [step, path] = checkpoints.back();
-    if (best_step > step) break;
-    const std::string fault = checkpoint_fault(path);
-    if (fault.empty()) {
-      point.checkpoint = path;
-    } else {
-      point.damaged.push_back({path, fault});
-    }
-  }
-  if (point.checkpoint.empty() && point.best_is_whole) point.checkpoint = *best;
-  if (point.checkpoint.empty() && !point.damaged.empty()) {
-    std::string list;
-    for (const auto& [path, fault] : point.damaged) {
-      list += fmt::format("{}{}: {}", list.empty() ? "" : "; ", path.filename().string(), fault);
-    }
-    fail((run / "checkpoints").string(),
-         fmt::format("no checkpoint is whole ({}); bring one back from a copy, or start a new run "
-                     "with another --run",
-                     list));
-  }
+  FOLIO_CHECK(newest >= 0 || point.damaged.empty(), directory.string(),
+              "no checkpoint is whole ({}); bring one back from a copy, or start a new run with "
+              "another --run",
+              fmt::join(point.damaged, "; "));
   return point;
 }
 

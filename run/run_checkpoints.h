@@ -1,4 +1,4 @@
-// The checkpoints of a run: which are intact, which one a run resumes from, and which are removed.
+// Which checkpoint a run continues from, and which ones are removed.
 #pragma once
 
 #include <cstdint>
@@ -8,25 +8,22 @@
 
 namespace folio {
 
-struct CheckpointFault {
-  std::filesystem::path checkpoint;
-  std::string fault;
-};
-
-/// The checkpoint that a run resumes from.
+/// The checkpoint from which a run continues.
 struct ResumePoint {
-  std::filesystem::path checkpoint;      // the newest intact one; empty if there are none
-  std::vector<CheckpointFault> damaged;  // newer ones, and the best if it is damaged
+  std::filesystem::path checkpoint;  // the newest undamaged one; empty if the run has none
+  /// What is wrong with newer checkpoints and with the best: "best/model.safetensors: it has 512
+  /// bytes but state.json says 1024 (is it truncated?)".
+  std::vector<std::string> damaged;
   bool best_is_whole = false;
 };
 
-/// The best checkpoint is a candidate too, but a step checkpoint of the same step is preferred.
-/// Throws Error that lists the checkpoints if there are some but none is intact.
+/// The best checkpoint is a candidate too, after another one of the same step. Throws Error if
+/// there are checkpoints but all are damaged.
 ResumePoint find_resume_point(const std::filesystem::path& run);
 
-/// Removes step checkpoints up to `step` except for the newest `keep`; 0 keeps all. Those of later
-/// steps are damaged ones that a resume passed over; the run replaces them when it reaches their
-/// steps. Throws Error for one that cannot be removed.
+/// Removes all step checkpoints up to `step` but the newest `keep` ones; keep = 0 removes none.
+/// Later checkpoints, which were damaged when the run was resumed, are kept until the run replaces
+/// them. Throws Error if one cannot be removed.
 void remove_old_checkpoints(const std::filesystem::path& run, int64_t step, int64_t keep);
 
 }  // namespace folio

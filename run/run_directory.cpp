@@ -1,9 +1,9 @@
 #include "folio/run/run_directory.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <string_view>
 #include <system_error>
@@ -19,14 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string joined(const auto& names) {
-  std::string all;
-  for (const auto& name : names) all += fmt::format("{}{}", all.empty() ? "" : ", ", name);
-  return all;
-}
-
-/// The keys that a resumed run may change: how long it goes on, what it reports and keeps, where it
-/// computes, and which steps it refuses. The text may lie elsewhere, but must be the same.
+/// The keys that a resumed run may change.
 std::vector<std::string> changeable_keys(Config config) {
   std::vector<std::string> keys;
   for (const Section& section : sections_of(config)) {
@@ -37,51 +30,50 @@ std::vector<std::string> changeable_keys(Config config) {
   return keys;
 }
 
-/// What a start leaves behind that was cut short before config.yaml, see write_run_files().
-bool is_of_a_start(const fs::path& file) {
+/// Whether an interrupted write_run_files() may have left the file.
+bool is_leftover(const fs::path& file) {
   const std::string name = file.filename().string();
   return name == "lock" || name == "text.json" || name.starts_with("text.json.tmp-") ||
          name.starts_with("config.yaml.tmp-");
 }
 
-/// A file that a new run in `directory` would come to lie beside, or an empty path.
-fs::path file_in_the_way(const fs::path& directory, std::error_code& error) {
+/// A file in `directory` that does not belong to an interrupted start of a run, or an empty path.
+fs::path find_other_file(const fs::path& directory, std::error_code& error) {
   std::error_code ignored;
-  const bool cut_short = fs::exists(directory / "lock", ignored);
+  const bool interrupted = fs::exists(directory / "lock", ignored);
   fs::recursive_directory_iterator entry(directory, error);
   for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     if (fs::is_directory(entry->symlink_status(ignored))) continue;
-    const bool of_a_start = cut_short && entry.depth() == 0 && is_of_a_start(entry->path());
-    if (!of_a_start) return entry->path();
+    const bool leftover = interrupted && entry.depth() == 0 && is_leftover(entry->path());
+    if (!leftover) return entry->path();
   }
   return {};
 }
 
-void check_free(const fs::path& directory) {
+void require_free(const fs::path& directory) {
   std::error_code error;
   const fs::file_status status = fs::status(directory, error);
   if (status.type() == fs::file_type::not_found) return;
   FOLIO_CHECK(fs::exists(status), directory.string(),
-              "cannot be looked at: {}; choose another --run", error.message());
+              "the directory cannot be accessed: {}; choose another --run", error.message());
   FOLIO_CHECK(fs::is_directory(status), directory.string(),
-              "is a file, not a run directory; choose another --run");
+              "this is a file, not a run directory; choose another --run");
   FOLIO_CHECK(
       !holds_run(directory), directory.string(),
       "the run directory exists and is not empty; choose another --run, or continue it with "
       "--resume");
-  const fs::path file = file_in_the_way(directory, error);
-  FOLIO_CHECK(!error, directory.string(), "cannot be read: {}; choose another --run",
+  const fs::path file = find_other_file(directory, error);
+  FOLIO_CHECK(!error, directory.string(), "the directory cannot be read: {}; choose another --run",
               error.message());
   FOLIO_CHECK(
       file.empty(), directory.string(),
-      "the directory exists and holds no run, but other files, {} among them; choose another "
-      "--run",
+      "the directory is not a run but contains other files, for example {}; choose another --run",
       file.lexically_relative(directory).string());
 }
 
-/// Without a checkpoint a run starts over. Up to its first checkpoint that loses nothing, since it
-/// takes the same steps again; beyond it, it must not destroy what is on record.
-void check_nothing_is_lost(const fs::path& directory, int64_t checkpoint_every) {
+/// A resumed run without a checkpoint starts over. This is refused if the run has passed its first
+/// checkpoint, because its metrics would be lost.
+void require_no_loss(const fs::path& directory, int64_t checkpoint_every) {
   const fs::path path = directory / "metrics.jsonl";
   std::error_code missing;
   if (!fs::exists(path, missing)) return;
@@ -96,7 +88,7 @@ void check_nothing_is_lost(const fs::path& directory, int64_t checkpoint_every) 
 fs::path new_directory(const fs::path& config) {
   const fs::path base = fs::path("runs") / config.stem();
   fs::path candidate = base;
-  std::error_code error;  // such a candidate does not pass check_free()
+  std::error_code error;  // reported by require_free()
   for (int i = 2; fs::exists(candidate, error); ++i) {
     candidate = fmt::format("{}-{}", base.string(), i);
   }
@@ -109,7 +101,7 @@ OpenedRun open_new_run(const TrainOptions& options) {
   OpenedRun run;
   run.config = load_config(options.config, options.overrides);
   run.directory = options.run.empty() ? new_directory(options.config) : options.run;
-  check_free(run.directory);
+  require_free(run.directory);
   run.text = identify_text(run.config.data.text);
   return run;
 }
@@ -126,7 +118,8 @@ OpenedRun open_old_run(const TrainOptions& options) {
   const Config old = load_config(old_path);
   run.config = load_config(options.config.empty() ? old_path : options.config, options.overrides);
   run.from = find_resume_point(run.directory);
-  // What the weights were trained with counts, whatever happened to the run's own file since.
+  // The weights were trained with the checkpoint's config. The run's own file may have changed
+  // since.
   const fs::path trained_path =
       run.from.checkpoint.empty() ? old_path : run.from.checkpoint / "config.yaml";
   std::vector<std::string> refused;
@@ -135,24 +128,22 @@ OpenedRun open_old_run(const TrainOptions& options) {
     if (!difference.may_change) refused.push_back(difference.key);
   }
   FOLIO_CHECK(refused.empty() || !run.from.checkpoint.empty(), trained_path.string(),
-              "a continued run cannot change {}; but this one has no checkpoint to continue from: "
-              "remove {} and train anew, or start a new run with another --run",
-              joined(refused), run.directory.string());
+              "a continued run cannot change {}, and this one has no checkpoint to continue from; "
+              "remove {} and train again, or start a new run with another --run",
+              fmt::join(refused, ", "), run.directory.string());
   FOLIO_CHECK(refused.empty(), trained_path.string(),
               "a continued run cannot change {}; it can change {}. Leave the others as they were, "
               "or start a new run with another --run",
-              joined(refused), joined(changeable_keys(run.config)));
+              fmt::join(refused, ", "), fmt::join(changeable_keys(run.config), ", "));
   if (run.config.data.text == old.data.text) {
     run.text = find_run_text(run.directory, run.config);
   } else {
     run.text = identify_text(run.config.data.text);
     FOLIO_CHECK(run.text.same_text(read_text_identity(run.directory)), where,
-                "{} is not the text that this run learns from; leave data.text as it was",
+                "{} is not the text of this run; leave data.text as it was",
                 run.text.path.string());
   }
-  if (run.from.checkpoint.empty()) {
-    check_nothing_is_lost(run.directory, old.train.checkpoint_every);
-  }
+  if (run.from.checkpoint.empty()) require_no_loss(run.directory, old.train.checkpoint_every);
   return run;
 }
 
@@ -162,7 +153,8 @@ bool holds_run(const fs::path& directory) {
   std::error_code error;
   const fs::file_status status = fs::status(directory / "config.yaml", error);
   const bool known = status.type() != fs::file_type::none;
-  FOLIO_CHECK(known, directory.string(), "cannot be looked at: {}; choose another run directory",
+  FOLIO_CHECK(known, directory.string(),
+              "the directory cannot be accessed: {}; choose another run directory",
               error.message());
   return fs::is_regular_file(status);
 }
@@ -184,7 +176,7 @@ OpenedRun open_run(const TrainOptions& options) {
 void write_run_files(OpenedRun& run, int ranks) {
   std::vector<fs::path> made;
   const ScopeExit remove_made([&made] {
-    std::error_code ignored;  // another process may have put files into a directory
+    std::error_code ignored;  // a directory may contain another process's files
     for (; !made.empty(); made.pop_back()) fs::remove(made.back(), ignored);
   });
   const auto make = [&made](const fs::path& directory) {
@@ -193,11 +185,11 @@ void write_run_files(OpenedRun& run, int ranks) {
   if (!run.lock.held()) {
     make(run.directory);
     run.lock = RunLock(run.directory);
-    check_free(run.directory);  // still, now that nobody else can start here
+    require_free(run.directory);  // again, now that no other process can start here
     for (const char* name : {"lock", "text.json", "config.yaml"})
       made.push_back(run.directory / name);
   }
-  // config.yaml makes it a run, so that comes last.
+  // config.yaml makes the directory a run, so it is written last.
   replace_durably(run.directory / "text.json", to_json(run.text));
   replace_durably(run.directory / "config.yaml", to_yaml(run.config));
   make(run.directory / "checkpoints");

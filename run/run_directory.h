@@ -1,4 +1,4 @@
-// Opens the directory of a run and writes its small files.
+// Opens the directory of a new or resumed run, and writes its small files.
 #pragma once
 
 #include <cstdint>
@@ -14,35 +14,36 @@
 namespace folio {
 
 struct TrainOptions {
-  std::filesystem::path config = {};  // may be empty when resuming: the run's own is used
+  std::filesystem::path config = {};  // empty, if resuming: the run's own config
   std::vector<std::string> overrides = {};
   std::filesystem::path run = {};  // empty: runs/NAME-OF-CONFIG, made unique with -2, -3, ...
   bool resume = false;
-  int64_t stop_at = 0;  // stop after this step, with a checkpoint; 0: at the end
+  int64_t stop_at = 0;  // the step after which to save a checkpoint and stop; 0: the last
 };
 
-/// The run that a call of train() works on. Opening it writes nothing except a resumed run's lock.
+/// A run that train() has opened.
 struct OpenedRun {
   std::filesystem::path directory;
-  RunLock lock;  // of a new run: write_run_files() takes it
+  RunLock lock;  // for a new run, acquired by write_run_files()
   Config config;
   TextIdentity text;
-  ResumePoint from;                       // without a checkpoint: from step 0
-  std::vector<std::string> changed_keys;  // that a resumed run changes in its config
+  ResumePoint from;                       // no checkpoint: begin at step 0
+  std::vector<std::string> changed_keys;  // of a resumed run's config
 };
 
-/// Whether a directory is a run's, which has a config.yaml. Throws Error if it cannot be accessed.
+/// Whether `directory` has a config.yaml. Throws Error if that cannot be determined.
 bool holds_run(const std::filesystem::path& directory);
 
-/// Throws Error, with what `directory` is instead, unless it is a run's.
+/// Throws Error if `directory` is not a run directory.
 void require_run(const std::filesystem::path& directory);
 
-/// Reads the config, finds the text and checks the directory. A new run's directory must be empty
-/// or not exist; a resumed run may change only keys that are changeable. Throws Error.
+/// Reads the config, finds the text and checks the directory, writing nothing but a resumed run's
+/// lock. Throws Error if a new run's directory contains files, if a resumed run's config changes
+/// keys that are not changeable, or if another process trains the run.
 OpenedRun open_run(const TrainOptions& options);
 
-/// Creates the directory if needed and writes text.json, config.yaml and machine.json. Throws
-/// Error, after removing what it wrote for a new run.
-void write_run_files(OpenedRun& run, int ranks = 1);
+/// Creates the directory if needed, and writes text.json, config.yaml and machine.json. On failure,
+/// removes what it created for a new run and throws Error.
+void write_run_files(OpenedRun& run, int ranks);
 
 }  // namespace folio

@@ -1,4 +1,4 @@
-// A lock that lets only one process at a time train into a run directory.
+// Ensures that only one process at a time trains a run.
 #pragma once
 
 #include <filesystem>
@@ -6,13 +6,13 @@
 
 namespace folio {
 
-/// A lock on the empty file `lock` in a run directory. The system releases it when the process
-/// ends, for whatever reason; the file stays.
+/// A lock on the file RUN/lock. The system releases it when the process ends, in any way; the file
+/// remains.
 class RunLock {
  public:
-  RunLock() = default;  // not held
-  /// Throws Error if another process trains into `directory`, or with the system's reason. On a
-  /// file system without locks, it is not held.
+  RunLock() = default;  // holds nothing
+  /// Throws Error if another process trains the run, or as fail_system() does. On a file system
+  /// without locks, nothing is locked.
   explicit RunLock(const std::filesystem::path& directory);
   ~RunLock();
   RunLock(RunLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}

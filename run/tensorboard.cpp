@@ -33,7 +33,7 @@ std::string little_endian(T value) {
   return bytes;
 }
 
-// Fields of a protocol buffer: a key, (number << 3) | wire type, and the value
+// A field of a protocol buffer is a key, (number << 3) | wire type, and a value
 // (protobuf.dev/programming-guides/encoding).
 enum WireType : uint8_t { varint_type = 0, fixed64_type = 1, bytes_type = 2, fixed32_type = 5 };
 
@@ -88,7 +88,7 @@ TensorboardWriter::TensorboardWriter(const fs::path& directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) fail_system(directory, "make", error.value());
-  // TensorBoard reads the files of a directory in the order of their names.
+  // TensorBoard reads files in the order of their names.
   for (auto number = static_cast<int64_t>(wall_time());; ++number) {
     path_ = directory / fmt::format("events.out.tfevents.{}.folio", number);
     file_ = std::fopen(path_.c_str(), "wxe");

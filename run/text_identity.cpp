@@ -51,13 +51,13 @@ TextIdentity find_run_text(const fs::path& run, const Config& config) {
     text = config.data.text;
     const TextSearch search = text == synthetic_name ? TextSearch{text, ""} : search_text(text);
     FOLIO_CHECK(!search.path.empty(), run.string(),
-                "the text of this run, {} bytes, is gone from {} ({})", grouped(wanted.bytes),
+                "the text of this run, {} bytes, is no longer at {} ({})", grouped(wanted.bytes),
                 wanted.path.string(), search.why_not);
   }
   const TextIdentity found = identify_text(text);
   FOLIO_CHECK(found.same_text(wanted), run.string(),
-              "{} is not the text of this run any more: it has {} bytes and hash {}, the run's had "
-              "{} and {}; bring the old text back",
+              "{} is no longer the text of this run: it has {} bytes and hash {} instead of {} and "
+              "{}; restore the old text",
               found.path.string(), grouped(found.bytes), found.hash, grouped(wanted.bytes),
               wanted.hash);
   return found;

@@ -1,5 +1,5 @@
-// text.json of a run: the identity of the text that it learns from, so that the run is resumed
-// with, and evaluated on, the same text.
+// text.json of a run: identifies the training text, so that a run is resumed and evaluated with the
+// same text.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +13,14 @@ namespace folio {
 struct TextIdentity {
   std::filesystem::path path;  // absolute
   int64_t bytes = 0;
-  std::string
-      hash;  // 16 hexadecimal digits: FNV-1a of the bytes, or of what a prepared text records
+  std::string hash;  // 16 hexadecimal digits: FNV-1a of the text, or of a prepared text's hashes
 
   bool same_text(const TextIdentity& other) const {
     return bytes == other.bytes && hash == other.hash;
   }
 };
 
-/// Finds the text that `data.text` names, as find_text() does, and reads it.
+/// Finds the text `data.text` as find_text() does, and computes its identity.
 TextIdentity identify_text(const std::string& text);
 
 std::string to_json(const TextIdentity& identity);
@@ -29,9 +28,8 @@ std::string to_json(const TextIdentity& identity);
 /// Reads RUN/text.json. Throws Error if it is missing or damaged.
 TextIdentity read_text_identity(const std::filesystem::path& run);
 
-/// The present path of the run's text: where it was when the run began or, if it is gone from
-/// there, where `data.text` of the config leads. Throws Error if it is gone or another text is
-/// there.
+/// Finds the run's text: at its recorded path or, if it is not there, by data.text of the config.
+/// Throws Error if there is no text or another one.
 TextIdentity find_run_text(const std::filesystem::path& run, const Config& config);
 
 }  // namespace folio

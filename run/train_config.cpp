@@ -5,6 +5,12 @@
 #include "folio/tensor/cuda.h"
 
 namespace folio {
+namespace {
+
+/// Marks a key that affects how a run is executed, but not what it learns.
+void operational(Field& field) { field.changeable().incidental(); }
+
+}  // namespace
 
 void TrainConfig::bind(Section& section) {
   section.integer("steps", steps, 1, most_steps, "updates of the weights").changeable();
@@ -24,24 +30,15 @@ void TrainConfig::bind(Section& section) {
   section.word("precision", precision, {"auto", "f32", "tf32", "bf16"},
                "of matrix products; auto is bf16 where the device multiplies it, else f32; a CPU "
                "takes f32 for tf32");
-  section.integer("threads", threads, 0, 1024, "0: as many as OpenMP chooses")
-      .changeable()
-      .incidental();
+  operational(section.integer("threads", threads, 0, 1024, "0: as many as OpenMP chooses"));
   section.choice<Reduce>("reduce", reduce, {{"fast", Reduce::fast}, {"ordered", Reduce::ordered}},
                          "gradients of micro-batches and ranks; ordered: the same bits on any "
                          "number of ranks");
-  section
-      .number("bucket_mb", bucket_mb, above_0, "megabytes of gradients that ranks reduce at a time")
-      .changeable()
-      .incidental();
-  section.boolean("overlap", overlap, "ranks reduce while the backward pass runs")
-      .changeable()
-      .incidental();
-  section
-      .number("rank_timeout", rank_timeout, at_least_0,
-              "seconds after which a silent rank ends the run; 0: never")
-      .changeable()
-      .incidental();
+  operational(section.number("bucket_mb", bucket_mb, above_0,
+                             "megabytes of gradients that ranks reduce at a time"));
+  operational(section.boolean("overlap", overlap, "ranks reduce while the backward pass runs"));
+  operational(section.number("rank_timeout", rank_timeout, at_least_0,
+                             "seconds after which a silent rank ends the run; 0: never"));
   section
       .choice<OnNonFinite>("on_non_finite", on_non_finite,
                            {{"stop", OnNonFinite::stop}, {"skip", OnNonFinite::skip}},
@@ -57,58 +54,32 @@ void TrainConfig::bind(Section& section) {
       .changeable();
   section.integer("spike_window", spike_window, 2, 10'000, "steps that the z-score looks back on")
       .changeable();
-  section
-      .integer("steps_in_flight", steps_in_flight, 1, 1000,
-               "that a GPU is given before the host waits for the oldest; 1 with a spike guard")
-      .changeable()
-      .incidental();
+  operational(section.integer("steps_in_flight", steps_in_flight, 1, 1000,
+                              "that a GPU is given before the host waits for the oldest; 1 with a "
+                              "spike guard"));
   section.number("label_smoothing", label_smoothing, fraction, "0 to below 1");
-  section
-      .choice<Recompute>(
-          "recompute", recompute,
-          {{"none", Recompute::none}, {"mlp", Recompute::mlp}, {"block", Recompute::block}},
-          "in the backward pass, to save memory")
-      .changeable()
-      .incidental();
-  section
-      .integer("log_every", log_every, 0, most_steps,
-               "steps between lines in metrics.jsonl; 0: never")
-      .changeable()
-      .incidental();
-  section.integer("eval_every", eval_every, 0, most_steps, "steps between validations; 0: never")
-      .changeable()
-      .incidental();
+  operational(section.choice<Recompute>(
+      "recompute", recompute,
+      {{"none", Recompute::none}, {"mlp", Recompute::mlp}, {"block", Recompute::block}},
+      "in the backward pass, to save memory"));
+  operational(section.integer("log_every", log_every, 0, most_steps,
+                              "steps between lines in metrics.jsonl; 0: never"));
+  operational(section.integer("eval_every", eval_every, 0, most_steps,
+                              "steps between validations; 0: never"));
   section.integer("eval_batches", eval_batches, 0, most_steps,
                   "batches a validation reads; 0: the whole split");
-  section
-      .integer("checkpoint_every", checkpoint_every, 0, most_steps,
-               "steps between checkpoints; 0: never")
-      .changeable()
-      .incidental();
-  section
-      .integer("keep_last", keep_last, 0, most_steps,
-               "checkpoints that are kept besides the best; 0: all")
-      .changeable()
-      .incidental();
-  section
-      .integers("sample_at", sample_at, 0, most_steps,
-                "after these steps and the last a sample is written; []: never")
-      .changeable()
-      .incidental();
-  section.text("sample_prompt", sample_prompt, true, "what samples begin with")
-      .changeable()
-      .incidental();
-  section.integer("sample_tokens", sample_tokens, 1, 1'000'000, "their length")
-      .changeable()
-      .incidental();
-  section
-      .number("sample_temperature", sample_temperature, at_least_0,
-              "0: always the most likely token")
-      .changeable()
-      .incidental();
-  section.boolean("tensorboard", tensorboard, "metrics also as event files for TensorBoard")
-      .changeable()
-      .incidental();
+  operational(section.integer("checkpoint_every", checkpoint_every, 0, most_steps,
+                              "steps between checkpoints; 0: never"));
+  operational(section.integer("keep_last", keep_last, 0, most_steps,
+                              "checkpoints that are kept besides the best; 0: all"));
+  operational(section.integers("sample_at", sample_at, 0, most_steps,
+                               "after these steps and the last a sample is written; []: never"));
+  operational(section.text("sample_prompt", sample_prompt, true, "what samples begin with"));
+  operational(section.integer("sample_tokens", sample_tokens, 1, 1'000'000, "their length"));
+  operational(section.number("sample_temperature", sample_temperature, at_least_0,
+                             "0: always the most likely token"));
+  operational(
+      section.boolean("tensorboard", tensorboard, "metrics also as event files for TensorBoard"));
   section.rule("accumulate", "batch", [this]() -> std::string {
     if (batch % accumulate == 0) return "";
     return fmt::format("{} does not divide train.batch {}; choose micro-batches of equal size",

@@ -9,12 +9,12 @@ namespace folio {
 BatchSplit::BatchSplit(int64_t batch, int64_t accumulate, Reduce reduce, int ranks)
     : batch_(batch), accumulate_(accumulate), reduce_(reduce), ranks_(ranks) {
   FOLIO_CHECK(accumulate >= 1 && batch >= 1 && batch % accumulate == 0, "train.accumulate",
-              "{} micro-batches do not divide train.batch, {}", accumulate, batch);
-  FOLIO_CHECK(ranks <= batch, "train.batch", "{} samples are too few for {} ranks; start fewer",
-              batch, ranks);
+              "it is {} and must be a divisor of train.batch, {}", accumulate, batch);
+  FOLIO_CHECK(ranks <= batch, "train.batch",
+              "{} samples are too few for {} ranks; start fewer ranks", batch, ranks);
   FOLIO_CHECK(reduce == Reduce::fast || ranks <= accumulate, "train.accumulate",
-              "{} ranks share out {} micro-batches, and with train.reduce: ordered each must have "
-              "one; raise it, start fewer ranks, or use train.reduce: fast",
+              "{} ranks are too many for {} micro-batches with train.reduce: ordered; raise "
+              "train.accumulate, start fewer ranks, or use train.reduce: fast",
               ranks, accumulate);
   rounds_ = reduce == Reduce::fast ? 1 : static_cast<int>((accumulate + ranks - 1) / ranks);
 }

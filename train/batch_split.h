@@ -1,4 +1,4 @@
-// Assigns the samples of a step's batch to ranks and rounds.
+// Divides a batch into rounds and among ranks.
 #pragma once
 
 #include <cstdint>
@@ -14,22 +14,22 @@ struct Samples {
   bool operator==(const Samples&) const = default;
 };
 
-/// Divides a batch of B samples into rounds, each of which ends with a sum over N ranks.
+/// Divides the B samples of a batch among N ranks, in rounds that each end with a sum over ranks.
 ///
-/// fast: there is one round, in which rank r has samples [r B / N, (r + 1) B / N).
-/// ordered: rank m mod N computes micro-batch m in round m / N, so that gradients are added in the
-/// order of the micro-batches.
+/// fast: one round; rank r has samples [r B / N, (r + 1) B / N).
+/// ordered: rank m mod N computes micro-batch m in round m / N, so that micro-batches are summed in
+/// order.
 class BatchSplit {
  public:
-  /// Throws Error if there are more ranks than samples or, for `ordered`, than micro-batches.
+  /// Throws Error if there are more ranks than samples or, if ordered, than micro-batches.
   BatchSplit(int64_t batch, int64_t accumulate, Reduce reduce, int ranks);
 
   int rounds() const { return rounds_; }
-  /// Ranks 0 .. contributors - 1 have samples in the round. In the first round all ranks have.
+  /// Ranks 0 .. contributors - 1 have samples in the round. In the first round, all ranks have.
   int contributors(int round) const;
-  /// The samples of a rank in a round; none if it does not contribute.
+  /// The samples of a rank, none if it does not contribute.
   Samples samples(int round, int rank) const;
-  /// The largest number of samples that a rank computes at a time: batch / accumulate.
+  /// The maximum number of samples that a rank computes at a time: batch / accumulate.
   int64_t micro_batch() const { return batch_ / accumulate_; }
 
  private:

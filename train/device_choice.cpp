@@ -12,8 +12,8 @@
 namespace folio {
 namespace {
 
-/// Dense tensor-core peaks with f32 accumulation from NVIDIA's data sheets, TFLOP/s: bf16, and f32
-/// by way of TF32. The first name that the GPU's contains counts.
+/// Dense tensor-core peaks with f32 accumulation from NVIDIA's data sheets, in TFLOP/s; f32 is
+/// TF32. The first entry whose name is part of the GPU's name applies.
 struct Peak {
   std::string_view name;
   double bf16, f32;
@@ -38,21 +38,21 @@ Device computing_device(std::string_view wanted) {
 void choose_tf32(std::string_view precision, Device device) {
   const bool on = precision == "tf32";
   FOLIO_CHECK(!on || device == Device::cuda, "train.precision",
-              "tf32 is a way of GPUs to multiply; use auto, f32 or bf16 on a CPU");
+              "a CPU has no TF32; use auto, f32 or bf16");
   FOLIO_CHECK(!on || multiplies_bf16(device), "train.precision",
-              "this GPU has no TF32, which takes compute capability 8.0; use auto or f32");
+              "this GPU has no TF32, which needs compute capability 8.0; use auto or f32");
   set_tf32(on);
 }
 
-std::string description_of(Device device) {
+std::string describe_device(Device device) {
   if (device == Device::cpu) {
     return fmt::format("{} threads, {}", threads(), instruction_set().describe());
   }
   const cuda::DeviceProperties& facts = cuda::Context::get().properties();
   return fmt::format("{}, compute capability {}.{}{}, CUDA {}.{}", facts.name,
                      facts.capability / 10, facts.capability % 10,
-                     multiplies_bf16(device) ? "" : " (no bf16 and no TF32: all in f32)",
-                     facts.runtime / 1000, facts.runtime % 1000 / 10);
+                     multiplies_bf16(device) ? "" : " (no bf16 or TF32)", facts.runtime / 1000,
+                     facts.runtime % 1000 / 10);
 }
 
 double peak_flops(std::string_view gpu_name, DType dtype) {
@@ -64,7 +64,7 @@ double peak_flops(std::string_view gpu_name, DType dtype) {
   return 0.0;
 }
 
-std::string utilisation(double tokens_per_second, double flops_per_token, DType dtype) {
+std::string flop_utilization(double tokens_per_second, double flops_per_token, DType dtype) {
   const std::string& name = cuda::Context::get().properties().name;
   const double peak = peak_flops(name, dtype);
   if (peak == 0.0) return fmt::format("unknown: the peak of {} is not listed", name);

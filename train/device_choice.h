@@ -1,4 +1,4 @@
-// Chooses the device of a run.
+// The device on which a run computes.
 #pragma once
 
 #include <string>
@@ -9,23 +9,23 @@
 
 namespace folio {
 
-/// The device that train.device (auto, cpu or cuda) selects on this machine. "auto" is the GPU if
-/// there is one. Throws Error with the reason for "cuda" without a usable GPU.
+/// The device for train.device (auto, cpu or cuda); auto is the GPU if there is one. Throws Error
+/// with the reason if cuda is wanted but cannot be used.
 Device computing_device(std::string_view wanted);
 
-/// Sets whether products of f32 matrices round their inputs to TF32, as train.precision says.
-/// Throws Error for tf32 on a CPU.
+/// Enables TF32 in the device's f32 matrix products if train.precision is tf32, otherwise disables
+/// it. Throws Error for tf32 if the device does not support it.
 void choose_tf32(std::string_view precision, Device device);
 
-/// A line about the device: threads and instruction set of the CPU; name, compute capability and
-/// CUDA version of the GPU.
-std::string description_of(Device device);
+/// One line: the CPU's number of threads and instruction set, or the GPU's name, compute capability
+/// and CUDA version.
+std::string describe_device(Device device);
 
-/// The dense peak of matrix products in `dtype` (bf16 or f32) in FLOP/s, from the data sheet of the
-/// GPU of this name; 0 if the GPU is not in the table.
+/// A GPU's peak of dense matrix products in `dtype` (bf16 or f32) by its data sheet, in FLOP/s; 0
+/// if the GPU is not listed.
 double peak_flops(std::string_view gpu_name, DType dtype);
 
-/// Model FLOPs utilisation, such as "41.3% of the GPU's 989 TFLOP/s", or "unknown" with the reason.
-std::string utilisation(double tokens_per_second, double flops_per_token, DType dtype);
+/// Model FLOP utilization: "41.3% of 989 TFLOP/s", or "unknown" with the reason.
+std::string flop_utilization(double tokens_per_second, double flops_per_token, DType dtype);
 
 }  // namespace folio

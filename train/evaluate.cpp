@@ -21,7 +21,7 @@ std::optional<double> Evaluation::bits_per_byte(std::optional<int64_t> text_byte
 Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const DataSource& source,
                     int64_t batch, int64_t max_batches, Communicator& ranks) {
   FOLIO_CHECK(batch >= 1 && max_batches >= 0, "evaluate",
-              "batch is {} and max_batches {}; wanted at least 1 and at least 0", batch,
+              "batch is {} and max_batches is {}; they must be at least 1 and 0", batch,
               max_batches);
   const int64_t all = (source.windows() + batch - 1) / batch;
   const int64_t count = max_batches > 0 ? std::min(all, max_batches) : all;
@@ -33,7 +33,7 @@ Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const Data
   const SlabRange own = parts.of(ranks.rank());
   const std::vector<std::string> names = task.measures();
   const auto columns = static_cast<int64_t>(names.size()) + 1;
-  const Tensor sums({count * columns}, DType::f64);  // of each batch: its targets, its measures
+  const Tensor sums({count * columns}, DType::f64);  // (batches, 1 + measures), targets first
   for (int64_t i = own.begin; i < own.end; ++i) {
     Totals totals;
     task.measure(tape, model, source.window(i * all / count * batch, batch), totals);
@@ -49,7 +49,7 @@ Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const Data
   };
   Evaluation result{.targets = static_cast<int64_t>(sum_of(0)), .whole_split = count == all};
   FOLIO_CHECK(result.targets > 0, "evaluate",
-              "the split has no targets; at least 2 tokens are needed for one to be predicted");
+              "the split has no targets; it needs at least 2 tokens");
   for (size_t k = 0; k < names.size(); ++k) {
     result.means[names[k]] =
         sum_of(static_cast<int64_t>(k) + 1) / static_cast<double>(result.targets);

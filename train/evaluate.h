@@ -1,4 +1,4 @@
-// Evaluates a model on a split.
+// Measures a model on a split.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +15,20 @@
 namespace folio {
 
 struct Evaluation {
-  double loss = 0.0;                         // mean over all targets, nats, without label smoothing
-  std::map<std::string, double> means = {};  // of all of Task::measures(), the loss included
-  int64_t targets = 0;                       // number of targets that count
+  double loss = 0.0;  // mean over all targets, in nats, without label smoothing
+  std::map<std::string, double> means = {};  // over targets, of each of Task::measures()
+  int64_t targets = 0;
   bool whole_split = false;
 
   double perplexity() const;
-  /// Bits per byte of text, which can be compared between tokenizers; nothing unless the whole
-  /// split was read. Its targets stand for `text_bytes` bytes, see Task::text_bytes().
+  /// Bits per byte of text, which compares models with different tokenizers. `text_bytes` is the
+  /// number of bytes of the whole split (Task::text_bytes()); requires whole_split.
   std::optional<double> bits_per_byte(std::optional<int64_t> text_bytes) const;
 };
 
-/// Reads the windows of `source` once, `batch` windows at a time; if max_batches > 0, only that
-/// many batches, spread evenly over the split and always the same. The batches are divided among
-/// the ranks, and every rank gets the result, with the bits that a single process gets. Throws
-/// Error if no target counts.
+/// Evaluates the windows of `source`, `batch` at a time. If max_batches > 0, evaluates only that
+/// many batches, which are evenly spaced and always the same. Ranks divide the batches; all get the
+/// result, with the bits of a single process. Throws Error if there are no targets.
 Evaluation evaluate(const Task& task, const Model& model, Tape& tape, const DataSource& source,
                     int64_t batch, int64_t max_batches = 0, Communicator& ranks = single_process());
 

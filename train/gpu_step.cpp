@@ -12,15 +12,15 @@
 
 namespace folio {
 
-/// What goes to the device for one step, written by the CPU, then read by the copy stream; and what
-/// comes back.
+/// The inputs and results of one step in flight.
 struct GpuStep::Slot {
-  Batch pinned, staged;  // on the host and on the device
+  Batch pinned, staged;  // on the host; on the device
   Tensor pinned_values{pinned_tensor({sizeof(cuda::StepValues) / 4}, DType::i32)};
   Tensor staged_values{{sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda};
   Tensor outcome{pinned_tensor({3}, DType::f32)};  // loss, norm, scale
-  cuda::Event here, free;  // staged; pinned memory and staging read to the end
-  cuda::Event outcome_is_here;
+  cuda::Event uploaded;                            // `staged` has been written
+  cuda::Event reusable;                            // `pinned` and `staged` have been read
+  cuda::Event downloaded;                          // `outcome` has been written
   StepResult result;
 
   explicit Slot(const Batch& batch) {
@@ -52,10 +52,9 @@ GpuStep::GpuStep(const StepParts& parts)
 GpuStep::~GpuStep() {
   try {
     cuda::Context::get().synchronize();
-  } catch (const Error&) {  // a GPU that has failed says so in every call; the first one was told
+  } catch (const Error&) {  // the failure of the GPU was already reported by an earlier call
   }
-  // A layer may keep a table that it made in a step: then the pool must stay, as the device's own
-  // do.
+  // A layer may keep a table that it made in a step. The pool must then outlive this.
   static auto* const kept = new std::vector<std::unique_ptr<Allocator>>;
   if (pool_->statistics().live_blocks > 0) kept->push_back(std::move(pool_));
 }
@@ -67,7 +66,7 @@ void GpuStep::allocate(const Batch& batch) {
     batch_.tensors.push_back({name, Tensor(tensor.shape(), tensor.dtype(), Device::cuda)});
   }
   for (int64_t i = 0; i < most_in_flight(); ++i) slots_.push_back(std::make_unique<Slot>(batch));
-  // The copy stream writes into memory that the compute stream may have used last.
+  // The compute stream may still use the memory that the copy stream will write.
   cuda::Context::get().synchronize();
 }
 
@@ -76,7 +75,8 @@ void GpuStep::gradients_and_norm(const StepSettings& settings) {
       parts_;
   compute_gradients(task, model, parameters, tape, batch_, settings, loss_);
   optimizer.measure_on_device();
-  // norm += loss * 0: nothing, or NaN; and so for the steps that follow one with such a norm.
+  // norm += loss * 0 makes the norm NaN if the loss is not finite. Through halt_, the norms of all
+  // later steps become NaN too.
   const Tensor norm = optimizer.norm_and_scale().view(0, {1});
   const Kernels& kernels = tape.kernels();
   kernels.scale({&norm, true}, zero_, loss_);
@@ -87,7 +87,7 @@ void GpuStep::gradients_and_norm(const StepSettings& settings) {
 void GpuStep::upload(const Batch& batch, int64_t step, double lr) {
   auto& context = cuda::Context::get();
   Slot& to = slot(begun_);
-  if (begun_ >= std::ssize(slots_)) to.free.wait();
+  if (begun_ >= std::ssize(slots_)) to.reusable.wait();
   const cuda::StepValues values{.step_offset = static_cast<uint32_t>(step) - captured_step_,
                                 .lr = lr,
                                 .optimizer_step = step + 1};
@@ -98,19 +98,19 @@ void GpuStep::upload(const Batch& batch, int64_t step, double lr) {
   for (size_t i = 0; i < batch_.tensors.size(); ++i) {
     const NamedTensor& from = batch.tensors[i];
     FOLIO_CHECK(from.name == batch_.tensors[i].name, "train",
-                "a step's batch has \"{}\" where another had \"{}\"", from.name,
-                batch_.tensors[i].name);
+                "the batch has \"{}\" instead of \"{}\"; all batches must have the same tensors",
+                from.name, batch_.tensors[i].name);
     copy_tensor(to.pinned.tensors[i].tensor, from.tensor);
     send(to.staged.tensors[i].tensor, to.pinned.tensors[i].tensor);
   }
   send(to.staged_values, to.pinned_values);
-  to.here.record(context.copy_stream());
-  to.here.block(context.stream());
+  to.uploaded.record(context.copy_stream());
+  to.uploaded.block(context.stream());
   for (size_t i = 0; i < batch_.tensors.size(); ++i) {
     copy_tensor(batch_.tensors[i].tensor, to.staged.tensors[i].tensor);
   }
   copy_tensor(values_, to.staged_values);
-  to.free.record(context.stream());
+  to.reusable.record(context.stream());
 }
 
 void GpuStep::compute(const Batch& batch, int64_t step, double lr) {
@@ -128,7 +128,7 @@ void GpuStep::compute(const Batch& batch, int64_t step, double lr) {
       const cuda::StepValuesScope reads(static_cast<const cuda::StepValues*>(values_.raw()));
       gradients_graph_.capture([&] { gradients_and_norm(settings); });
     }
-    // The graph divides by the number of targets with which it was captured.
+    // The number of targets, by which the loss is divided, is part of the graph.
     if (may_replay_ && gradients_graph_ && settings.targets == captured_targets_) {
       gradients_graph_.launch();
       parts_.optimizer.note_measured();
@@ -142,7 +142,7 @@ void GpuStep::compute(const Batch& batch, int64_t step, double lr) {
   cuda::download_async(outcome, loss_.raw(), sizeof(float), context.stream());
   cuda::download_async(outcome + 1, parts_.optimizer.norm_and_scale().raw(), 2 * sizeof(float),
                        context.stream());
-  from.outcome_is_here.record(context.stream());
+  from.downloaded.record(context.stream());
 }
 
 void GpuStep::update(int64_t step, double lr) {
@@ -151,7 +151,7 @@ void GpuStep::update(int64_t step, double lr) {
   if (!may_replay_ || !gradients_graph_) return optimizer.update(step, lr);
   if (update_graph_) {
     update_graph_.launch();
-    optimizer.discard_gradients();  // on the host's side; the graph has used them
+    optimizer.discard_gradients();  // the host's state only; the graph has used them
     return;
   }
   {
@@ -173,7 +173,7 @@ void GpuStep::begin(int64_t step, double lr) {
   compute(batch, step, lr);
   slot(begun_).result = std::move(result);
   ++begun_;
-  // Without a spike guard the update is on its way before the norm is known here.
+  // Without a spike guard, the update is enqueued before the host knows the norm.
   if (!guarded()) update(step, lr);
   if (step + 1 < config.steps) {
     next_batch_ = parts_.source.draw(step + 1, 0, config.batch);
@@ -183,7 +183,7 @@ void GpuStep::begin(int64_t step, double lr) {
 
 StepResult GpuStep::finish() {
   Slot& oldest = slot(finished_++);
-  oldest.outcome_is_here.wait();
+  oldest.downloaded.wait();
   StepResult result = std::move(oldest.result);
   result.loss = oldest.outcome.data<float>()[0];
   result.gradient_norm = oldest.outcome.data<float>()[1];
@@ -200,7 +200,7 @@ StepResult GpuStep::finish() {
 
 void GpuStep::resume() {
   finished_ = begun_;
-  kernels_for(Device::cuda).fill(halt_, 0.0);  // after them all: they are on the same stream
+  kernels_for(Device::cuda).fill(halt_, 0.0);  // enqueued after those steps
 }
 
 std::unique_ptr<StepRunner> on_gpu(const StepParts& parts) {

@@ -1,14 +1,13 @@
-// A training step on the GPU, which never waits for the host. From the third step on, all of it is
-// replayed from captured graphs.
+// A training step on the GPU, which does not wait for the host. From the third step on it is
+// replayed from captured CUDA graphs.
 //
-// The step has a memory pool of its own, so that no other code uses the addresses of the graphs.
-// The values that change from step to step, the batch and StepValues (learning rate and step), are
-// at fixed addresses of the device. They are copied there from pinned memory, on the copy stream,
-// while the previous step still runs.
+// Steps allocate from a pool of their own, so that nothing else uses the memory of the graphs. What
+// differs between steps is at fixed device addresses: the batch, and StepValues (learning rate,
+// step). The copy stream copies them there from pinned memory while the previous step runs.
 //
-// Several steps may be in flight, so that the GPU always has work. After a step whose loss or norm
-// is not finite, the GPU makes no update until the host calls resume(), so that weights and moments
-// remain as that step found them.
+// Several steps can be in flight, so that the GPU never waits for the next one. After a step whose
+// loss or norm is not finite, the GPU refuses the later updates until the host calls resume(), so
+// weights and moments are those before that step.
 #pragma once
 
 #include <cstdint>
@@ -25,17 +24,17 @@ class GpuStep : public StepRunner {
   explicit GpuStep(const StepParts& parts);
   ~GpuStep() override;
 
-  /// train.steps_in_flight; 1 with a spike guard, which must know the norm before the update.
+  /// train.steps_in_flight, but 1 with a spike guard, which needs the norm before the update.
   int64_t most_in_flight() const override;
-  /// Does not wait for the GPU, and draws the next batch while it works.
+  /// Does not wait for the GPU; also draws the next batch.
   void begin(int64_t step, double lr) override;
   StepResult finish() override;
-  /// On by default. A profiler switches replays off, to see each call.
+  /// Enabled by default; the profiler disables it.
   void set_replays(bool on) override { may_replay_ = on; }
 
-  /// Statistics of the pool of steps.
+  /// The statistics of the steps' pool.
   AllocatorStatistics memory() const { return pool_->statistics(); }
-  /// Whether steps are replayed now.
+  /// Whether the step has been captured.
   bool replays() const { return static_cast<bool>(update_graph_); }
 
  private:
@@ -43,18 +42,19 @@ class GpuStep : public StepRunner {
 
   bool guarded() const { return parts_.config.spike_guard > 0.0; }
   Slot& slot(int64_t number) { return *slots_[static_cast<size_t>(number) % slots_.size()]; }
-  /// Allocates memory for batches of these shapes.
+  /// Allocates memory for batches with the shapes of `batch`.
   void allocate(const Batch& batch);
   void upload(const Batch& batch, int64_t step, double lr);
-  /// Enqueues gradients and their norm. If the loss is not finite, neither is the norm.
+  /// Enqueues the computation of gradients and their norm. If the loss is not finite, neither is
+  /// the norm.
   void gradients_and_norm(const StepSettings& settings);
   void compute(const Batch& batch, int64_t step, double lr);
   /// Enqueues the update, which changes nothing if the norm is not finite.
   void update(int64_t step, double lr);
-  /// Forgets the steps that were begun after a refused one, and lets the GPU make updates again.
+  /// Discards the steps in flight after a refused step, and enables updates again.
   void resume();
 
-  static constexpr int64_t warm_up = 2;  // steps that fill the pool and the libraries' plans
+  static constexpr int64_t warm_up = 2;  // steps before the capture, for the pool and the libraries
 
   StepParts parts_;
   std::unique_ptr<Allocator> pool_;
@@ -62,14 +62,14 @@ class GpuStep : public StepRunner {
   Tensor values_;  // the bytes of a StepValues
   Tensor zero_;    // f32 (1)
   Tensor loss_;    // f32 (1)
-  Tensor halt_;    // f32 (1): NaN from a refused step until resume(), otherwise 0
-  std::vector<std::unique_ptr<Slot>> slots_;  // one per step in flight, used in turn
+  Tensor halt_;    // f32 (1): 0, but NaN between a refused step and resume()
+  std::vector<std::unique_ptr<Slot>> slots_;  // ring buffer of the steps in flight
   cuda::Graph gradients_graph_, update_graph_;
   bool may_replay_ = true;
   uint32_t captured_step_ = 0;
   int64_t captured_targets_ = 0;
   int64_t begun_ = 0, finished_ = 0;
-  Batch next_batch_;  // drawn while the GPU was working
+  Batch next_batch_;  // drawn in advance
   int64_t next_batch_step_ = -1;
 };
 

@@ -9,12 +9,6 @@
 namespace folio {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 class HostStep : public StepRunner {
  public:
   explicit HostStep(const StepParts& parts)
@@ -22,31 +16,17 @@ class HostStep : public StepRunner {
         loss_({1}, accumulator_of(parts.parameters.dtype()), parts.parameters.device()) {}
 
   void begin(int64_t step, double lr) override {
-    auto& [config, task, source, model, parameters, optimizer, tape, spike_guard, split, ranks] =
-        parts_;
-    StepResult result{.step = step + 1, .lr = lr};
+    result_ = {.step = step + 1, .lr = lr};
+    const auto start = std::chrono::steady_clock::now();
+    const Batch batch = parts_.source.draw(step, 0, parts_.config.batch);
+    result_.tokens = parts_.task.tokens(batch);
+    const auto elapsed = std::chrono::steady_clock::now() - start;
+    result_.batch_seconds = std::chrono::duration<double>(elapsed).count();
 
-    const auto start = Clock::now();
-    const Batch batch = source.draw(step, 0, config.batch);
-    result.tokens = task.tokens(batch);
-    result.batch_seconds = seconds_since(start);
-
-    // Forward and backward.
-    compute_gradients(task, model, parameters, tape, batch, parts_.settings(step), loss_);
-    result.loss = loss_.item();
-
-    // Clip and update.
-    const auto update = Clock::now();
-    result.gradient_norm = optimizer.measure();
-    judge(result, spike_guard);
-    if (result.refusal == Refusal::none) {
-      optimizer.update(step, lr);
-      spike_guard.accept(result.gradient_norm);
-    } else {
-      optimizer.discard_gradients();
-    }
-    result.optimizer_seconds = seconds_since(update);
-    result_ = std::move(result);
+    compute_gradients(parts_.task, parts_.model, parts_.parameters, parts_.tape, batch,
+                      parts_.settings(step), loss_);
+    result_.loss = loss_.item();
+    parts_.update(result_);
   }
 
   StepResult finish() override { return std::move(result_); }

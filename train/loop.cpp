@@ -37,33 +37,36 @@ Config with_text(Config config, const fs::path& text) {
 }
 
 std::string prompt_of(const TrainConfig& config) {
-  // The empty prompt stands for a line break too, but nothing is printed for it.
+  // An empty prompt also means a line break, but prints none.
   return config.sample_prompt == "\n" ? "" : config.sample_prompt;
 }
 
-/// The state of train() after its inputs were checked.
+/// One call of train().
 class Training {
  public:
   Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks);
-  void go();
+  void run();
 
  private:
-  void announce();
-  void take_steps();
+  void print_header();
+  void make_steps();
   /// Finishes steps until at most `in_flight` are in flight.
   void finish_steps(int64_t in_flight);
-  /// Whether the step is followed by work for which no step may be in flight.
+  bool samples_after(int64_t step) const;
+  /// Whether the step is followed by an evaluation, a sample or a checkpoint, for which no step may
+  /// be in flight.
   bool pauses_after(int64_t step) const;
   void record(const StepResult& result);
-  void refuse(const StepResult& result);
+  void handle_refusal(const StepResult& result);
   void evaluate();
   void sample();
-  void keep();
+  void save_due_checkpoints();
   void save(const fs::path& checkpoint);
-  void conclude();
+  void print_summary();
+  void evaluate_whole_split();
   bool keeps_checkpoints() const { return run_.config.train.checkpoint_every > 0; }
-  /// The condition of rank 0.
-  bool agreed(bool on_rank_0) { return ranks_.any(ranks_.is_root() && on_rank_0); }
+  /// The value that rank 0 has.
+  bool from_root(bool value) { return ranks_.any(ranks_.is_root() && value); }
 
   OpenedRun run_;
   const TrainHooks& hooks_;
@@ -71,15 +74,16 @@ class Training {
   Clock::time_point start_ = Clock::now();
   Trainer trainer_;
   Progress progress_;
-  bool best_is_due_ = false;  // to be saved at the end of the step
+  bool best_is_due_ = false;  // to be saved after the step
   int64_t first_step_ = 0, last_step_;
-  std::unique_ptr<MetricsWriter> metrics_;          // null on other ranks
-  std::unique_ptr<TensorboardWriter> tensorboard_;  // null unless enabled
+  std::unique_ptr<MetricsWriter> metrics_;          // null except on rank 0
+  std::unique_ptr<TensorboardWriter> tensorboard_;  // null if disabled
   std::unique_ptr<ProgressBar> bar_;
-  Evaluation evaluation_;         // the latest
-  int64_t unwritten_tokens_ = 0;  // since the last line of metrics
-  double unwritten_seconds_ = 0.0;
-  double step_seconds_ = 0.0;  // of all steps
+  Evaluation evaluation_;           // the latest
+  bool best_is_better_ = false;     // than the last step
+  int64_t unwritten_tokens_ = 0;    // since the last line of metrics
+  double unwritten_seconds_ = 0.0;  // since the last line of metrics
+  double step_seconds_ = 0.0;       // of all steps
 };
 
 Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
@@ -88,35 +92,32 @@ Training::Training(RunPlan plan, const TrainHooks& hooks, Communicator& ranks)
       ranks_(ranks),
       trainer_(with_text(run_.config, run_.text.path), std::move(plan.tokenizer), ranks),
       last_step_(plan.last_step) {
-  // A prompt that cannot be encoded is reported now rather than at the first sample.
+  // A prompt that cannot be encoded must fail now, not after hours.
   trainer_.tokenizer().encode(prompt_of(run_.config.train), "train.sample_prompt");
   if (const fs::path& from = run_.from.checkpoint; !from.empty()) {
     load_parameters(from, trainer_.model(), trainer_.parameters());
     progress_ = load_progress(from, trainer_.parameters(), trainer_.optimizer());
     trainer_.set_steps_done(progress_.step);
-    FOLIO_CHECK(
-        progress_.samples == trainer_.samples_drawn(), (from / "state.json").string(),
-        "{} samples were drawn in {} steps, but {} steps of train.batch {} draw {}: this is "
-        "another run's checkpoint",
-        progress_.samples, progress_.step, progress_.step, run_.config.train.batch,
-        trainer_.samples_drawn());
-  }
-  const std::string& init_from = run_.config.train.init_from;
-  if (run_.from.checkpoint.empty() && !init_from.empty() && ranks_.is_root()) {
+    FOLIO_CHECK(progress_.samples == trainer_.samples_drawn(), (from / "state.json").string(),
+                "{} samples were drawn in {} steps, but with train.batch {} it would be {}; "
+                "this is another run's checkpoint",
+                progress_.samples, progress_.step, run_.config.train.batch,
+                trainer_.samples_drawn());
+  } else if (const std::string& init_from = run_.config.train.init_from;
+             !init_from.empty() && ranks_.is_root()) {
     load_initial_weights(init_from, trainer_.model(), trainer_.parameters());
   }
-  if (!run_.from
-           .best_is_whole) {  // it was removed or is damaged; the next evaluation makes a new one
+  if (!run_.from.best_is_whole) {  // the next evaluation saves a new one
     progress_.best_step = -1;
     progress_.best_validation_loss = std::numeric_limits<double>::infinity();
   }
-  trainer_.take_state_of_rank_0();
+  trainer_.broadcast_state();
   share_progress(progress_, ranks_);
   trainer_.spike_guard().set_norms(progress_.accepted_norms);
   first_step_ = progress_.step;
 }
 
-void Training::announce() {
+void Training::print_header() {
   const Config& config = run_.config;
   const Corpus& corpus = trainer_.task().corpus();
   const bool characters = trainer_.tokenizer().kind() == "char";
@@ -129,13 +130,13 @@ void Training::announce() {
                     grouped(trainer_.parameters().numel())));
   const Device device = trainer_.parameters().device();
   print(fmt::format("device  {}, {}, {}\n", name_of(device), name_of(trainer_.parameters().dtype()),
-                    description_of(device)));
+                    describe_device(device)));
   if (ranks_.size() > 1) print(describe_ranks(ranks_));
   print(fmt::format("steps   {}{} of {} x {} tokens\n",
                     first_step_ > 0 ? fmt::format("{} to ", grouped(first_step_ + 1)) : "",
                     grouped(config.train.steps), config.train.batch, config.model.context()));
   print(fmt::format("run     {}\n", run_.directory.string()));
-  announce_damage(run_.from);
+  print_damage(run_.from);
   if (first_step_ == 0 && !config.train.init_from.empty() && ranks_.is_root()) {
     print(fmt::format("init    the weights of {}\n",
                       find_initial_weights(config.train.init_from).string()));
@@ -151,7 +152,7 @@ void Training::announce() {
   }
 }
 
-void Training::go() {
+void Training::run() {
   if (ranks_.is_root()) {
     write_run_files(run_, ranks_.size());
     metrics_ = std::make_unique<MetricsWriter>(run_.directory / "metrics.jsonl", first_step_);
@@ -159,47 +160,48 @@ void Training::go() {
       tensorboard_ = std::make_unique<TensorboardWriter>(run_.directory / "tensorboard");
     }
   }
-  announce();
+  print_header();
   bar_ = std::make_unique<ProgressBar>(first_step_, last_step_, run_.config.train.steps,
                                        ranks_.size() == 1);
-  take_steps();
+  make_steps();
   bar_->erase();
-  conclude();
+  print_summary();
 }
 
-void Training::take_steps() {
+void Training::make_steps() {
   const StopSignal stop(ranks_.is_root());
   const TrainConfig& config = run_.config.train;
-  const auto sample_if_asked = [&](int64_t step) {
-    const bool asked = std::ranges::find(config.sample_at, step) != config.sample_at.end();
-    if (asked || (step == config.steps && !config.sample_at.empty())) sample();
-  };
-  if (first_step_ == 0) sample_if_asked(0);
-  // A run that was killed right after saving the best checkpoint has only that one.
+  if (first_step_ == 0 && samples_after(0)) sample();
+  // A run that was killed right after saving the best checkpoint has no step checkpoint yet.
   const fs::path newest = step_checkpoint(run_.directory, first_step_);
-  if (first_step_ > 0 && agreed(run_.from.checkpoint != newest)) keep();
+  if (first_step_ > 0 && from_root(run_.from.checkpoint != newest)) save_due_checkpoints();
   while (trainer_.steps_done() < last_step_) {
     trainer_.begin_step();
     const int64_t step = trainer_.steps_done();
     finish_steps(pauses_after(step) ? 0 : trainer_.most_in_flight() - 1);
-    if (progress_.step == step) {  // the step is done, not in flight or forgotten
-      const bool finished = step == config.steps;
-      if (is_due(step, config.eval_every) || (finished && config.eval_every > 0)) evaluate();
-      sample_if_asked(step);
+    if (progress_.step == step) {  // finished, and not discarded after a refused one
+      const bool last = step == config.steps && config.eval_every > 0;
+      if (last || is_due(step, config.eval_every)) evaluate();
+      if (samples_after(step)) sample();
     }
     if (ranks_.any(stop.requested())) {
       finish_steps(0);
       last_step_ = progress_.step;
     }
-    if (trainer_.in_flight() == 0) keep();
+    if (trainer_.in_flight() == 0) save_due_checkpoints();
   }
+}
+
+bool Training::samples_after(int64_t step) const {
+  const std::vector<int64_t>& steps = run_.config.train.sample_at;
+  return std::ranges::find(steps, step) != steps.end() ||
+         (step == run_.config.train.steps && !steps.empty());
 }
 
 bool Training::pauses_after(int64_t step) const {
   const TrainConfig& config = run_.config.train;
   return step == last_step_ || is_due(step, config.eval_every) ||
-         is_due(step, config.checkpoint_every) ||
-         std::ranges::find(config.sample_at, step) != config.sample_at.end();
+         is_due(step, config.checkpoint_every) || samples_after(step);
 }
 
 void Training::finish_steps(int64_t in_flight) {
@@ -215,7 +217,7 @@ void Training::finish_steps(int64_t in_flight) {
 
 void Training::record(const StepResult& result) {
   step_seconds_ += result.seconds;
-  if (result.refusal != Refusal::none) return refuse(result);
+  if (result.refusal != Refusal::none) return handle_refusal(result);
   unwritten_tokens_ += result.tokens;
   unwritten_seconds_ += result.seconds;
   const bool last = result.step == last_step_ && run_.config.train.log_every > 0;
@@ -234,18 +236,18 @@ void Training::record(const StepResult& result) {
   bar_->step(result);
 }
 
-void Training::refuse(const StepResult& result) {
+void Training::handle_refusal(const StepResult& result) {
   const TrainConfig& config = run_.config.train;
   const bool spike = result.refusal == Refusal::spike;
   const bool skips = spike || config.on_non_finite == OnNonFinite::skip;
   if (!skips || progress_.skips >= config.max_skips) {
-    const WholeMoments whole(trainer_);
-    if (!ranks_.is_root()) ranks_.wait_to_be_aborted();
+    const UnshardedState unsharded(trainer_);
+    if (!ranks_.is_root()) ranks_.wait_for_abort();
     metrics_->sync();
     bar_->erase();
     FOLIO_CHECK(!spike, "train",
-                "at step {} {}, and train.max_skips, {}, steps have been skipped already; raise it "
-                "or train.spike_guard and continue with --resume, or lower optimizer.lr",
+                "at step {} {}, and train.max_skips allows only {} skips; raise it or "
+                "train.spike_guard and continue with --resume, or lower optimizer.lr",
                 result.step, result.reason, config.max_skips);
     if (hooks_.on_non_finite) {
       hooks_.on_non_finite(run_.directory, run_.config, trainer_, progress_, result);
@@ -277,7 +279,7 @@ void Training::evaluate() {
 
 void Training::sample() {
   const auto* const model = dynamic_cast<const LanguageModel*>(&trainer_.model());
-  if (!ranks_.is_root() || model == nullptr) return;  // not every family writes text
+  if (!ranks_.is_root() || model == nullptr) return;
   const TrainConfig& config = run_.config.train;
   bar_->line(fmt::format("--- sample after step {} ---", grouped(trainer_.steps_done())));
   const std::string prompt = prompt_of(config);
@@ -292,35 +294,57 @@ void Training::sample() {
   replace_durably(run_.directory / "samples" / name, prompt + text + "\n");
 }
 
-/// Saves the checkpoints that are due after the step, and removes old ones.
-void Training::keep() {
+/// Saves the best and the step checkpoint if they are due, and removes old ones.
+void Training::save_due_checkpoints() {
   const TrainConfig& config = run_.config.train;
   const int64_t step = progress_.step;
-  const bool finished = step == config.steps;
   if (std::exchange(best_is_due_, false)) save(run_.directory / "checkpoints" / "best");
-  if (!is_due(step, config.checkpoint_every) && !(finished && keeps_checkpoints()) &&
-      !(step == last_step_ && !finished)) {
-    return;
-  }
+  const bool last = step == config.steps ? keeps_checkpoints() : step == last_step_;
+  if (!last && !is_due(step, config.checkpoint_every)) return;
   save(step_checkpoint(run_.directory, step));
   if (!ranks_.is_root()) return;
   try {
     remove_old_checkpoints(run_.directory, step, config.keep_last);
-  } catch (const Error& error) {  // the new checkpoint is whole, so the run continues
+  } catch (const Error& error) {  // the new checkpoint is complete, so the run goes on
     bar_->line(fmt::format("note    {}", error.what()));
   }
 }
 
 void Training::save(const fs::path& checkpoint) {
   require_same_weights(trainer_.parameters(), ranks_);
-  const WholeMoments whole(trainer_);
+  const UnshardedState unsharded(trainer_);
   if (!ranks_.is_root()) return;
   metrics_->sync();  // no checkpoint may be ahead of the metrics
   save_checkpoint(checkpoint, trainer_.model(), trainer_.parameters(), trainer_.optimizer(),
                   trainer_.tokenizer(), run_.config, progress_);
 }
 
-void Training::conclude() {
+void Training::evaluate_whole_split() {
+  if (!evaluation_.whole_split) evaluation_ = trainer_.evaluate(0);
+  FinalEvaluation final{.step = last_step_,
+                        .loss = evaluation_.loss,
+                        .tokens = evaluation_.targets,
+                        .bits_per_byte = evaluation_.bits_per_byte(
+                            trainer_.task().text_bytes(Split::validation, trainer_.tokenizer()))};
+  print(fmt::format(
+      "validation loss {:.4f} over the whole split ({} tokens{})\n", evaluation_.loss,
+      grouped(final.tokens),
+      final.bits_per_byte ? fmt::format("; {:.4f} bits a byte", *final.bits_per_byte) : ""));
+  const auto best = best_checkpoint(run_.directory);
+  if (from_root(best.has_value()) && progress_.best_step >= 0 &&
+      progress_.best_step != progress_.step) {
+    if (ranks_.is_root()) load_parameters(*best, trainer_.model(), trainer_.parameters());
+    trainer_.broadcast_weights();
+    best_is_better_ = true;
+    final.best_step = progress_.best_step;
+    final.best_loss = trainer_.evaluate(0).loss;
+    print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
+                      grouped(progress_.best_step), *final.best_loss));
+  }
+  if (ranks_.is_root()) write_final_evaluation(run_.directory, final);
+}
+
+void Training::print_summary() {
   const std::string run = shell_quoted(run_.directory.string());
   const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
   if (last_step_ < run_.config.train.steps) {
@@ -328,33 +352,11 @@ void Training::conclude() {
                       grouped(last_step_), grouped(run_.config.train.steps), run));
     return;
   }
-  FinalEvaluation final{last_step_, 0.0, 0, {}, {}, {}};
-  if (run_.config.train.eval_every > 0 && trainer_.validation() != nullptr) {
-    if (!evaluation_.whole_split) evaluation_ = trainer_.evaluate(0);
-    final.loss = evaluation_.loss;
-    final.tokens = evaluation_.targets;
-    final.bits_per_byte = evaluation_.bits_per_byte(
-        trainer_.task().text_bytes(Split::validation, trainer_.tokenizer()));
-    print(fmt::format(
-        "validation loss {:.4f} over the whole split ({} tokens{})\n", evaluation_.loss,
-        grouped(final.tokens),
-        final.bits_per_byte ? fmt::format("; {:.4f} bits a byte", *final.bits_per_byte) : ""));
-    const auto best = best_checkpoint(run_.directory);
-    if (agreed(best.has_value()) && progress_.best_step >= 0 &&
-        progress_.best_step != progress_.step) {
-      if (ranks_.is_root()) load_parameters(*best, trainer_.model(), trainer_.parameters());
-      trainer_.take_weights_of_rank_0();
-      final.best_step = progress_.best_step;
-      final.best_loss = trainer_.evaluate(0).loss;
-      print(fmt::format("the best checkpoint, of step {}, has {:.4f} (--checkpoint best)\n",
-                        grouped(progress_.best_step), *final.best_loss));
-    }
-    if (ranks_.is_root()) write_final_evaluation(run_.directory, final);
-  }
+  if (run_.config.train.eval_every > 0 && trainer_.validation() != nullptr) evaluate_whole_split();
   if (trainer_.parameters().device() == Device::cuda && hooks_.flops_per_token) {
-    print(fmt::format("model FLOP utilisation  {}\n",
-                      utilisation(bar_->tokens_per_second(), hooks_.flops_per_token(trainer_),
-                                  trainer_.parameters().dtype())));
+    print(fmt::format("model FLOP utilization  {}\n",
+                      flop_utilization(bar_->tokens_per_second(), hooks_.flops_per_token(trainer_),
+                                       trainer_.parameters().dtype())));
   }
   print(fmt::format("{} tokens/s; {} in all\nrun  {}\n",
                     grouped(static_cast<int64_t>(bar_->tokens_per_second())),
@@ -369,7 +371,7 @@ void Training::conclude() {
   }
   if (keeps_checkpoints()) {
     print(
-        fmt::format("next folio sample {}{}\n", run, final.best_step ? " --checkpoint best" : ""));
+        fmt::format("next folio sample {}{}\n", run, best_is_better_ ? " --checkpoint best" : ""));
   }
 }
 
@@ -379,12 +381,12 @@ void train(const TrainOptions& options, const TrainHooks& hooks, Communicator& r
   RunPlan plan;
   if (ranks.is_root()) plan = plan_run(options);
   share_plan(plan, ranks);
-  if (plan.nothing_left) return;
+  if (plan.is_complete) return;
   if (ranks.size() > 1) {
     require_same_arithmetic(plan.run.config, ranks);
     apply_config(plan.run.config, ranks);
   }
-  Training(std::move(plan), hooks, ranks).go();
+  Training(std::move(plan), hooks, ranks).run();
 }
 
 }  // namespace folio

@@ -1,16 +1,15 @@
-// The training loop: steps, evaluations, samples and checkpoints of a run directory, whose files
-// are
+// The training loop. It writes the run directory:
 //
-//   config.yaml        the config with every default
-//   text.json          the identity of the text, see text_identity.h
-//   lock               empty; locked while a process trains, see run_lock.h
-//   machine.json       the program and machine that last worked on the run, see machine.h
-//   metrics.jsonl      see metrics.h
-//   evaluation.json    of a finished run, see final_evaluation.h
+//   config.yaml      resolved, with every default
+//   text.json        identifies the training text, see text_identity.h
+//   lock             empty; held while a process trains, see run_lock.h
+//   machine.json     the program and the machine that last trained the run, see machine.h
+//   metrics.jsonl    see metrics.h
+//   evaluation.json  the result of a finished run, see final_evaluation.h
 //   samples/step_N.txt
-//   tensorboard/       event files, if train.tensorboard is true
+//   tensorboard/     event files, if train.tensorboard is on
 //   checkpoints/step_N/, checkpoints/best/   see checkpoint.h
-//   blackbox/step_N/   of a step that was not finite, see blackbox_bundle.h
+//   blackbox/step_N/   a step that was not finite, see blackbox_bundle.h
 #pragma once
 
 #include <cstdint>
@@ -27,23 +26,22 @@
 
 namespace folio {
 
-/// Functions that the program adds to the loop; each may be empty.
+/// Functions that the program provides; each may be empty.
 struct TrainHooks {
   /// Warnings about the config, printed before the first step.
   std::function<std::vector<std::string>(Trainer& trainer)> notes = {};
-  /// FLOPs of forward and backward per token.
+  /// FLOPs of the forward and backward passes per token.
   std::function<double(Trainer& trainer)> flops_per_token = {};
-  /// Called when a step is not finite, with the run directory and the progress before the step.
-  /// It explains the step and throws the Error that ends the run.
+  /// Called when a step is not finite, with the progress before the step. Throws the Error that
+  /// ends the run.
   std::function<void(const std::filesystem::path& run, const Config& config, Trainer& trainer,
                      const Progress& progress, const StepResult& result)>
       on_non_finite = {};
 };
 
-/// Trains a run from its config to its last checkpoint and reports to the terminal. All ranks must
-/// call it; only rank 0 reads `options`, prints and writes files. Throws Error; in particular if
-/// the directory holds files and the run does not resume, which leaves them untouched, or if
-/// another process trains the run.
+/// The `train` verb: from reading the config to the last checkpoint, with output to the terminal.
+/// Throws Error as open_run() and Trainer do, and if training fails. All ranks must call it; only
+/// rank 0 reads `options`, prints and writes.
 void train(const TrainOptions& options, const TrainHooks& hooks = {},
            Communicator& ranks = single_process());
 

@@ -10,11 +10,9 @@ DType computing_type(std::string_view precision, bool multiplies_bf16) {
   FOLIO_CHECK(precision == "bf16", "train.precision",
               "{} is not known; use auto, f32, tf32 or bf16", precision);
   FOLIO_CHECK(multiplies_bf16, "train.precision",
-              "this device does not multiply bf16 (that takes a CPU with avx512_bf16 or amx_bf16 "
-              "and a build "
-              "with oneDNN, or a GPU of compute capability 8.0), so that bf16 would be slower than "
-              "f32; use "
-              "precision: auto or f32");
+              "this device does not multiply bf16, which needs a CPU with avx512_bf16 or amx_bf16 "
+              "and a build with oneDNN, or a GPU of compute capability 8.0; use precision: auto or "
+              "f32");
   return DType::bf16;
 }
 

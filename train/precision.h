@@ -1,4 +1,4 @@
-// Chooses the type that a run computes in.
+// The data type in which a run computes.
 #pragma once
 
 #include <string_view>
@@ -7,9 +7,9 @@
 
 namespace folio {
 
-/// The type that train.precision (auto, f32, tf32 or bf16) selects, given whether the device
-/// multiplies bf16 matrices, see multiplies_bf16(). "auto" is bf16 if it does. Throws Error for
-/// bf16 if it does not.
+/// The type for train.precision (auto, f32, tf32 or bf16), given whether the device multiplies bf16
+/// (multiplies_bf16()); auto is then bf16. Throws Error for bf16 if the device does not multiply
+/// it.
 DType computing_type(std::string_view precision, bool multiplies_bf16);
 
 }  // namespace folio

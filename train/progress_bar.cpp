@@ -13,7 +13,7 @@
 namespace folio {
 namespace {
 
-constexpr double decay = 0.95;  // of the averages, a step
+constexpr double decay = 0.95;  // of the averages, per step
 constexpr std::string_view erase_line = "\r\033[K";
 
 /// The first of 1, 2, 5, 10, 20, 50, ... that gives at most 50 lines.
@@ -31,7 +31,7 @@ std::string clock_time(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-/// Of the terminal; 80 where it does not say.
+/// The width of the terminal; 80 if it is unknown.
 size_t columns() {
   winsize size{};
   return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -48,9 +48,8 @@ ProgressBar::ProgressBar(int64_t first, int64_t last, int64_t total, bool redraw
 
 void ProgressBar::step(const StepResult& result) {
   loss_ = decay * loss_ + (1.0 - decay) * result.loss;
-  loss_weight_ = decay * loss_weight_ + (1.0 - decay);
   seconds_ = decay * seconds_ + (1.0 - decay) * result.seconds;
-  seconds_weight_ = decay * seconds_weight_ + (1.0 - decay);
+  weight_ = decay * weight_ + (1.0 - decay);
   all_seconds_ += result.seconds;
   all_tokens_ += result.tokens;
 
@@ -62,12 +61,11 @@ void ProgressBar::step(const StepResult& result) {
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const double left = elapsed / static_cast<double>(result.step - first_) *
                       static_cast<double>(last_ - result.step);
-  const std::string text =
-      fmt::format("step {}/{}  loss {:.4f}  {} tokens/s  ETA {}", grouped(result.step),
-                  grouped(total_), loss_ / loss_weight_,
-                  grouped(static_cast<int64_t>(static_cast<double>(result.tokens) *
-                                               seconds_weight_ / seconds_)),
-                  clock_time(left));
+  const std::string text = fmt::format(
+      "step {}/{}  loss {:.4f}  {} tokens/s  ETA {}", grouped(result.step), grouped(total_),
+      loss_ / weight_,
+      grouped(static_cast<int64_t>(static_cast<double>(result.tokens) * weight_ / seconds_)),
+      clock_time(left));
   if (!terminal_) {
     print(text + "\n");
     return;
@@ -75,7 +73,7 @@ void ProgressBar::step(const StepResult& result) {
   constexpr int64_t width = 20;
   const auto filled = static_cast<size_t>(width * result.step / std::max<int64_t>(total_, 1));
   const std::string bar = fmt::format("[{:.<{}}] {}", std::string(filled, '#'), width, text);
-  // A longer line would wrap, and then only its last part be drawn over.
+  // A longer line would wrap, and erasing would remove only its last part.
   print(fmt::format("{}{}", erase_line, bar.substr(0, columns() - 1)));
   drawn_ = true;
 }

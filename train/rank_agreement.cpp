@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 #include <vector>
 
-#include "folio/comm/gpus.h"
-#include "folio/comm/processors.h"
+#include "folio/comm/placement.h"
 #include "folio/io/checksum.h"
 #include "folio/io/version.h"
 #include "folio/kernels/process.h"
@@ -27,7 +27,7 @@ namespace {
 using Json = nlohmann::json;
 
 std::string to_text(const RunPlan& plan) {
-  if (plan.nothing_left) return "";
+  if (plan.is_complete) return "";
   const TextIdentity& text = plan.run.text;
   return Json{{"config", to_yaml(plan.run.config)},
               {"text", text.path.string()},
@@ -44,19 +44,20 @@ void share_plan(RunPlan& plan, Communicator& ranks) {
   if (ranks.size() == 1) return;
   const std::string text = ranks.broadcast_text(ranks.is_root() ? to_text(plan) : "");
   if (ranks.is_root()) return;
-  plan.nothing_left = text.empty();
-  if (plan.nothing_left) return;
-  const Json shared = Json::parse(text);
-  plan.run.config = parse_config(shared.at("config").get<std::string>(), "the config of rank 0");
-  plan.last_step = shared.at("last_step").get<int64_t>();
-  if (const std::string tokenizer = shared.at("tokenizer").get<std::string>(); !tokenizer.empty()) {
+  plan.is_complete = text.empty();
+  if (plan.is_complete) return;
+  const Json received = Json::parse(text);
+  plan.run.config = parse_config(received.at("config").get<std::string>(), "the config of rank 0");
+  plan.last_step = received.at("last_step").get<int64_t>();
+  if (const std::string tokenizer = received.at("tokenizer").get<std::string>();
+      !tokenizer.empty()) {
     plan.tokenizer = tokenizer_from_json(tokenizer, "the tokenizer of rank 0");
   }
-  plan.run.text = identify_text(shared.at("text").get<std::string>());
-  FOLIO_CHECK(plan.run.text.hash == shared.at("hash").get<std::string>() &&
-                  plan.run.text.bytes == shared.at("bytes").get<int64_t>(),
+  plan.run.text = identify_text(received.at("text").get<std::string>());
+  FOLIO_CHECK(plan.run.text.hash == received.at("hash").get<std::string>() &&
+                  plan.run.text.bytes == received.at("bytes").get<int64_t>(),
               plan.run.text.path.string(),
-              "is another text than on the machine of rank 0; every machine needs the same");
+              "the text differs from that of rank 0; every machine needs the same text");
 }
 
 void share_progress(Progress& progress, Communicator& ranks) {
@@ -71,11 +72,11 @@ void require_same_arithmetic(const Config& config, Communicator& ranks) {
       fmt::format("folio {}, {}{}", folio_version(), instruction_set().describe(),
                   gpu ? fmt::format(", {}", cuda::Context::get().properties().name) : "");
   const std::string first = ranks.broadcast_text(here);
-  FOLIO_CHECK(here == first, "ranks",
-              "this rank has {}, but rank 0 has {}: they would round differently and drift apart; "
-              "use the same build and GPUs of one kind on all, and FOLIO_ISA to force the same "
-              "instructions",
-              here, first);
+  FOLIO_CHECK(
+      here == first, "ranks",
+      "this rank has {}, but rank 0 has {}, so they would round differently; use the same "
+      "build and kind of GPU on all ranks, and set FOLIO_ISA to force the same instructions",
+      here, first);
   if (gpu) require_own_gpus(ranks);
 }
 
@@ -84,32 +85,33 @@ void require_same_weights(const ParameterStore& parameters, Communicator& ranks)
   const Tensor values = on_device(parameters.values(), Device::cpu);
   Checksum checksum;
   checksum.add(values.raw(), static_cast<size_t>(values.bytes()));
-  const std::vector<std::string> shared = ranks.all_gather_text(hexadecimal(checksum.value()));
-  const auto alike = [&](const std::string& one) { return std::ranges::count(shared, one); };
-  const auto most = std::ranges::max_element(shared, {}, alike);  // the first of them
-  if (alike(*most) == ranks.size()) return;
+  const std::vector<std::string> sums = ranks.all_gather_text(hexadecimal(checksum.value()));
+  const auto count = [&](const std::string& sum) { return std::ranges::count(sums, sum); };
+  const auto most = std::ranges::max_element(sums, {}, count);
+  if (count(*most) == ranks.size()) return;
   const std::vector<std::string> machines = machines_of(ranks);
   const auto rank = static_cast<size_t>(ranks.rank());
-  if (shared[rank] == *most) return;  // the ranks that differ report it
-  const auto first = static_cast<size_t>(most - shared.begin());
-  const bool majority = 2 * alike(*most) > ranks.size();
+  if (sums[rank] == *most) return;  // the ranks that differ end the run
+  const auto first = static_cast<size_t>(most - sums.begin());
+  const bool majority = 2 * count(*most) > ranks.size();
   fail("ranks",
        fmt::format("the weights of this rank (on {}) differ from those of {}; the memory or "
-                   "processor of {} is at fault. The last checkpoint is not; continue it "
-                   "without that machine",
+                   "processor of {} is at fault; continue from the last checkpoint, which is not "
+                   "affected, without that machine",
                    machines[rank],
                    majority ? "most ranks" : fmt::format("rank {} (on {})", first, machines[first]),
                    majority ? machines[rank] : "one of them"));
 }
 
 void apply_config(const Config& config, Communicator& ranks) {
-  ranks.set_timeout(config.train.rank_timeout);
+  ranks.set_timeout(config.train.rank_timeout, "train.rank_timeout");
   const int share = processors_for_rank(ranks);
   if (config.train.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) set_threads(share);
 }
 
 std::string describe_ranks(Communicator& ranks) {
-  const int machines = count_machines(ranks);
+  const std::vector<std::string> names = machines_of(ranks);
+  const size_t machines = std::set<std::string>(names.begin(), names.end()).size();
   return fmt::format("ranks   {} on {} machine{}, {} thread{} each, by {}\n", ranks.size(),
                      machines, machines == 1 ? "" : "s", threads(), threads() == 1 ? "" : "s",
                      ranks.describe());

@@ -1,6 +1,5 @@
-// A training step of several ranks, or of micro-batches whose gradients are summed in order.
+// A training step of several ranks, or of micro-batches that are summed in order.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -12,8 +11,6 @@
 
 namespace folio {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 class RanksStep : public StepRunner {
  public:
@@ -31,8 +28,7 @@ class RanksStep : public StepRunner {
   void begin(int64_t step, double lr) override {
     auto& [config, task, source, model, parameters, optimizer, tape, spike_guard, split, ranks] =
         parts_;
-    StepResult result{.step = step + 1, .lr = lr};
-    // Not earlier, because a resumed run loads whole moments first.
+    // A resumed run has loaded the unsharded moments by now.
     if (reducer_.options().scatter && !optimizer.sharded()) {
       optimizer.shard(reducer_.own_ranges(),
                       [this](const Tensor& x) { parts_.ranks.all_reduce(x); });
@@ -41,9 +37,7 @@ class RanksStep : public StepRunner {
 
     const std::vector<Batch> batches = draw(step);
     const auto [targets, tokens] = count(batches);
-    result.tokens = tokens;
-
-    // Forward, backward and reduce, round by round.
+    result_ = {.step = step + 1, .lr = lr, .tokens = tokens};
     StepSettings settings = parts_.settings(step);
     settings.targets = targets;
     double* const losses = losses_.data<double>() + ranks.rank() * int64_t{split.rounds()};
@@ -65,31 +59,20 @@ class RanksStep : public StepRunner {
       reducer_.finish(tape);
     }
     ranks.all_gather(losses_, {.count = losses_.numel(), .ranks = ranks.size()});
-    result.loss = added_losses();
+    result_.loss = sum_losses();
 
-    // Clip and update.
-    const auto update = Clock::now();
-    result.gradient_norm = optimizer.measure();
-    judge(result, spike_guard);
-    if (result.refusal == Refusal::none) {
-      optimizer.update(step, lr);
-      if (optimizer.sharded()) {
-        reducer_.gather(parameters.trained_values());
-        parameters.masters_changed();
-      }
-      spike_guard.accept(result.gradient_norm);
-    } else {
-      optimizer.discard_gradients();
+    parts_.update(result_);
+    if (result_.refusal == Refusal::none && optimizer.sharded()) {
+      reducer_.gather(parameters.trained_values());
+      parameters.masters_changed();
     }
-    result.optimizer_seconds = std::chrono::duration<double>(Clock::now() - update).count();
-    result_ = std::move(result);
   }
 
   StepResult finish() override { return std::move(result_); }
   GradientReducer* reducer() override { return &reducer_; }
 
  private:
-  /// This rank's samples of each round; an empty batch for a round without any.
+  /// This rank's samples for each round; an empty batch if it has none.
   std::vector<Batch> draw(int64_t step) const {
     std::vector<Batch> batches;
     for (int round = 0; round < parts_.split.rounds(); ++round) {
@@ -99,7 +82,7 @@ class RanksStep : public StepRunner {
     return batches;
   }
 
-  /// The numbers of targets and tokens in the whole step.
+  /// The numbers of targets and tokens of the whole step.
   std::pair<int64_t, int64_t> count(const std::vector<Batch>& batches) const {
     const int size = parts_.ranks.size();
     const Tensor counts({2 * size}, DType::f64);
@@ -119,8 +102,8 @@ class RanksStep : public StepRunner {
     return sums;
   }
 
-  /// The sum over rounds and ranks, in the order and the type in which a single process adds.
-  double added_losses() const {
+  /// The sum over rounds and ranks, in the order and the type in which one process adds losses.
+  double sum_losses() const {
     const auto add = [&]<class T>(T sum) {
       const BatchSplit& split = parts_.split;
       for (int round = 0; round < split.rounds(); ++round) {
@@ -135,8 +118,8 @@ class RanksStep : public StepRunner {
 
   StepParts parts_;
   GradientReducer reducer_;
-  Tensor loss_;    // the sum of a round's micro-batches
-  Tensor losses_;  // f64, a value for each rank and round
+  Tensor loss_;    // (1), of a round
+  Tensor losses_;  // (ranks, rounds), f64
   StepResult result_;
 };
 

@@ -12,10 +12,8 @@
 
 namespace folio {
 
-void announce_damage(const ResumePoint& from) {
-  for (const auto& [path, fault] : from.damaged) {
-    print(fmt::format("damaged {}: {}\n", path.filename().string(), fault));
-  }
+void print_damage(const ResumePoint& from) {
+  for (const std::string& fault : from.damaged) print(fmt::format("damaged {}\n", fault));
 }
 
 RunPlan plan_run(const TrainOptions& options) {
@@ -26,15 +24,14 @@ RunPlan plan_run(const TrainOptions& options) {
   const int64_t steps = run.config.train.steps;
   plan.last_step = options.stop_at > 0 ? std::min(options.stop_at, steps) : steps;
   if (run.from.checkpoint.empty()) {
-    const std::string& init_from = run.config.train.init_from;
-    if (!init_from.empty()) plan.tokenizer = load_initial_tokenizer(init_from);
+    plan.tokenizer = initial_tokenizer(run.config);
     return plan;
   }
   const int64_t done = read_progress(run.from.checkpoint).step;
-  plan.nothing_left =
+  plan.is_complete =
       done >= plan.last_step && run.from.checkpoint == step_checkpoint(run.directory, done);
-  if (plan.nothing_left) {
-    announce_damage(run.from);
+  if (plan.is_complete) {
+    print_damage(run.from);
     print(fmt::format("{}: {} steps are done, as many as asked for; nothing is left to do{}\n",
                       run.directory.string(), grouped(done),
                       plan.last_step == steps ? " (more with --set train.steps=N)" : ""));

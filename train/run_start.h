@@ -1,4 +1,4 @@
-// Opens a run before its first step.
+// Plans a run before its first step.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +10,19 @@
 
 namespace folio {
 
-/// What rank 0 found when it opened the run. Other ranks do not read the run directory.
+/// What train() will do. Rank 0 makes the plan; the other ranks do not access the run directory.
 struct RunPlan {
   OpenedRun run;
   int64_t last_step = 0;
-  bool nothing_left = false;                       // all steps are done
-  std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of the resumed run or of train.init_from
+  bool is_complete = false;                        // all steps are done
+  std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of a resumed run or of train.init_from
 };
 
-/// Opens the run directory, and prints a line if all steps are done. Throws Error as open_run()
+/// Opens the run directory, and prints a message if the run is complete. Throws Error as open_run()
 /// does.
 RunPlan plan_run(const TrainOptions& options);
 
-/// Prints a line about damaged checkpoints that were passed over, if there are any.
-void announce_damage(const ResumePoint& from);
+/// Prints the damaged checkpoints that were skipped.
+void print_damage(const ResumePoint& from);
 
 }  // namespace folio

@@ -10,7 +10,7 @@ SpikeGuard::SpikeGuard(double threshold, int64_t window)
 
 double SpikeGuard::z_score(double norm) const {
   if (norms_.size() < window_) return 0.0;
-  // Summed anew each time, oldest first: a resumed run finds the same bits.
+  // A running sum would have other bits in a resumed run.
   const auto count = static_cast<double>(window_);
   double sum = 0.0, squares = 0.0;
   for (const double accepted : norms_) sum += accepted;
@@ -26,16 +26,16 @@ bool SpikeGuard::is_spike(double norm) const {
 void SpikeGuard::accept(double norm) {
   if (threshold_ == 0.0) return;
   norms_.push_back(norm);
-  forget_oldest();
+  trim();
 }
 
 void SpikeGuard::set_norms(std::vector<double> norms) {
   norms_ = std::move(norms);
   if (threshold_ == 0.0) norms_.clear();
-  forget_oldest();
+  trim();
 }
 
-void SpikeGuard::forget_oldest() {
+void SpikeGuard::trim() {
   while (norms_.size() > window_) norms_.erase(norms_.begin());
 }
 

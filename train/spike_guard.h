@@ -1,4 +1,4 @@
-// Detects gradient norms that are outliers among those of the previous steps.
+// Detects gradient norms that are much larger than those before them.
 #pragma once
 
 #include <cstddef>
@@ -9,17 +9,16 @@ namespace folio {
 
 class SpikeGuard {
  public:
-  /// `threshold`: the z-score above which a norm is a spike; 0 switches the guard off.
-  /// `window`: the number of accepted norms that the z-score is computed from, at least 2.
+  /// `threshold`: the z-score above which a norm is a spike; 0 disables the guard.
+  /// `window`: the number of accepted norms from which the z-score is computed, at least 2.
   SpikeGuard(double threshold, int64_t window);
 
-  /// (norm - mean) / standard deviation over the window, with the population variance. NaN if the
-  /// norm is NaN, or if it equals the mean of norms that are all the same. 0 until the window is
-  /// full.
+  /// (norm - mean) / standard deviation over the window; the variance is the population variance.
+  /// 0 until the window is full. NaN if the norm is NaN, or if all norms are equal.
   double z_score(double norm) const;
   /// Whether the z-score is above the threshold, or NaN.
   bool is_spike(double norm) const;
-  /// Adds the norm of a step that was made to the window, and removes the oldest norm.
+  /// Adds the norm of a step whose update was made, and removes the oldest norm.
   void accept(double norm);
 
   /// The window, oldest first, which is the whole state.
@@ -27,7 +26,7 @@ class SpikeGuard {
   void set_norms(std::vector<double> norms);
 
  private:
-  void forget_oldest();
+  void trim();
 
   double threshold_;
   size_t window_;

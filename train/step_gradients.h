@@ -1,5 +1,4 @@
-// Forward and backward of one step's batch, micro-batch by micro-batch, for training and for the
-// black box.
+// Forward and backward passes of one step, by micro-batches; for training and for the black box.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +16,15 @@ namespace folio {
 struct StepSettings {
   uint64_t seed = 0;
   int64_t step = 0;          // counted from 0
-  int64_t micro_batch = 1;   // samples computed at a time; the last may be fewer
-  int64_t first_sample = 0;  // number in the step of the batch's first sample
-  int64_t targets = 0;       // number in the whole step; 0: that of the batch
+  int64_t micro_batch = 1;   // samples computed at a time
+  int64_t first_sample = 0;  // position of `batch` in the step's whole batch
+  int64_t targets = 0;       // of the whole step; 0: those of `batch`
 };
 
-/// Adds the gradient of the task's loss over `batch` to the parameters' gradients, and sets `loss`,
-/// of one element, to the loss. If the batch is a part of a step's, both are its share of the
-/// step's. The tape is empty before and after. `begin`, if given, is called before each micro-batch
-/// with the number of its first sample in `batch`; if it returns false, the rest is not computed.
+/// Computes the gradient of the task's loss over `batch`, and stores the loss in `loss` (1). If
+/// `batch` is a part of the step's batch, both are its contributions to the step's. The tape is
+/// empty before and after. `begin`, if given, is called before each micro-batch with its first
+/// sample in `batch`; if it returns false, the computation stops.
 void compute_gradients(const Task& task, const Model& model, ParameterStore& parameters, Tape& tape,
                        const Batch& batch, const StepSettings& settings, const Tensor& loss,
                        const std::function<bool(int64_t first_sample)>& begin = {});

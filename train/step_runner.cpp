@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cmath>
 
 #include "folio/io/output.h"
@@ -10,6 +11,20 @@ namespace folio {
 
 StepSettings StepParts::settings(int64_t step) const {
   return {.seed = config.seed, .step = step, .micro_batch = split.micro_batch()};
+}
+
+void StepParts::update(StepResult& result) const {
+  const auto start = std::chrono::steady_clock::now();
+  result.gradient_norm = optimizer.measure();
+  judge(result, spike_guard);
+  if (result.refusal == Refusal::none) {
+    optimizer.update(result.step - 1, result.lr);
+    spike_guard.accept(result.gradient_norm);
+  } else {
+    optimizer.discard_gradients();
+  }
+  const auto elapsed = std::chrono::steady_clock::now() - start;
+  result.optimizer_seconds = std::chrono::duration<double>(elapsed).count();
 }
 
 void judge(StepResult& result, const SpikeGuard& spike_guard) {

@@ -1,4 +1,4 @@
-// Makes training steps: by one process on the host, by several ranks, or on a GPU.
+// The interface of training steps: by one process on the host, by several ranks, or on a GPU.
 #pragma once
 
 #include <cstdint>
@@ -17,16 +17,15 @@
 
 namespace folio {
 
-/// The reason why a step's update was not made.
+/// Why a step's update was refused.
 enum class Refusal : uint8_t {
   none,        // the update was made
   not_finite,  // the loss or the gradient norm is not finite
-  spike,       // the gradient norm is an outlier, see SpikeGuard
+  spike,       // the gradient norm is a spike, see SpikeGuard
 };
 
-/// What a step reports.
 struct StepResult {
-  int64_t step = 0;  // steps done, this one included
+  int64_t step = 0;  // steps done, including this one
   double loss = 0.0;
   double lr = 0.0;
   double gradient_norm = 0.0;
@@ -37,7 +36,7 @@ struct StepResult {
   std::string reason = {};  // of the refusal: "the loss is nan and the gradient norm inf"
 };
 
-/// References to what a step uses, all of which must outlive the runner.
+/// The objects that a step uses. They must outlive the runner.
 struct StepParts {
   const TrainConfig& config;
   Task& task;
@@ -50,39 +49,41 @@ struct StepParts {
   const BatchSplit& split;
   Communicator& ranks;
 
-  /// The settings of a step, which is counted from 0.
+  /// The settings of a step, counted from 0.
   StepSettings settings(int64_t step) const;
+  /// Clips gradients and updates the weights, or refuses the update. Requires result.loss; sets
+  /// gradient norm, refusal and reason.
+  void update(StepResult& result) const;
 };
 
-/// Makes steps. If an update is refused, weights and moments keep their bits, and the step counts
-/// as done.
+/// Makes training steps. A step whose update is refused leaves weights and moments unchanged, but
+/// is counted.
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
 
-  /// How many steps may be begun before the oldest is finished.
+  /// The maximum number of steps in flight: begun but not finished.
   virtual int64_t most_in_flight() const { return 1; }
   /// Begins a step, counted from 0.
   virtual void begin(int64_t step, double lr) = 0;
-  /// The result of the oldest step that was begun. If that step was refused, the runner forgets the
-  /// steps begun after it, which changed nothing.
+  /// Waits for the oldest step in flight and returns its result. If its update was refused, the
+  /// later steps in flight, which have changed nothing, are discarded.
   virtual StepResult finish() = 0;
 
   /// Whether a GPU may replay steps from captured graphs.
   virtual void set_replays(bool) {}
-  /// The reducer of gradients; null if a single process computes them at once.
+  /// The reducer of gradients; null if there is none.
   virtual GradientReducer* reducer() { return nullptr; }
 };
 
-/// For one process on the host; the gradients of micro-batches are added as they are computed.
+/// For one process on the host.
 std::unique_ptr<StepRunner> on_host(const StepParts& parts);
-/// For several ranks, or for micro-batches whose gradients are added in order (train.reduce:
-/// ordered), on any device. All ranks must make their steps together.
+/// For several ranks or train.reduce: ordered, on any device. All ranks must make each step.
 std::unique_ptr<StepRunner> over_ranks(const StepParts& parts, bool shard);
 /// For one process with a GPU, see gpu_step.h.
 std::unique_ptr<StepRunner> on_gpu(const StepParts& parts);
 
-/// Sets refusal and reason from loss and gradient norm.
+/// Sets refusal and reason from the loss and the gradient norm.
 void judge(StepResult& result, const SpikeGuard& spike_guard);
 
 }  // namespace folio

@@ -26,9 +26,9 @@ Trainer::Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Com
       split_(config.train.batch, config.train.accumulate, config.train.reduce, ranks.size()),
       spike_guard_(config.train.spike_guard, config.train.spike_window),
       tape_(device) {
-  FOLIO_CHECK(ranks.carries(device), "train.device",
-              "{} ranks cannot train on GPUs: this build has no NCCL; build it with NCCL (NVIDIA's "
-              "libnccl-dev), start one process, or use train.device: cpu",
+  FOLIO_CHECK(ranks.supports(device), "train.device",
+              "{} ranks cannot train on GPUs because this build has no NCCL; build with NCCL "
+              "(NVIDIA's libnccl-dev), start one process, or use train.device: cpu",
               ranks.size());
   const TrainConfig& train = config_.train;
   set_threads(static_cast<int>(train.threads));
@@ -82,11 +82,11 @@ StepResult Trainer::finish_step() {
   FOLIO_CHECK(in_flight_ > 0, "train", "no step is in flight; begin one first");
   StepResult result = runner_->finish();
   --in_flight_;
-  if (result.refusal != Refusal::none) {  // the runner has forgotten the steps begun after it
+  if (result.refusal != Refusal::none) {  // the runner has discarded the later steps
     step_ = result.step;
     in_flight_ = 0;
   }
-  // From the end of the step before, where that was in flight too: the sum is the time it all took.
+  // Steps in flight overlap, so each is timed from the end of the previous one.
   const auto now = std::chrono::steady_clock::now();
   result.seconds = std::chrono::duration<double>(now - timed_until_).count();
   timed_until_ = now;
@@ -99,20 +99,20 @@ Evaluation Trainer::evaluate(int64_t max_batches) {
                          ranks_);
 }
 
-void Trainer::take_weights_of_rank_0() {
+void Trainer::broadcast_weights() {
   ranks_.broadcast(store_.values());
   store_.masters_changed();
 }
 
-void Trainer::take_state_of_rank_0() {
-  take_weights_of_rank_0();
+void Trainer::broadcast_state() {
+  broadcast_weights();
   for (const OptimizerState& state : optimizer_->state()) ranks_.broadcast(state.slab);
   const Tensor steps = Tensor::from<double>({1}, {static_cast<double>(step_)});
   ranks_.broadcast(steps);
   step_ = static_cast<int64_t>(steps.data<double>()[0]);
 }
 
-WholeMoments::WholeMoments(Trainer& trainer)
+UnshardedState::UnshardedState(Trainer& trainer)
     : optimizer_(trainer.optimizer()), own_(optimizer_.state()) {
   if (!optimizer_.sharded()) return;
   for (OptimizerState& state : optimizer_.state()) {
@@ -120,6 +120,6 @@ WholeMoments::WholeMoments(Trainer& trainer)
   }
 }
 
-WholeMoments::~WholeMoments() { optimizer_.state() = std::move(own_); }
+UnshardedState::~UnshardedState() { optimizer_.state() = std::move(own_); }
 
 }  // namespace folio

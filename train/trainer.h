@@ -21,46 +21,44 @@
 
 namespace folio {
 
-/// Task, model, optimizer and schedule of a config. It reads the data but no run directory, which
-/// is the business of train/loop.h. Each rank has a Trainer. All ranks must call the members that
-/// are marked as collective, and get the same results.
+/// The task, model, optimizer and schedule of a config. It reads the data but no other files; the
+/// run directory belongs to train/loop.h. Each rank has a Trainer. All ranks must call the
+/// functions that are marked as collective, and get the same results.
 class Trainer {
  public:
   /// Reads the data and builds everything. Throws Error for bad input.
   explicit Trainer(const Config& config);
-  /// With the tokenizer of a resumed run, which must know the text. `ranks` must outlive the
-  /// trainer.
+  /// With the tokenizer of an earlier run, or null. `ranks` must outlive the trainer.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer,
           Communicator& ranks = single_process());
-  /// With a device and a type that override those of the config.
+  /// With `device` and `dtype` instead of those of the config.
   Trainer(const Config& config, std::unique_ptr<Tokenizer> tokenizer, Communicator& ranks,
           Device device, DType dtype);
 
-  /// Begins and finishes one step; no other may be in flight. Collective.
+  /// begin_step() and finish_step(); no step may be in flight. Collective.
   StepResult step();
-  /// begin_step() begins a step and finish_step() returns the result of the oldest one that was
-  /// begun. On a GPU up to most_in_flight() steps may be in flight; elsewhere begin_step() makes
-  /// the whole step. If a step is refused, the steps begun after it are forgotten, and steps_done()
-  /// is reduced.
+  /// Begins a step. At most most_in_flight() steps may be in flight, which is 1 except on a GPU.
+  /// Collective.
   void begin_step();
+  /// Finishes the oldest step in flight. If its update was refused, the later steps in flight are
+  /// discarded, and steps_done() falls accordingly. Collective.
   StepResult finish_step();
   int64_t in_flight() const { return in_flight_; }
   int64_t most_in_flight() const { return runner_->most_in_flight(); }
-  /// The number of steps done, including those in flight.
+  /// The number of steps that were begun.
   int64_t steps_done() const { return step_; }
   void set_steps_done(int64_t step) { step_ = step; }
-  /// The number of samples drawn so far.
   int64_t samples_drawn() const { return step_ * config_.train.batch; }
 
-  /// The settings of a step, which is counted from 0.
+  /// The settings of a step, counted from 0.
   StepSettings settings_of(int64_t step) { return parts().settings(step); }
-  /// The whole batch of a step.
+  /// The whole batch of a step, counted from 0.
   Batch batch_of(int64_t step) const { return source_->draw(step, 0, config_.train.batch); }
 
   /// Evaluates the validation split; max_batches as in folio::evaluate(). Throws Error if there is
   /// no such split. Collective.
   Evaluation evaluate(int64_t max_batches);
-  /// Null without a validation split.
+  /// The validation split; null if there is none.
   const DataSource* validation() const { return validation_.get(); }
 
   const Config& config() const { return config_; }
@@ -69,11 +67,11 @@ class Trainer {
   const Model& model() const { return *model_; }
   ParameterStore& parameters() { return store_; }
   Optimizer& optimizer() { return *optimizer_; }
-  /// Copies weights, moments and the number of steps from rank 0, before the first step.
+  /// Sends rank 0's weights, moments and number of steps to all ranks, before the first step.
   /// Collective.
-  void take_state_of_rank_0();
-  /// Copies the weights from rank 0. Collective.
-  void take_weights_of_rank_0();
+  void broadcast_state();
+  /// Sends rank 0's weights to all ranks, at any time. Collective.
+  void broadcast_weights();
   SpikeGuard& spike_guard() { return spike_guard_; }
   Tape& tape() { return tape_; }
   StepRunner& runner() { return *runner_; }
@@ -94,18 +92,18 @@ class Trainer {
   Tape tape_;
   std::unique_ptr<StepRunner> runner_;
   std::chrono::steady_clock::time_point timed_until_;
-  int64_t in_flight_ = 0;  // steps begun and not finished
+  int64_t in_flight_ = 0;
   int64_t step_ = 0;
 };
 
-/// Gathers a sharded optimizer's state on rank 0 for as long as it exists, so that it can be saved.
-/// All ranks must construct one together.
-class WholeMoments {
+/// During its lifetime, the optimizer's state on rank 0 is unsharded, as it is saved. The
+/// constructor is collective.
+class UnshardedState {
  public:
-  explicit WholeMoments(Trainer& trainer);
-  ~WholeMoments();
-  WholeMoments(const WholeMoments&) = delete;
-  WholeMoments& operator=(const WholeMoments&) = delete;
+  explicit UnshardedState(Trainer& trainer);
+  ~UnshardedState();
+  UnshardedState(const UnshardedState&) = delete;
+  UnshardedState& operator=(const UnshardedState&) = delete;
 
  private:
   Optimizer& optimizer_;

@@ -65,7 +65,7 @@ class ResumeTest(program.CliTest):
         damage(run / "checkpoints" / "best")
         result = self.resume(run)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        for said in ("damaged step_6: model.safetensors: it has", "damaged best: model.safetensors",
+        for said in ("damaged step_6/model.safetensors: it has", "damaged best/model.safetensors",
                      "resume  step_3, after step 3"):
             self.assertIn(said, result.stdout)
         self.assertEqual(self.tree(run / "checkpoints"), self.tree(self.trained / "checkpoints"))
@@ -75,7 +75,7 @@ class ResumeTest(program.CliTest):
         for name in ("step_3", "step_6", "best"):
             damage(run / "checkpoints" / name)
         before = self.tree(run)
-        self.assert_error(self.resume(run), "no checkpoint is whole", "step_3: model.safetensors: ",
+        self.assert_error(self.resume(run), "no checkpoint is whole", "step_3/model.safetensors: ",
                           "step_6: model.safetensors: ", "best: model.safetensors: ")
         self.assertEqual(self.tree(run), before)
 

@@ -103,7 +103,7 @@ class TrainTest(CliTest):
         run.mkdir()
         (run / "precious").write_text("mine")
         self.assert_error(self.folio("train", self.config, "--run", run), run,
-                          "holds no run, but other files, precious among them; choose another --run")
+                          "contains other files, for example precious; choose another --run")
         self.assertEqual(self.tree(run), {pathlib.Path("precious"): b"mine"})
         before = self.tree(self.trained)
         self.assert_error(self.folio("train", self.config, "--run", self.trained), self.trained,
@@ -177,7 +177,7 @@ class TrainTest(CliTest):
         (self.folder / "loop").symlink_to("loop")
         for arguments in (("train", self.config, "--run", "loop"), ("sample", "loop"),
                           ("train", "--resume", "--run", "loop"), ("eval", long_name)):
-            self.assert_error(self.folio(*arguments), "cannot be looked at")
+            self.assert_error(self.folio(*arguments), "the directory cannot be accessed")
 
     def test_two_processes_and_one_run(self):
         run = self.folder / "run"

@@ -10,9 +10,8 @@
 #include <vector>
 
 #include "comm/collectives.h"
-#include "folio/comm/gpus.h"
 #include "folio/comm/launch.h"
-#include "folio/comm/processors.h"
+#include "folio/comm/placement.h"
 #include "support/thread_ranks.h"
 
 namespace folio {
@@ -45,25 +44,21 @@ TEST(Communicator, Threads) {
 }
 
 TEST(Processors, AreSharedByThoseWhoMayUseThem) {
-  using Told = std::vector<std::pair<std::string, std::string>>;
-  const Told free = {{"a", "11111111"}, {"a", "11111111"}, {"b", "11111111"}};
-  EXPECT_EQ(processors_for_rank(free, 0), 4);
-  EXPECT_EQ(processors_for_rank(free, 2), 8);
-  const Told bound = {{"a", "1111"}, {"a", "00001111"}};  // by the launcher, to a half each
-  EXPECT_EQ(processors_for_rank(bound, 0), 4);
-  EXPECT_EQ(processors_for_rank(bound, 1), 4);
-  const Told many = {{"a", "11"}, {"a", "11"}, {"a", "11"}};
-  EXPECT_EQ(processors_for_rank(many, 1), 1);
+  const std::vector<std::string> free = {"11111111", "11111111", "11111111"};
+  EXPECT_EQ(processors_for_rank({"a", "a", "b"}, free, 0), 4);
+  EXPECT_EQ(processors_for_rank({"a", "a", "b"}, free, 2), 8);
+  // The launcher has bound each rank to one half.
+  EXPECT_EQ(processors_for_rank({"a", "a"}, {"1111", "00001111"}, 0), 4);
+  EXPECT_EQ(processors_for_rank({"a", "a"}, {"1111", "00001111"}, 1), 4);
+  EXPECT_EQ(processors_for_rank({"a", "a", "a"}, {"11", "11", "11"}, 1), 1);
   EXPECT_GE(processors_for_rank(single_process()), 1);
 }
 
 TEST(Gpus, AreOneRanksEach) {
-  using Told = std::vector<std::pair<std::string, std::string>>;
-  const Told good = {{"a", "0000:01:00.0"}, {"a", "0000:02:00.0"}, {"b", "0000:01:00.0"}};
-  EXPECT_EQ(ranks_sharing_a_gpu(good), std::nullopt);
-  Told bad = good;
-  bad.emplace_back("a", "0000:02:00.0");
-  EXPECT_EQ(ranks_sharing_a_gpu(bad), (std::pair{1, 3}));
+  std::vector<std::string> gpus = {"01:00.0 of a", "02:00.0 of a", "01:00.0 of b"};
+  EXPECT_EQ(first_duplicate(gpus), std::nullopt);
+  gpus.emplace_back("02:00.0 of a");
+  EXPECT_EQ(first_duplicate(gpus), (std::pair<size_t, size_t>{1, 3}));
 }
 
 /// The environment without any launcher's variables but those given.

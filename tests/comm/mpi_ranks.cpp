@@ -35,7 +35,7 @@ class Failing : public Communicator {
   int rank() const override { return ranks_.rank(); }
   int size() const override { return ranks_.size(); }
   std::string describe() const override { return ranks_.describe(); }
-  bool carries(Device device) const override { return ranks_.carries(device); }
+  bool supports(Device device) const override { return ranks_.supports(device); }
   Pending start_reduce_scatter(GradTarget sum, const Tensor& x, const Parts& parts,
                                int contributors) override {
     // Of many buckets the first is started by a closure of the backward pass.
@@ -54,7 +54,9 @@ class Failing : public Communicator {
   void broadcast(const Tensor& x, int root) override { ranks_.broadcast(x, root); }
   void barrier() override { ranks_.barrier(); }
   void synchronize() override { ranks_.synchronize(); }
-  void set_timeout(double seconds) override { ranks_.set_timeout(seconds); }
+  void set_timeout(double seconds, const std::string& setting) override {
+    ranks_.set_timeout(seconds, setting);
+  }
   void set_step(int64_t step) override { ranks_.set_step(now_ = step); }
   [[noreturn]] void abort(int exit_code) override {
     ranks_.abort(exit_code);
@@ -73,7 +75,7 @@ Device tested_device = Device::cpu;
 int run_tests(int argc, char** argv) {
   if (argc > 2 && std::string(argv[2]) == "cuda") tested_device = Device::cuda;
   Communicator& ranks = join_ranks();
-  ranks.set_timeout(60.0);
+  ranks.set_timeout(60.0, "the limit of the tests");
   if (tested_device == Device::cuda && cuda::devices() < ranks.size()) {
     if (ranks.is_root()) std::puts("too few GPUs");
     return leave_ranks();

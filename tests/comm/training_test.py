@@ -192,7 +192,7 @@ class SameAsOne(RanksTest):
             self.command(3, "train", self.config, "--run", self.folder / "shared"),
             capture_output=True, text=True, timeout=DEADLINE, env=environment)
         self.assertNotEqual(result.returncode, 0)
-        self.assertRegex(result.stderr, r"ranks 0 and 2 have the same GPU, [0-9A-Fa-f:.]+ of \S+,")
+        self.assertRegex(result.stderr, r"ranks 0 and 2 would share the GPU [0-9A-Fa-f:.]+ of \S+,")
         self.assertIn("or use train.device: cpu", result.stderr)
         self.assertFalse((self.folder / "shared").exists())
         # As srun --gpus-per-task=1 has it: each sees its own alone.
@@ -322,7 +322,7 @@ class Trouble(RanksTest):
         self.assertIn("choose another --run", result.stderr)
         result = self.folio(5, "train", self.config, "--run", self.folder / "five")
         self.assertNotEqual(result.returncode, 0)
-        self.assertRegex(result.stderr, "5 ranks share out 4 micro-batches")
+        self.assertRegex(result.stderr, "5 ranks are too many for 4 micro-batches")
         self.assertFalse((self.folder / "five").exists())
 
     def test_a_step_that_is_not_finite_is_kept_whole(self):

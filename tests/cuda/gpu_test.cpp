@@ -87,7 +87,7 @@ TEST(Gpu, ErrorsNameTheFailedCall) {
 }
 
 TEST(Gpu, DescribesItselfAndItsPeak) {
-  EXPECT_THAT(description_of(Device::cuda), HasSubstr("compute capability"));
+  EXPECT_THAT(describe_device(Device::cuda), HasSubstr("compute capability"));
   EXPECT_EQ(peak_flops("NVIDIA H100 80GB HBM3", DType::bf16), 989.4e12);
   EXPECT_EQ(peak_flops("NVIDIA H100 PCIe", DType::bf16), 756e12);
   EXPECT_EQ(peak_flops("a GPU of another time", DType::bf16), 0.0);

@@ -59,7 +59,7 @@ TEST_F(GpuRanks, NeedMessagesBetweenGpus) {
   EXPECT_THAT(error_of([&] {
                 on_ranks(2, [&](Communicator& ranks) { Trainer(config({}), nullptr, ranks); });
               }),
-              testing::HasSubstr("2 ranks cannot train on GPUs: this build has no NCCL"));
+              testing::HasSubstr("2 ranks cannot train on GPUs because this build has no NCCL"));
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ class GpuRun : public RunTest {
 TEST_F(GpuRun, TenStepsAndTenMoreAreTwenty) {
   const std::string printed = train_into("whole", {.overrides = gpu_});
   EXPECT_THAT(printed,
-              AllOf(HasSubstr("device  cuda, f32"), HasSubstr("model FLOP utilisation  ")));
+              AllOf(HasSubstr("device  cuda, f32"), HasSubstr("model FLOP utilization  ")));
   train_into("again", {.overrides = gpu_});
   train_into("parts", {.overrides = gpu_, .stop_at = 10});
   train_into("parts", {.resume = true});

@@ -243,7 +243,7 @@ TEST_F(PreparedTextTest, ARunFromItHasTheBitsOfARunFromTheText) {
   prepare({.texts = {text_}, .vocabulary = 299, .out = "prepared"});
   EXPECT_THAT(
       error_of([&] { find_run_text(path("parts"), load_config(path("parts/config.yaml"))); }),
-      HasSubstr("is not the text of this run any more"));
+      HasSubstr("is no longer the text of this run"));
 }
 
 TEST_F(PreparedTextTest, TheConfigNamesItsTokenizer) {

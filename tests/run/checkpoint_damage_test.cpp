@@ -290,8 +290,9 @@ TEST_F(CheckpointDamage, WhatIsNoCheckpointIsNotReplaced) {
   write_file(step(2), "a file");
   const auto before = contents_of(run);
   for (int64_t number : {1, 2}) {
-    EXPECT_THAT(error_of([&] { TinyState(1).save(step(number)); }),
-                AllOf(StartsWith(step(number).string()), HasSubstr("exists but is no checkpoint")));
+    EXPECT_THAT(
+        error_of([&] { TinyState(1).save(step(number)); }),
+        AllOf(StartsWith(step(number).string()), HasSubstr("exists but is not a checkpoint")));
   }
   EXPECT_EQ(contents_of(run), before);
 }

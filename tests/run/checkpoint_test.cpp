@@ -173,7 +173,7 @@ TEST_F(Checkpoint, ATokenizerOfAnotherModelIsNamed) {
   state.files["tokenizer.json"] = stamp_of(step(1) / "tokenizer.json");
   write_file(step(1) / "state.json", to_json(state));
   EXPECT_THAT(error_of([&] { load_tokenizer(step(1)); }),
-              HasSubstr("not the one that the model was trained with"));
+              HasSubstr("so the model was trained with another tokenizer"));
 }
 
 TEST_F(Checkpoint, SavingAgainReplaces) {

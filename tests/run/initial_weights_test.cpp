@@ -103,10 +103,11 @@ TEST_F(InitialWeightsTest, TheTokenizerComesWithThem) {
   write_file(path("other"), "Zebra");
   EXPECT_THAT(error_of([&] { read(tiny_config(path("other"), {from})); }),
               HasSubstr("'Z' (U+005A) at byte 0"));
-  EXPECT_THAT(error_of([&] {
-                read(tiny_config(text_, {from, "data.tokenizer=bpe"}));
-              }),
-              StartsWith("data.tokenizer: is bpe, but that of train.init_from is char"));
+  EXPECT_THAT(
+      error_of([&] {
+        read(tiny_config(text_, {from, "data.tokenizer=bpe"}));
+      }),
+      StartsWith("data.tokenizer: it is bpe, but the tokenizer of train.init_from is char"));
 }
 
 TEST_F(InitialWeightsTest, AreReadAsHuggingFaceSavesThem) {
@@ -115,7 +116,7 @@ TEST_F(InitialWeightsTest, AreReadAsHuggingFaceSavesThem) {
     for (NamedTensor& entry : tensors) entry.name.erase(0, std::string("transformer.").size());
   });
   EXPECT_EQ(weights_from(path("short")), wanted);
-  EXPECT_EQ(load_initial_tokenizer(path("short")), nullptr);
+  EXPECT_EQ(initial_tokenizer(tiny_config(text_, {init_from(path("short"))})), nullptr);
   save_as(path("old"), [](std::vector<NamedTensor>& tensors) {
     tensors.push_back({"transformer.h.0.attn.bias", Tensor({1, 1, 12, 12}, DType::f32)});
     tensors.push_back({"transformer.h.0.attn.masked_bias", Tensor({1}, DType::f32)});

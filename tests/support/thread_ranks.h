@@ -80,7 +80,7 @@ class ThreadRank : public Communicator {
   void barrier() override {
     start("talk", Tensor({1}, DType::i32), [](const auto&) {})->wait();
   }
-  void set_timeout(double) override {}
+  void set_timeout(double, const std::string&) override {}
   void set_step(int64_t) override {}
   [[noreturn]] void abort(int) override { throw std::runtime_error("abort"); }
   void finish() override { barrier(); }

@@ -127,7 +127,7 @@ TEST_F(Evaluate, LeavesTheTapeAsItWas) {
 
 TEST_F(Evaluate, NeedsSomethingToPredict) {
   EXPECT_THAT(error_of([&] { evaluate_text(tokens(1), 2); }),
-              ::testing::HasSubstr("the split has no targets; at least 2 tokens are needed"));
+              ::testing::HasSubstr("the split has no targets; it needs at least 2 tokens"));
 }
 
 }  // namespace

@@ -143,7 +143,7 @@ TEST_F(RunTest, AStartThatWasCutShortIsNoObstacle) {
   // The same names without the lock are somebody's own.
   fs::create_directory(path("own"));
   write_file(path("own/text.json"), "mine");
-  EXPECT_THAT(error_of([&] { train_into("own"); }), HasSubstr("text.json among them"));
+  EXPECT_THAT(error_of([&] { train_into("own"); }), HasSubstr("for example text.json"));
   EXPECT_EQ(read_text(path("own/text.json")), "mine");
 }
 
@@ -153,9 +153,10 @@ TEST_F(RunTest, ADirectoryThatTheSystemRefuses) {
   for (const std::string& name : {std::string("loop"), long_name}) {
     for (const bool resume : {false, true}) {
       EXPECT_THAT(error_of([&] { train_into(name, {.resume = resume}); }),
-                  HasSubstr("cannot be looked at"));
+                  HasSubstr("the directory cannot be accessed"));
     }
-    EXPECT_THAT(error_of([&] { load_run(path(name), "last"); }), HasSubstr("cannot be looked at"));
+    EXPECT_THAT(error_of([&] { load_run(path(name), "last"); }),
+                HasSubstr("the directory cannot be accessed"));
   }
 }
 
@@ -196,7 +197,7 @@ TEST_F(RunTest, NeverTouchesADirectoryThatIsInUse) {
   write_file(path("run") / "precious.txt", "mine");
   const auto before = files_in(path("run"));
   EXPECT_THAT(error_of([&] { train_into("run"); }),
-              AllOf(HasSubstr(path("run").string()), HasSubstr("precious.txt among them"),
+              AllOf(HasSubstr(path("run").string()), HasSubstr("for example precious.txt"),
                     HasSubstr("another --run")));
   EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
               HasSubstr("no run to continue"));
@@ -242,7 +243,7 @@ TEST_F(RunTest, ContinuesOnTheSameTextOnly) {
   fs::rename(text_, path("moved.txt"));
   const auto before = files_in(path("run"));
   EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
-              AllOf(HasSubstr("is gone from"), HasSubstr(text_.string())));
+              AllOf(HasSubstr("is no longer at"), HasSubstr(text_.string())));
   write_file(text_, tiny_text(3000));
   EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
               HasSubstr("is not the text of this run"));

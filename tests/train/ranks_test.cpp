@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "folio/comm/processors.h"
+#include "folio/comm/placement.h"
 #include "folio/inference/generate.h"
 #include "folio/tensor/error.h"
 #include "folio/train/rank_agreement.h"
@@ -53,7 +53,7 @@ class RanksTest : public ::testing::Test {
       }
       outcome.validation_loss = trainer.evaluate(0).loss;
       outcome.weights = trainer.parameters().values().to_vector<float>();
-      const WholeMoments whole(trainer);
+      const UnshardedState whole(trainer);
       if (!ranks.is_root()) return;
       for (const OptimizerState& state : trainer.optimizer().state()) {
         outcome.moments.push_back(state.slab.to_vector<float>());
@@ -237,7 +237,7 @@ TEST_F(RanksTest, StateOfRank0) {
       trainer.optimizer().state()[1].slab.data<float>()[2] = 5.0F;
       trainer.set_steps_done(12);
     }
-    trainer.take_state_of_rank_0();
+    trainer.broadcast_state();
     EXPECT_EQ(trainer.parameters().parameters()[0].value.data<float>()[0], 7.0F);
     EXPECT_EQ(trainer.optimizer().state()[1].slab.data<float>()[2], 5.0F);
     EXPECT_EQ(trainer.steps_done(), 12);
