@@ -116,7 +116,7 @@ class FrontDoorTest(unittest.TestCase):
         self.assertEqual(sorted(map(said.index, parts)), list(map(said.index, parts)))
         result = self.run_script("curve", "--config", "none.yaml")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("none.yaml is not there", result.stderr)
+        self.assertIn("none.yaml was not found", result.stderr)
 
     def test_the_tests_get_the_text_of_the_script(self):
         self.put("bin/ctest", "#!/bin/sh\necho \"$FOLIO_TEST_TEXT in $FOLIO_CACHE_DIR\"\n"

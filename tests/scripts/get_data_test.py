@@ -105,8 +105,8 @@ class GetDataTest(unittest.TestCase):
     def test_nothing_answers(self):
         result = self.run_script(FOLIO_DATA_DIR="")
         self.assertEqual((result.stdout, result.returncode), ("", 1))
-        for said in (f"{self.cache}/tinyshakespeare.txt: not there",
-                     f"{self.cache}/plays.txt: not there", "$FOLIO_DATA_DIR: not set",
+        for said in (f"{self.cache}/tinyshakespeare.txt: not found",
+                     f"{self.cache}/plays.txt: not found", "$FOLIO_DATA_DIR: not set",
                      "download of tiny Shakespeare: switched off by FOLIO_OFFLINE=1",
                      NO_INDEX, "--set data.text=/path/to/text.txt"):
             self.assertIn(said, result.stderr)

@@ -108,7 +108,7 @@ class GpuCheckTest(unittest.TestCase):
 
     def test_reads_the_speed_of_a_sample(self):
         self.assertEqual(gpu_check.sample_speed("t1 t2\nspeed   500 tokens in 0.400 s: 1250.0 tokens/s\n"), 1250.0)
-        with self.assertRaisesRegex(gpu_check.Failed, "told no speed"):
+        with self.assertRaisesRegex(gpu_check.Failed, "printed no speed"):
             gpu_check.sample_speed("t1 t2\n")
 
     def test_a_program_that_takes_too_long_goes_with_all_that_it_started(self):
