@@ -87,6 +87,15 @@ GradientCheckRow check_subject(const Subject& subject, const std::function<doubl
   return row;
 }
 
+void check_is_deterministic(const std::function<double()>& loss) {
+  const double first = loss(), second = loss();
+  FOLIO_CHECK(
+      first == second || std::isnan(first), "gradient check",
+      "the loss is {} and then {} with the same values, so differences mean nothing; use the "
+      "same random numbers in each call",
+      first, second);
+}
+
 void check_is_f64(const std::string& name, const Tensor& value) {
   FOLIO_CHECK(value.dtype() == DType::f64, "gradient check",
               "{} is {}; differences resolve gradients in f64 only", name, value.describe());
@@ -98,14 +107,17 @@ std::vector<GradientCheckRow> check_gradients(ParameterStore& parameters,
                                               const std::function<Variable(Tape&)>& loss,
                                               Tape& tape, const GradientCheckOptions& options) {
   check_is_f64("the parameter store", parameters.values());
+  tape.set_context(tape.context());  // the same masks in every call
   parameters.start_gradients();
   tape.backward(loss(tape));
   tape.clear();
+  tape.set_context(tape.context());
   parameters.finish_gradients();
   const auto value = [&] {
     NoRecording pause(tape);
     return loss(tape).value.item();
   };
+  check_is_deterministic(value);
   std::vector<GradientCheckRow> rows;
   for (const Parameter& parameter : parameters.parameters()) {
     if (!parameter.trained) continue;
@@ -126,6 +138,7 @@ std::vector<GradientCheckRow> check_gradients(
     leaves.push_back(tape.leaf(inputs[i]));
     constants.push_back({inputs[i]});
   }
+  tape.set_context(tape.context());  // the same masks in every call
   tape.backward(loss(tape, leaves));
   std::vector<Subject> subjects;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -134,10 +147,12 @@ std::vector<GradientCheckRow> check_gradients(
     subjects.push_back({fmt::format("input {}", i), inputs[i], std::move(analytic)});
   }
   tape.clear();
+  tape.set_context(tape.context());
   const auto value = [&] {
     NoRecording pause(tape);
     return loss(tape, constants).value.item();
   };
+  check_is_deterministic(value);
   std::vector<GradientCheckRow> rows;
   for (const Subject& subject : subjects) rows.push_back(check_subject(subject, value, options));
   return rows;

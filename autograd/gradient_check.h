@@ -33,7 +33,9 @@ struct GradientCheckRow {
 };
 
 /// Checks the gradient of `loss` with respect to every parameter. `loss` computes one element in
-/// f64 on the tape, the same function at each call. The parameters' values are restored.
+/// f64 on the tape, the same function at each call. The parameters' values are restored. Throws
+/// Error if the loss differs between two calls with the same values, for example because dropout
+/// draws a new mask.
 std::vector<GradientCheckRow> check_gradients(ParameterStore& parameters,
                                               const std::function<Variable(Tape&)>& loss,
                                               Tape& tape, const GradientCheckOptions& options = {});

@@ -1,6 +1,7 @@
 // Parameters, their names, and the flat slabs that they lie in.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <string_view>
 
 #include "folio/autograd/variable.h"
+#include "folio/tensor/error.h"
 #include "folio/tensor/tensor.h"
 
 namespace folio {
@@ -24,6 +26,12 @@ struct Init {
   static Init ones() { return {Kind::constant, 1.0}; }
   static Init normal(double standard_deviation) { return {Kind::normal, standard_deviation}; }
   static Init uniform(double bound) { return {Kind::uniform, bound}; }
+  /// Uniform with variance 2 / (inputs + outputs) (Glorot and Bengio 2010, equation 16).
+  static Init glorot(int64_t inputs, int64_t outputs) {
+    return uniform(std::sqrt(6.0 / static_cast<double>(inputs + outputs)));
+  }
+  /// Normal with variance 2 / inputs, for ReLU (He et al. 2015, equation 10).
+  static Init he(int64_t inputs) { return normal(std::sqrt(2.0 / static_cast<double>(inputs))); }
 };
 
 /// A tensor of a model. Ops compute with `value`, `grad` accumulates its gradient, and `master` is
@@ -39,8 +47,11 @@ struct Parameter {
   Tensor value, master, grad;
   GradSlot slot;
 
-  /// The parameter as an input of ops.
-  Variable variable() { return {value, grad ? &slot : nullptr}; }
+  /// The parameter as an input of ops. Throws Error before ParameterStore::initialize().
+  Variable variable() {
+    FOLIO_CHECK(value, name, "the parameter has no memory yet; call initialize() on its store");
+    return {value, grad ? &slot : nullptr};
+  }
 };
 
 /// The variable of a parameter that a layer may lack.

@@ -28,6 +28,13 @@ Tape::~Tape() { clear(); }
 DropoutMask Tape::dropout_mask(double probability, uint32_t site, const Shape& shape) const {
   FOLIO_CHECK(probability >= 0.0 && probability < 1.0, "dropout",
               "the probability is {}; it must be at least 0 and below 1", probability);
+  if (training_ && recording_ && probability > 0.0) {
+    FOLIO_CHECK(
+        !context_spent_, "dropout",
+        "the step before drew masks with the same seed and step, and this one would draw the "
+        "same masks; call set_context({{.seed = ..., .step = ...}}) before each step");
+    context_drawn_ = true;
+  }
   const int64_t samples = shape.rank() == 0 ? 1 : shape[0];
   const int64_t per_sample = samples == 0 ? 0 : shape.numel() / samples;
   return {.probability = training_ ? probability : 0.0,
@@ -118,6 +125,7 @@ void Tape::clear() {
   graph_ = new_graph();
   leaves_ = new_graph();
   stale_input_ = 0;
+  context_spent_ = context_drawn_;
 }
 
 void Tape::destroy_entries() {

@@ -60,11 +60,15 @@ class Tape {
   void set_observer(TapeObserver* observer);
   TapeObserver* observer() const { return observer_; }
   /// Sets seed, step and position in the batch for the random numbers of the following ops.
-  void set_context(const StepContext& context) { context_ = context; }
+  void set_context(const StepContext& context) {
+    context_ = context;
+    context_drawn_ = context_spent_ = false;
+  }
   const StepContext& context() const { return context_; }
   /// The mask of a dropout over a tensor of `shape`, whose first dimension counts samples. The
   /// probability counts as 0 unless the tape is training. `site` identifies the dropout, see
-  /// Scope::site().
+  /// Scope::site(). Throws Error if an earlier step, which clear() ended, drew masks with the same
+  /// context, because this step would draw the same ones.
   DropoutMask dropout_mask(double probability, uint32_t site, const Shape& shape) const;
 
   // --- for users of ops -------------------------------------------------------------------------
@@ -144,6 +148,8 @@ class Tape {
   bool recording_ = true;
   bool training_ = false;
   StepContext context_;
+  mutable bool context_drawn_ = false;  // a mask was drawn since set_context()
+  bool context_spent_ = false;          // and then clear() ended the step
 
   TapeObserver* observer_ = nullptr;
   std::vector<Variable> observed_inputs_;   // of the op in progress

@@ -11,9 +11,9 @@
 #include "folio/comm/launch.h"
 #include "folio/io/output.h"
 #include "folio/io/version.h"
+#include "folio/kernels/spinning.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/nearest.h"
-#include "spinning.h"
 #include "verbs.h"
 
 namespace folio {

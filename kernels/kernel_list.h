@@ -2,7 +2,7 @@
 //
 // C++20 cannot iterate over the members of a struct or over the functions of a namespace, so the
 // list is a macro, which every includer defines before it includes this file, and which this file
-// undefines at its end. The table's type, the functions of both devices, the tables and whatever
+// undefines at its end. The table's type, the functions of both devices, the tables and code that
 // wraps a table (see kernels.h and device_kernels.h) come from this one list. A new kernel is an
 // entry here and a function in kernels/cpu/ and kernels/cuda/. There is no include guard.
 //

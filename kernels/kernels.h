@@ -32,6 +32,12 @@ struct HeadColumns {
 struct HeadColumnsGrad {
   GradTarget target;
   int64_t first = 0;
+
+  /// Whether both are the same columns of one tensor: then the second gradient written is added.
+  bool same_columns(const HeadColumnsGrad& other) const {
+    return target && other.target && target.tensor->raw() == other.target.tensor->raw() &&
+           first == other.first;
+  }
 };
 
 struct AttentionShape {

@@ -34,7 +34,7 @@ Variable SelfAttention::operator()(Tape& tape, const Variable& x,
 
 Variable SelfAttention::operator()(Tape& tape, const Variable& x,
                                    const KeyValueCache& cache) const {
-  FOLIO_CHECK(causal, "attention", "a cache serves causal attention only");
+  FOLIO_CHECK(causal, "attention", "a key-value cache requires causal attention");
   return projection(tape,
                     cached_attention(tape, qkv(tape, x), cache.keys_values, cache.length, heads));
 }

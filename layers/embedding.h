@@ -5,6 +5,7 @@
 
 #include "folio/autograd/ops.h"
 #include "folio/autograd/parameters.h"
+#include "folio/layers/layer_error.h"
 
 namespace folio {
 
@@ -17,7 +18,7 @@ struct Embedding {
 
   /// tokens i32 of shape S; result S + (width).
   Variable operator()(Tape& tape, const Tensor& tokens) const {
-    return gather_rows(tape, weight->variable(), tokens);
+    return with_layer_name(*weight, [&] { return gather_rows(tape, weight->variable(), tokens); });
   }
 };
 

@@ -1,5 +1,7 @@
 #include "folio/layers/linear.h"
 
+#include "folio/layers/layer_error.h"
+
 namespace folio {
 
 Linear::Linear(const Scope& scope, int64_t inputs, int64_t outputs, bool with_bias,
@@ -9,7 +11,9 @@ Linear::Linear(const Scope& scope, int64_t inputs, int64_t outputs, bool with_bi
 }
 
 Variable Linear::operator()(Tape& tape, const Variable& x) const {
-  return linear(tape, x, weight->variable(), optional_variable(bias), activation);
+  return with_layer_name(*weight, [&] {
+    return linear(tape, x, weight->variable(), optional_variable(bias), activation);
+  });
 }
 
 }  // namespace folio

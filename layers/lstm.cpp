@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "folio/tensor/error.h"
+
 namespace folio {
 
 Lstm::Lstm(const Scope& scope, int64_t inputs, int64_t width) : width(width) {
@@ -15,8 +17,10 @@ Lstm::Lstm(const Scope& scope, int64_t inputs, int64_t width) : width(width) {
 }
 
 Variable Lstm::operator()(Tape& tape, const Variable& x, LstmState& state) const {
+  FOLIO_CHECK(x.shape().rank() == 3, weight_ih->name, "the input is {}; wanted (B, T, {})",
+              x.value.describe(), weight_ih->shape[1]);
   const int64_t batch = x.dim(0), length = x.dim(1);
-  // What depends on the inputs alone is one product for all positions.
+  // The part that depends only on the inputs is one product for all positions.
   const Variable state_bias = bias_hh->variable();
   const Variable from_inputs = linear(tape, x, weight_ih->variable(), bias_ih->variable());
   std::vector<Variable> outputs;

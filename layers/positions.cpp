@@ -3,36 +3,26 @@
 #include <cmath>
 
 #include "folio/tensor/copy.h"
-#include "folio/tensor/error.h"
 
 namespace folio {
-namespace {
-
-template <class T>
-void fill_sinusoidal(T* table, int64_t context, int64_t width) {
-  for (int64_t t = 0; t < context; ++t) {
-    for (int64_t c = 0; c < width; ++c) {
-      const double exponent = static_cast<double>(c - c % 2) / static_cast<double>(width);
-      const double angle = static_cast<double>(t) / std::pow(10000.0, exponent);
-      table[t * width + c] = T(c % 2 == 0 ? std::sin(angle) : std::cos(angle));
-    }
-  }
-}
-
-}  // namespace
 
 Tensor sinusoidal_positions(int64_t context, int64_t width, DType dtype, Device device) {
   const Tensor table({context, width}, dtype);
-  switch (dtype) {
-    case DType::f64:
-      fill_sinusoidal(table.data<double>(), context, width);
-      break;
-    case DType::bf16:
-      fill_sinusoidal(table.data<bf16>(), context, width);
-      break;
-    default:
-      fill_sinusoidal(table.data<float>(), context, width);
-      break;
+  const auto fill = [&]<class T>(T* element) {
+    for (int64_t t = 0; t < context; ++t) {
+      for (int64_t c = 0; c < width; ++c) {
+        const double exponent = static_cast<double>(c - c % 2) / static_cast<double>(width);
+        const double angle = static_cast<double>(t) / std::pow(10000.0, exponent);
+        *element++ = T(c % 2 == 0 ? std::sin(angle) : std::cos(angle));
+      }
+    }
+  };
+  if (dtype == DType::f64) {
+    fill(table.data<double>());
+  } else if (dtype == DType::bf16) {
+    fill(table.data<bf16>());
+  } else {
+    fill(table.data<float>());
   }
   return on_device(table, device);
 }

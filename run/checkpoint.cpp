@@ -15,8 +15,8 @@
 #include "folio/io/pending_directory.h"
 #include "folio/io/safetensors.h"
 #include "folio/models/huggingface.h"
+#include "folio/optim/saved_parameters.h"
 #include "folio/run/checkpoint_state.h"
-#include "folio/run/named_tensors.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -69,19 +69,6 @@ bool may_be_replaced(const fs::path& directory) {
   return fs::is_empty(directory, error);
 }
 
-/// The optimizer's state in pieces, so that the order of the slabs does not matter.
-std::vector<NamedTensor> tensors_of(const ParameterStore& parameters, Optimizer& optimizer) {
-  std::vector<NamedTensor> tensors;
-  for (const OptimizerState& state : optimizer.state()) {
-    for (const Parameter& parameter : parameters.parameters()) {
-      if (!parameter.trained) continue;
-      tensors.push_back({fmt::format("{}.{}", parameter.name, state.name),
-                         state.slab.view(parameter.offset, parameter.shape)});
-    }
-  }
-  return tensors;
-}
-
 }  // namespace
 
 void save_checkpoint(const fs::path& directory, const Model& model,
@@ -107,7 +94,7 @@ void save_checkpoint(const fs::path& directory, const Model& model,
     }
     state.files[model_file] = write_safetensors(temporary / model_file, weights, about);
     state.files[optimizer_file] =
-        write_safetensors(temporary / optimizer_file, tensors_of(parameters, optimizer), about);
+        write_safetensors(temporary / optimizer_file, state_of(parameters, optimizer), about);
     state.files[tokenizer_file] = write_durably(temporary / tokenizer_file, tokenizer.to_json());
     state.files[config_file] = write_durably(temporary / config_file, to_yaml(config));
     write_durably(temporary / state_file, to_json(state));
@@ -133,8 +120,11 @@ void load_parameters(const fs::path& directory, const Model& model, ParameterSto
   const fs::path path = directory / model_file;
   SafetensorsFile file = read_safetensors(path);
   from_huggingface(model.huggingface(), file.tensors);
-  fill_tensors(masters_of(parameters), file.tensors, path, "is this another config's run?",
-               model.huggingface());
+  fill_tensors(
+      masters_of(parameters), file.tensors, path,
+      {.question = "is this another config's run?", .ignorable = [&](const NamedTensor& tensor) {
+         return is_zero_bias(model.huggingface(), tensor);
+       }});
   parameters.masters_changed();
 }
 
@@ -143,8 +133,8 @@ Progress load_progress(const fs::path& directory, const ParameterStore& paramete
   const CheckpointState state = read_state(directory);
   verify_file(directory, state, optimizer_file);
   const fs::path path = directory / optimizer_file;
-  fill_tensors(tensors_of(parameters, optimizer), read_safetensors(path).tensors, path,
-               "is this another config's run, or another optimizer's?");
+  fill_tensors(state_of(parameters, optimizer), read_safetensors(path).tensors, path,
+               {.question = "is this another config's run, or another optimizer's?"});
   return state.progress;
 }
 

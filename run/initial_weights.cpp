@@ -10,9 +10,9 @@
 #include "folio/data/tokenizer_file.h"
 #include "folio/io/safetensors.h"
 #include "folio/models/huggingface.h"
+#include "folio/optim/saved_parameters.h"
 #include "folio/run/checkpoint.h"
 #include "folio/run/checkpoint_state.h"
-#include "folio/run/named_tensors.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -87,8 +87,11 @@ void load_initial_weights(const std::string& init_from, const Model& model,
   from_huggingface(model.huggingface(), file.tensors);
   take_first_rows(file.tensors, wanted, model);
   fill_tensors(wanted, file.tensors, path,
-               "train.init_from needs a model of the same layers, width, vocabulary, bias and tied",
-               model.huggingface());
+               {.question = "train.init_from needs a model of the same layers, width, vocabulary, "
+                            "bias and tied",
+                .ignorable = [&](const NamedTensor& tensor) {
+                  return is_zero_bias(model.huggingface(), tensor);
+                }});
   parameters.masters_changed();
 }
 

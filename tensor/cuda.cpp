@@ -26,26 +26,26 @@ void check(cudaError_t error, const char* call) {
   if (error != cudaSuccess) throw_cuda_error(call, error);
 }
 
-void* allocate_on_device(size_t bytes) {
-  void* memory = nullptr;
-  const cudaError_t error = cudaMalloc(&memory, bytes);
+/// The memory that an allocation returned, or null if there is none left.
+void* allocated(void* memory, cudaError_t error, const char* call) {
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();  // clears the error, or a later call would report it
     return nullptr;
   }
-  check(error, "cudaMalloc");
+  check(error, call);
   return memory;
+}
+
+void* allocate_on_device(size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t error = cudaMalloc(&memory, bytes);
+  return allocated(memory, error, "cudaMalloc");
 }
 
 void* allocate_pinned(size_t bytes) {
   void* memory = nullptr;
   const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
-  if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  check(error, "cudaHostAlloc");
-  return memory;
+  return allocated(memory, error, "cudaHostAlloc");
 }
 
 // A pool may be freed during stack unwinding, so these do not throw.
@@ -137,7 +137,7 @@ std::string unavailable() {
   if (count == 0) return "CUDA finds no GPU here; use device: cpu, or look at nvidia-smi";
   cudaDeviceProp properties;
   if (cudaGetDeviceProperties(&properties, chosen_device) != cudaSuccess) {
-    return "the GPU does not answer";
+    return "the GPU does not answer; look at nvidia-smi, or use device: cpu";
   }
   if (10 * properties.major + properties.minor < oldest_capability) {
     return fmt::format("{} has compute capability {}.{}; wanted 7.5 or more; use device: cpu",
@@ -155,8 +155,8 @@ int devices() {
 
 void use_device(int number) {
   FOLIO_CHECK(!device_in_use && number >= 0 && number < devices(), "device",
-              "number {} of {} GPUs cannot be chosen{}", number, devices(),
-              device_in_use ? " any more" : "");
+              "GPU {} of {} cannot be selected{}", number, devices(),
+              device_in_use ? " because a GPU is already in use" : "");
   chosen_device = number;
 }
 
@@ -290,8 +290,8 @@ void download_async(void* pinned, const void* device, size_t bytes, CUstream_st*
 
 void throw_cuda_error(const char* call, int error) {
   const auto code = static_cast<cudaError_t>(error);
-  fail(call, fmt::format("{} ({}); what ran on the GPU before may be the cause: with "
-                         "CUDA_LAUNCH_BLOCKING=1 the call that failed is named",
+  fail(call, fmt::format("{} ({}); earlier work on the GPU may have failed: set "
+                         "CUDA_LAUNCH_BLOCKING=1 to find the call",
                          cudaGetErrorString(code), cudaGetErrorName(code)));
 }
 

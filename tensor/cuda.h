@@ -1,9 +1,9 @@
 // The GPU: its memory pools, streams, events and graphs, and its errors.
 //
 // All work is submitted to one compute stream, in order. A tensor's memory may therefore be
-// returned to the pool while a kernel still uses it: whoever gets it next uses it later on the same
-// stream. Work on the copy stream, and on the stream of comm/nccl.cpp, is ordered by events. The
-// legacy default stream is never used.
+// returned to the pool while a kernel still uses it: the next tensor there is used later on the
+// same stream. Work on the copy stream, and on the stream of comm/nccl.cpp, is ordered by events.
+// The legacy default stream is never used.
 //
 // In a build without CUDA, the functions report that (cuda_absent.cpp).
 #pragma once

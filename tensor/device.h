@@ -9,14 +9,6 @@ namespace folio {
 /// cuda: the process's NVIDIA GPU, see cuda.h.
 enum class Device : uint8_t { cpu, cuda };
 
-constexpr std::string_view name_of(Device device) {
-  switch (device) {
-    case Device::cpu:
-      return "cpu";
-    case Device::cuda:
-      return "cuda";
-  }
-  return "?";
-}
+constexpr std::string_view name_of(Device device) { return device == Device::cpu ? "cpu" : "cuda"; }
 
 }  // namespace folio

@@ -32,12 +32,6 @@ void Shape::check_size() const {
 
 int64_t Shape::operator[](int axis) const { return dim_[normalize_axis(axis)]; }
 
-int64_t Shape::numel() const {
-  int64_t product = 1;
-  for (int i = 0; i < rank_; ++i) product *= dim_[i];
-  return product;
-}
-
 int64_t Shape::rows() const {
   int64_t product = 1;
   for (int i = 0; i + 1 < rank_; ++i) product *= dim_[i];
@@ -50,6 +44,14 @@ Shape Shape::with(int axis, int64_t size) const {
   result.dim_[normalize_axis(axis)] = size;
   result.check_size();
   return result;
+}
+
+Shape Shape::with_last(int64_t size) const {
+  FOLIO_CHECK(rank_ < max_rank, "shape", "{} has {} dimensions, which is the most", to_string(),
+              max_rank);
+  Shape result = *this;
+  ++result.rank_;
+  return result.with(-1, size);
 }
 
 Shape Shape::without_last() const {

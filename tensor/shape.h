@@ -21,13 +21,15 @@ class Shape {
   /// Dimension `axis`; negative axes count from the end. Throws Error if it is out of range.
   int64_t operator[](int axis) const;
   /// The product of all dimensions; 1 for a scalar.
-  int64_t numel() const;
+  int64_t numel() const { return rows() * columns(); }
   /// The last dimension; 1 for a scalar.
   int64_t columns() const { return rank_ == 0 ? 1 : dim_[rank_ - 1]; }
   /// The product of all dimensions but the last; 1 for a scalar.
   int64_t rows() const;
   /// The same shape with dimension `axis` (negative: from the end) set to `size`.
   Shape with(int axis, int64_t size) const;
+  /// The same shape with one more dimension, the last. Throws Error if it has four already.
+  Shape with_last(int64_t size) const;
   /// The same shape without its last dimension; a scalar stays a scalar.
   Shape without_last() const;
   /// Converts an axis that may count from the end to 0..rank-1. Throws Error if it is out of range.

@@ -57,7 +57,7 @@ void observe(const Tape& tape, const AttentionShape& shape, const Operand& q, co
                               .key_mask = key_mask});
 }
 
-/// `inputs` are the different variables among q, k and v.
+/// `inputs` are the distinct variables among q, k and v.
 Variable attend(Tape& tape, const Operand& q, const Operand& k, const Operand& v, int64_t columns,
                 const AttentionOptions& options, std::initializer_list<const Variable*> inputs) {
   const Tensor &query = q.variable.value, &key = k.variable.value;

@@ -36,8 +36,8 @@ inline int checked_axis(const char* op, const Shape& shape, int axis) {
   return shape.normalize_axis(axis);
 }
 
-/// Throws Error unless every index is in [0, limit). Those that lie on a GPU are taken on trust: to
-/// look at them would stop it.
+/// Throws Error unless every index is in [0, limit). Indices on a GPU are not checked, because
+/// reading them would wait for it.
 inline void check_indices(const char* op, const char* name, const Tensor& indices, int64_t limit) {
   FOLIO_CHECK(indices && indices.dtype() == DType::i32, op, "{} is {}; wanted i32", name,
               indices.describe());

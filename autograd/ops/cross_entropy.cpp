@@ -10,8 +10,8 @@
 namespace folio {
 namespace {
 
-/// The number of targets that count, if the caller did not give it. Throws Error for one outside
-/// the classes; where they lie on a GPU and their number is known, they are taken on trust.
+/// The number of targets that are not ignored, unless the caller gave it. Throws Error for a target
+/// that is not a class. Targets on a GPU whose number is given are not checked.
 int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& options) {
   const int32_t ignored = options.ignored_index;
   const bool known = options.valid_targets > 0;
@@ -26,10 +26,13 @@ int64_t count_valid(const Tensor& given, int64_t classes, const LossOptions& opt
                 values[i], classes, ignored);
     ++valid;
   }
+  FOLIO_CHECK(known || valid > 0, "cross_entropy",
+              "every target is the ignored index {}, so there is no loss; leave such a batch out",
+              ignored);
   return known ? options.valid_targets : valid;
 }
 
-/// dlogits: where the gradient is computed, or empty for memory of its own.
+/// dlogits receives the gradient; if it is empty, memory for it is allocated.
 Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits,
                             const Tensor& targets, const LossOptions& options) {
   check_floating("cross_entropy", "logits", logits.value);
@@ -49,7 +52,7 @@ Variable cross_entropy_into(Tape& tape, const Variable& logits, Tensor dlogits,
   tape.kernels().cross_entropy(loss.value, dlogits, logits.value, on_device(targets, tape.device()),
                                {.label_smoothing = options.label_smoothing,
                                 .ignored_index = options.ignored_index,
-                                .scale = 1.0 / static_cast<double>(std::max<int64_t>(valid, 1))});
+                                .scale = 1.0 / static_cast<double>(valid)});
   tape.record("cross_entropy", loss,
               [dlogits = std::move(dlogits), dx = logits.slot, dy = loss.slot](Tape& tape) {
                 tape.kernels().scale({&dlogits, false}, dlogits, tape.grad(dy));

@@ -40,25 +40,18 @@ Variable binary(Tape& tape, const char* name, BinaryOp op, const Variable& a, co
   return y;
 }
 
-/// For functions whose derivative is computed from x.
-Variable unary_from_input(Tape& tape, const char* name, UnaryOp op, const Variable& x) {
+Variable unary(Tape& tape, const char* name, UnaryOp op, const Variable& x) {
   check_floating(name, "x", x.value);
   const Variable y = tape.output_like(x);
   tape.kernels().unary_forward(op, y.value, x.value);
-  tape.record(name, y, [op, dx = x.slot, dy = y.slot, x = x.value](Tape& tape) {
-    tape.kernels().unary_backward(op, tape.grad_of(dx), x, Tensor(), tape.grad(dy));
-  });
-  return y;
-}
-
-/// For functions whose derivative is computed from y.
-Variable unary_from_output(Tape& tape, const char* name, UnaryOp op, const Variable& x) {
-  check_floating(name, "x", x.value);
-  const Variable y = tape.output_like(x);
-  tape.kernels().unary_forward(op, y.value, x.value);
-  tape.record(name, y, [op, dx = x.slot, dy = y.slot, y = y.value](Tape& tape) {
-    tape.kernels().unary_backward(op, tape.grad_of(dx), Tensor(), y, tape.grad(dy));
-  });
+  // The derivative is computed from y or from x; the other one need not stay alive.
+  const bool from_output =
+      op == UnaryOp::exp || op == UnaryOp::sqrt || op == UnaryOp::tanh || op == UnaryOp::sigmoid;
+  tape.record(name, y,
+              [op, dx = x.slot, dy = y.slot, x = from_output ? Tensor() : x.value,
+               y = from_output ? y.value : Tensor()](Tape& tape) {
+                tape.kernels().unary_backward(op, tape.grad_of(dx), x, y, tape.grad(dy));
+              });
   return y;
 }
 
@@ -66,9 +59,7 @@ Variable unary_from_output(Tape& tape, const char* name, UnaryOp op, const Varia
 
 Variable add(Tape& tape, const Variable& a, const Variable& b) {
   if (a.shape() != b.shape()) return binary(tape, "add", BinaryOp::add, a, b);
-  check_floating("add", "a", a.value);
-  check_same_type("add", "b", b.value, a.value);
-  const Variable y = tape.output(a.shape(), a.value.dtype(), {&a, &b});
+  const Variable y = tape.output(broadcast_shape("add", a, b), a.value.dtype(), {&a, &b});
   tape.kernels().binary_forward(BinaryOp::add, y.value, a.value, b.value);
   tape.record("add", y, [da = a.slot, db = b.slot, dy = y.slot](Tape& tape) {
     tape.pass_grad(da, tape.grad(dy));
@@ -91,7 +82,6 @@ Variable divide(Tape& tape, const Variable& a, const Variable& b) {
 
 Variable multiply(Tape& tape, const Variable& x, double factor) {
   check_floating("multiply", "x", x.value);
-  check_floating("multiply", "x", x.value);
   const Tensor constant = tape.scratch({}, accumulator_of(x.value.dtype()));
   tape.kernels().fill(constant, factor);
   const Variable y = tape.output_like(x);
@@ -102,36 +92,17 @@ Variable multiply(Tape& tape, const Variable& x, double factor) {
   return y;
 }
 
-Variable exp(Tape& tape, const Variable& x) {
-  return unary_from_output(tape, "exp", UnaryOp::exp, x);
-}
-
-Variable log(Tape& tape, const Variable& x) {
-  return unary_from_input(tape, "log", UnaryOp::log, x);
-}
-
-Variable sqrt(Tape& tape, const Variable& x) {
-  return unary_from_output(tape, "sqrt", UnaryOp::sqrt, x);
-}
-
-Variable tanh(Tape& tape, const Variable& x) {
-  return unary_from_output(tape, "tanh", UnaryOp::tanh, x);
-}
-
+Variable exp(Tape& tape, const Variable& x) { return unary(tape, "exp", UnaryOp::exp, x); }
+Variable log(Tape& tape, const Variable& x) { return unary(tape, "log", UnaryOp::log, x); }
+Variable sqrt(Tape& tape, const Variable& x) { return unary(tape, "sqrt", UnaryOp::sqrt, x); }
+Variable tanh(Tape& tape, const Variable& x) { return unary(tape, "tanh", UnaryOp::tanh, x); }
 Variable sigmoid(Tape& tape, const Variable& x) {
-  return unary_from_output(tape, "sigmoid", UnaryOp::sigmoid, x);
+  return unary(tape, "sigmoid", UnaryOp::sigmoid, x);
 }
-
-Variable relu(Tape& tape, const Variable& x) {
-  return unary_from_input(tape, "relu", UnaryOp::relu, x);
-}
-
-Variable gelu(Tape& tape, const Variable& x) {
-  return unary_from_input(tape, "gelu", UnaryOp::gelu, x);
-}
-
+Variable relu(Tape& tape, const Variable& x) { return unary(tape, "relu", UnaryOp::relu, x); }
+Variable gelu(Tape& tape, const Variable& x) { return unary(tape, "gelu", UnaryOp::gelu, x); }
 Variable gelu_tanh(Tape& tape, const Variable& x) {
-  return unary_from_input(tape, "gelu_tanh", UnaryOp::gelu_tanh, x);
+  return unary(tape, "gelu_tanh", UnaryOp::gelu_tanh, x);
 }
 
 Variable dropout(Tape& tape, const Variable& x, double probability, uint32_t site) {

@@ -46,8 +46,9 @@ Variable matmul(Tape& tape, const Variable& a, const Variable& b, bool transpose
                   sa.to_string(), sb.to_string());
     }
   } else {
-    FOLIO_CHECK(!transpose_a, "matmul", "a {} cannot be transposed while b {} serves all of it",
-                sa.to_string(), sb.to_string());
+    FOLIO_CHECK(!transpose_a, "matmul",
+                "a {} cannot be transposed if b {} has no leading dimensions", sa.to_string(),
+                sb.to_string());
   }
   const Variable y = tape.output(sa.with(-2, m).with(-1, n), a.value.dtype(), {&a, &b});
   tape.kernels().matmul({&y.value, false}, a.value, transpose_a, b.value, transpose_b);
@@ -95,7 +96,7 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight,
               [function, y_rows, dx = x.slot, dweight = weight.slot, dbias = b.slot, dy = y.slot,
                x = x.value.reshape(x_rows), weight = weight.value, z = std::move(z)](Tape& tape) {
                 Tensor dz = tape.grad(dy);
-                if (function) {  // z is needed no more: its gradient takes its place
+                if (function) {  // z is no longer needed: its gradient replaces it
                   tape.kernels().unary_backward(*function, {&z, false}, z, Tensor(), dz);
                   dz = z;
                 }

@@ -122,24 +122,8 @@ Variable gather_rows(Tape& tape, const Variable& table, const Tensor& given) {
   const Tensor indices = on_device(given, tape.device());
   FOLIO_CHECK(indices.shape().rank() < Shape::max_rank, "gather_rows",
               "indices are {}; wanted at most {} axes", indices.describe(), Shape::max_rank - 1);
-  const Shape& s = indices.shape();
-  const int64_t columns = table.dim(1);
-  Shape shape;
-  switch (s.rank()) {
-    case 0:
-      shape = {columns};
-      break;
-    case 1:
-      shape = {s[0], columns};
-      break;
-    case 2:
-      shape = {s[0], s[1], columns};
-      break;
-    default:
-      shape = {s[0], s[1], s[2], columns};
-      break;
-  }
-  const Variable y = tape.output(shape, table.value.dtype(), {&table});
+  const Variable y =
+      tape.output(indices.shape().with_last(table.dim(1)), table.value.dtype(), {&table});
   tape.kernels().gather_rows(y.value, table.value, indices);
   tape.record("gather_rows", y, [indices, dtable = table.slot, dy = y.slot](Tape& tape) {
     tape.kernels().scatter_add_rows(tape.grad_of(dtable), indices, tape.grad(dy));

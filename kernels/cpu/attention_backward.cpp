@@ -45,9 +45,10 @@ struct BackwardHead {
 
   void run() {
     separate_targets();
-    transpose_in_cache(shape().keys, shape().head_dim, k.data, k.stride, keys, stride);
+    transpose_in_cache(dtype_of<T>, shape().keys, shape().head_dim, k.data, k.stride, keys, stride);
     if (scores_wanted()) {
-      transpose_in_cache(shape().keys, shape().head_dim, v.data, v.stride, values, stride);
+      transpose_in_cache(dtype_of<T>, shape().keys, shape().head_dim, v.data, v.stride, values,
+                         stride);
     }
     // Start with the last block: its queries see every key, so its update may overwrite and the
     // updates of the other blocks add. If there are no queries, the only block is empty and
@@ -92,7 +93,8 @@ struct BackwardHead {
     const double scale = shape().scale;
     T *p_strip = p + offset, *dp_strip = dp + offset;
 
-    MatrixProduct scores{.m = rows,
+    MatrixProduct scores{.values = dtype_of<T>,
+                         .m = rows,
                          .n = whole,
                          .k = shape().head_dim,
                          .lda = q.stride,
@@ -114,7 +116,8 @@ struct BackwardHead {
       softmax_backward_rows(dtype_of<T>, dp_strip, p_strip, rows, columns, stride, delta, scale);
     }
     if (dq) {
-      gemm_in_cache({.accumulate = dq.accumulate,
+      gemm_in_cache({.values = dtype_of<T>,
+                     .accumulate = dq.accumulate,
                      .m = rows,
                      .n = shape().head_dim,
                      .k = columns,
@@ -144,7 +147,8 @@ struct BackwardHead {
       // Earlier queries do not see the key.
       const int64_t query = shape().causal ? key + shape().queries - shape().keys : 0;
       const int64_t from = std::clamp(query, first, end);
-      gemm_in_cache({.transpose_a = true,
+      gemm_in_cache({.values = dtype_of<T>,
+                     .transpose_a = true,
                      .accumulate = add || grad.accumulate,
                      .m = rows,
                      .n = shape().head_dim,
@@ -179,11 +183,6 @@ void write_grad(const HeadTask& task, const HeadColumnsGrad& grad, bool accumula
     const HeadRows<Y> out = task.rows_of<Y>(*grad.target.tensor, grad.first);
     round_rows(dtype, out.data, accumulate, scratch, rows, task.shape.head_dim, out.stride);
   });
-}
-
-bool same_columns(const HeadColumnsGrad& a, const HeadColumnsGrad& b) {
-  return a.target && b.target && a.target.tensor->raw() == b.target.tensor->raw() &&
-         a.first == b.first;
 }
 
 template <class T>
@@ -221,9 +220,8 @@ void backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumnsGrad dv, HeadCo
                       dp}
           .run();
       if constexpr (!std::is_same_v<T, A>) {
-        // If one tensor is the target of two gradients, the second write adds.
-        const bool add_dk = dk.target.accumulate || same_columns(dk, dq);
-        const bool add_dv = dv.target.accumulate || same_columns(dv, dq) || same_columns(dv, dk);
+        const bool add_dk = dk.target.accumulate || dk.same_columns(dq);
+        const bool add_dv = dv.target.accumulate || dv.same_columns(dq) || dv.same_columns(dk);
         write_grad(task, dq, dq.target.accumulate, queries, wide_dq);
         write_grad(task, dk, add_dk, key_count, wide_dk);
         write_grad(task, dv, add_dv, key_count, wide_dv);

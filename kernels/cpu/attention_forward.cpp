@@ -29,12 +29,15 @@ void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<cons
                   T* keys, T* p) {
   const AttentionShape& shape = task.shape;
   const bool few = shape.queries <= few_queries;
-  if (!few) transpose_in_cache(shape.keys, shape.head_dim, k.data, k.stride, keys, stride);
+  if (!few) {
+    transpose_in_cache(dtype_of<T>, shape.keys, shape.head_dim, k.data, k.stride, keys, stride);
+  }
   for (int64_t first = 0; first < shape.queries; first += strip_rows) {
     const int64_t rows = std::min(strip_rows, shape.queries - first);
     const StripVisibility strip(task, first, rows);
     if (few) {
-      gemm_few_rows({.transpose_b = true,
+      gemm_few_rows({.values = dtype_of<T>,
+                     .transpose_b = true,
                      .m = rows,
                      .n = strip.keys,
                      .k = shape.head_dim,
@@ -43,7 +46,8 @@ void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<cons
                      .ldc = stride},
                     q[first], k.data, p);
     } else {
-      gemm_in_cache({.m = rows,
+      gemm_in_cache({.values = dtype_of<T>,
+                     .m = rows,
                      .n = round_up(strip.keys, column_unit),
                      .k = shape.head_dim,
                      .lda = q.stride,
@@ -59,7 +63,8 @@ void forward_head(const HeadTask& task, HeadRows<T> y, T* log_sum, HeadRows<cons
                     task.probability_index(first + r));
       }
     }
-    gemm_in_cache({.m = rows,
+    gemm_in_cache({.values = dtype_of<T>,
+                   .m = rows,
                    .n = shape.head_dim,
                    .k = strip.keys,
                    .lda = stride,

@@ -11,39 +11,17 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-struct Add {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V x, V bias) const {
-    return hn::Add(x, bias);
-  }
-};
-
-/// Computes one row, z += bias and y = Op(z), with one read and one or two writes.
-template <class Op, class T>
-HWY_INLINE void activate_row(T* y, T* z, const T* bias, int64_t columns) {
-  const hn::ScalableTag<Arithmetic<T>> d;
-  const int64_t lanes = lanes_of(d);
-  const T* in = z;
-  const bool keep = bias != nullptr && y != z;
-  int64_t i = 0;
-  for (; i + lanes <= columns; i += lanes) {
-    auto v = load_all(d, in + i);
-    if (bias != nullptr) v = hn::Add(v, load_all(d, bias + i));
-    if (keep) store_all(v, d, z + i);
-    store_all(Op::forward(d, v), d, y + i);
-  }
-  if (i < columns) {
-    auto v = load_part(d, in + i, columns - i);
-    if (bias != nullptr) v = hn::Add(v, load_part(d, bias + i, columns - i));
-    if (keep) store_part(v, d, z + i, columns - i);
-    store_part(Op::forward(d, v), d, y + i, columns - i);
-  }
-}
-
+/// Computes z += bias and y = Op(z) row by row, with one read and one or two writes.
 template <class Op, class T>
 void activate_rows(T* y, T* z, const T* bias, int64_t rows, int64_t columns, int64_t stride) {
-  for (int64_t r = 0; r < rows; ++r) {
-    activate_row<Op>(y + r * stride, z + r * stride, bias, columns);
+  const bool keep = bias != nullptr && y != z;
+  for (int64_t r = 0; r < rows; ++r, y += stride, z += stride) {
+    for_each_vector<Arithmetic<T>>(columns, [&](const auto& at) FOLIO_SIMD {
+      auto v = at.load(z);
+      if (bias != nullptr) v = hn::Add(v, at.load(bias));
+      if (keep) at.store(v, z);
+      at.store(Op::forward(at.d, v), y);
+    });
   }
 }
 
@@ -53,7 +31,7 @@ HWY_INLINE void finish_rows(T* y, T* z, const T* bias, int64_t rows, int64_t col
   if (!activation) {
     for (int64_t r = 0; r < rows; ++r) {
       T* row = z + r * stride;
-      map_vectors<false>(row, columns, Add(), static_cast<const T*>(row), bias);
+      map_vectors<false>(row, columns, plus, row, bias);
     }
     return;
   }

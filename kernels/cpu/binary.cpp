@@ -14,35 +14,12 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-struct Add {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const {
-    return hn::Add(a, b);
-  }
-};
-struct Subtract {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const {
-    return hn::Sub(a, b);
-  }
-};
-struct Divide {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const {
-    return hn::Div(a, b);
-  }
-};
-struct Minus {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V dy) const {
-    return hn::Neg(dy);
-  }
-};
-struct Quotient {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V dy, V a, V b) const {
-    return hn::Neg(hn::Mul(hn::Div(dy, b), hn::Div(a, b)));
-  }
+inline constexpr auto minus = [](auto, auto a, auto b) FOLIO_SIMD { return hn::Sub(a, b); };
+inline constexpr auto over = [](auto, auto a, auto b) FOLIO_SIMD { return hn::Div(a, b); };
+inline constexpr auto negative = [](auto, auto dy) FOLIO_SIMD { return hn::Neg(dy); };
+/// -dy a / b^2, the gradient of a / b for b.
+inline constexpr auto quotient = [](auto, auto dy, auto a, auto b) FOLIO_SIMD {
+  return hn::Neg(hn::Mul(hn::Div(dy, b), hn::Div(a, b)));
 };
 
 // Actions on the result of a row: each is called with (f, row, operands of f).
@@ -135,13 +112,13 @@ void forward_rows(BinaryOp op, const Tensor& y, const Operand& a, const Operand&
   const MapRows<T> action{elements<T>(y) + part.first, part.columns, part.stride, false};
   switch (op) {
     case BinaryOp::add:
-      return each_row_with<T>(action, Add(), part, a, b);
+      return each_row_with<T>(action, plus, part, a, b);
     case BinaryOp::subtract:
-      return each_row_with<T>(action, Subtract(), part, a, b);
+      return each_row_with<T>(action, minus, part, a, b);
     case BinaryOp::multiply:
-      return each_row_with<T>(action, Product(), part, a, b);
+      return each_row_with<T>(action, times, part, a, b);
     case BinaryOp::divide:
-      return each_row_with<T>(action, Divide(), part, a, b);
+      return each_row_with<T>(action, over, part, a, b);
   }
 }
 
@@ -151,15 +128,15 @@ void slope_rows(Slope slope, const Action& action, const Operand& dy, const Oper
   const Rows<T> dy_rows = rows_of<T>(dy, part);
   switch (slope) {
     case Slope::plus:
-      return each_row(action, Identity(), part.rows, dy_rows);
+      return each_row(action, identity, part.rows, dy_rows);
     case Slope::minus:
-      return each_row(action, Minus(), part.rows, dy_rows);
+      return each_row(action, negative, part.rows, dy_rows);
     case Slope::times:
-      return each_row_with<T>(action, Product(), part, b, dy_rows);
+      return each_row_with<T>(action, times, part, b, dy_rows);
     case Slope::over:
-      return each_row_with<T>(action, Divide(), part, b, dy_rows);
+      return each_row_with<T>(action, over, part, b, dy_rows);
     case Slope::quotient:
-      return each_row_with<T>(action, Quotient(), part, a, b, dy_rows);
+      return each_row_with<T>(action, quotient, part, a, b, dy_rows);
   }
 }
 
@@ -227,13 +204,6 @@ struct Cut {
   }
 };
 
-template <class T>
-void write_one(GradTarget y, double value) {
-  T* out = elements<T>(*y.tensor);
-  if (y.accumulate) value += static_cast<double>(*out);
-  *out = static_cast<T>(static_cast<Arithmetic<T>>(value));
-}
-
 void gradient(Slope slope, GradTarget target, const Tensor& dy_tensor, const Operand& a,
               const Operand& b) {
   const Operand dy(dy_tensor, dy_tensor);
@@ -262,13 +232,7 @@ void gradient(Slope slope, GradTarget target, const Tensor& dy_tensor, const Ope
         return HWY_DYNAMIC_DISPATCH(sum_all_part)(slope, dy_tensor.dtype(), dy, a, b,
                                                   cut.part(begin, end));
       });
-      if (target.tensor->dtype() == DType::f32) {
-        write_one<float>(target, sum);
-      } else if (target.tensor->dtype() == DType::bf16) {
-        write_one<bf16>(target, sum);
-      } else {
-        write_one<double>(target, sum);
-      }
+      set_element(*target.tensor, 0, target.accumulate ? sum + target.tensor->item() : sum);
     }
   }
 }

@@ -17,15 +17,6 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-template <class T>
-struct Affine {
-  T factor, offset;
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    return hn::MulAdd(x, hn::Set(d, factor), hn::Set(d, offset));
-  }
-};
-
 /// Returns the loss of one row of V logits, unscaled. dx is its scaled gradient, scale (softmax -
 /// (1 - epsilon) [i = target] - epsilon / V), or null if it is not needed.
 template <class T>
@@ -36,17 +27,19 @@ HWY_INLINE double row_loss(T* dx, const T* x, int64_t V, int64_t target,
   const A max = max_vectors(x, V, A{1});
   // Read before dx is written, since dx may be x.
   const double chosen = static_cast<double>(x[target]);
-  const double mean =
-      epsilon > 0.0 ? sum_vectors<T>(V, Identity(), x) / static_cast<double>(V) : 0.0;
+  const double mean = epsilon > 0.0 ? sum_vectors<T>(V, identity, x) / static_cast<double>(V) : 0.0;
   double sum;
   if (dx) {
     A* row = row_in_arithmetic(dx, V);
     sum = exp_row(row, x, V, V, A{1}, max);
     const double uniform = epsilon * options.scale / static_cast<double>(V);
-    map_vectors<false>(
-        row, V, Affine<A>{static_cast<A>(options.scale / sum), static_cast<A>(-uniform)}, row);
+    const A factor = static_cast<A>(options.scale / sum), offset = static_cast<A>(-uniform);
+    const auto affine = [=](auto d, auto v) FOLIO_SIMD {
+      return hn::MulAdd(v, hn::Set(d, factor), hn::Set(d, offset));
+    };
+    map_vectors<false>(row, V, affine, row);
     row[target] -= static_cast<A>((1.0 - epsilon) * options.scale);
-    if constexpr (!std::is_same_v<T, A>) map_vectors<false>(dx, V, Identity(), row);
+    if constexpr (!std::is_same_v<T, A>) map_vectors<false>(dx, V, identity, row);
   } else {
     sum = exp_sum(x, V, max);
   }

@@ -13,7 +13,7 @@ namespace folio::cpu {
 using TileDone = std::function<void(int64_t row, int64_t rows, int64_t column, int64_t columns)>;
 
 /// Computes the product from the arrays a and b into c. An overwritten C is not read. Outside of a
-/// parallel region it uses all threads, inside of one the calling thread alone. `done` is called
+/// parallel region it uses all threads, inside of one only the calling thread. `done` is called
 /// for every tile of a single product (count = 1).
 void gemm(const MatrixProduct& product, const void* a, const void* b, void* c,
           const TileDone& done = {});

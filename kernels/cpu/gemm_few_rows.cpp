@@ -100,11 +100,11 @@ HWY_INLINE void multiply(int64_t m, int64_t n, const Rows<T>& task) {
   for (; column < n; ++column) multiply_columns<1>(m, task.at(0, column));
 }
 
-void multiply_f32(const MatrixProduct& p, const float* a, const float* b, float* c) {
-  multiply<float>(p.m, p.n, {p, a, b, c});
-}
-void multiply_f64(const MatrixProduct& p, const double* a, const double* b, double* c) {
-  multiply<double>(p.m, p.n, {p, a, b, c});
+void multiply_any(const MatrixProduct& p, const void* a, const void* b, void* c) {
+  with_float_type(p.values, [&]<class T>(Type<T>) HWY_ATTR {
+    multiply<T>(p.m, p.n,
+                {p, static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(c)});
+  });
 }
 
 }  // namespace
@@ -114,14 +114,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace folio::cpu {
 
-HWY_EXPORT(multiply_f32);
-HWY_EXPORT(multiply_f64);
+HWY_EXPORT(multiply_any);
 
-void gemm_few_rows(const MatrixProduct& p, const float* a, const float* b, float* c) {
-  HWY_DYNAMIC_DISPATCH(multiply_f32)(p, a, b, c);
-}
-void gemm_few_rows(const MatrixProduct& p, const double* a, const double* b, double* c) {
-  HWY_DYNAMIC_DISPATCH(multiply_f64)(p, a, b, c);
+void gemm_few_rows(const MatrixProduct& p, const void* a, const void* b, void* c) {
+  HWY_DYNAMIC_DISPATCH(multiply_any)(p, a, b, c);
 }
 
 }  // namespace folio::cpu

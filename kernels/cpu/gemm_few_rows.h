@@ -13,8 +13,7 @@ inline constexpr int64_t most_few_rows = 16;
 
 /// Computes one product with A as it is and B transposed, for m up to most_few_rows, on the
 /// calling thread. Each element of C is a dot product whose bits depend only on its row of A and
-/// its row of B, not on m or n.
-void gemm_few_rows(const MatrixProduct& product, const float* a, const float* b, float* c);
-void gemm_few_rows(const MatrixProduct& product, const double* a, const double* b, double* c);
+/// its row of B, not on m or n. The product's values are f32 or f64.
+void gemm_few_rows(const MatrixProduct& product, const void* a, const void* b, void* c);
 
 }  // namespace folio::cpu

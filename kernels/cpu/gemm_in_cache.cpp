@@ -129,11 +129,10 @@ HWY_INLINE void multiply_block(const MatrixProduct& p, const T* a, const T* b, T
   if (column < n) multiply_columns<1, true>(m, block.at(0, column), n - column);
 }
 
-void multiply_f32(const MatrixProduct& p, const float* a, const float* b, float* c) {
-  multiply_block(p, a, b, c);
-}
-void multiply_f64(const MatrixProduct& p, const double* a, const double* b, double* c) {
-  multiply_block(p, a, b, c);
+void multiply_any(const MatrixProduct& p, const void* a, const void* b, void* c) {
+  with_float_type(p.values, [&]<class T>(Type<T>) HWY_ATTR {
+    multiply_block(p, static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(c));
+  });
 }
 
 /// Transposes rows [i0, i1) and columns [j0, j1) of x.
@@ -173,27 +172,21 @@ HWY_INLINE void transpose_16(const double* x, int64_t ldx, double* y, int64_t ld
   transpose_part(0, 16, 0, 16, x, ldx, y, ldy);
 }
 
-template <class T>
-HWY_INLINE void transpose(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* y,
-                          int64_t ldy) {
-  const int64_t whole_columns = columns / 16 * 16;
-  int64_t i = 0;
-  for (; i + 16 <= rows; i += 16) {
-    for (int64_t j = 0; j < whole_columns; j += 16) {
-      transpose_16(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+void transpose_any(DType dtype, int64_t rows, int64_t columns, const void* from, int64_t ldx,
+                   void* to, int64_t ldy) {
+  with_float_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
+    const T* x = static_cast<const T*>(from);
+    T* y = static_cast<T*>(to);
+    const int64_t whole_columns = columns / 16 * 16;
+    int64_t i = 0;
+    for (; i + 16 <= rows; i += 16) {
+      for (int64_t j = 0; j < whole_columns; j += 16) {
+        transpose_16(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+      }
+      transpose_part(i, i + 16, whole_columns, columns, x, ldx, y, ldy);
     }
-    transpose_part(i, i + 16, whole_columns, columns, x, ldx, y, ldy);
-  }
-  transpose_part(i, rows, 0, columns, x, ldx, y, ldy);
-}
-
-void transpose_f32(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y,
-                   int64_t ldy) {
-  transpose(rows, columns, x, ldx, y, ldy);
-}
-void transpose_f64(int64_t rows, int64_t columns, const double* x, int64_t ldx, double* y,
-                   int64_t ldy) {
-  transpose(rows, columns, x, ldx, y, ldy);
+    transpose_part(i, rows, 0, columns, x, ldx, y, ldy);
+  });
 }
 
 }  // namespace
@@ -203,25 +196,16 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace folio::cpu {
 
-HWY_EXPORT(multiply_f32);
-HWY_EXPORT(multiply_f64);
-HWY_EXPORT(transpose_f32);
-HWY_EXPORT(transpose_f64);
+HWY_EXPORT(multiply_any);
+HWY_EXPORT(transpose_any);
 
-void gemm_in_cache(const MatrixProduct& p, const float* a, const float* b, float* c) {
-  HWY_DYNAMIC_DISPATCH(multiply_f32)(p, a, b, c);
-}
-void gemm_in_cache(const MatrixProduct& p, const double* a, const double* b, double* c) {
-  HWY_DYNAMIC_DISPATCH(multiply_f64)(p, a, b, c);
+void gemm_in_cache(const MatrixProduct& p, const void* a, const void* b, void* c) {
+  HWY_DYNAMIC_DISPATCH(multiply_any)(p, a, b, c);
 }
 
-void transpose_in_cache(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y,
-                        int64_t ldy) {
-  HWY_DYNAMIC_DISPATCH(transpose_f32)(rows, columns, x, ldx, y, ldy);
-}
-void transpose_in_cache(int64_t rows, int64_t columns, const double* x, int64_t ldx, double* y,
-                        int64_t ldy) {
-  HWY_DYNAMIC_DISPATCH(transpose_f64)(rows, columns, x, ldx, y, ldy);
+void transpose_in_cache(DType dtype, int64_t rows, int64_t columns, const void* x, int64_t ldx,
+                        void* y, int64_t ldy) {
+  HWY_DYNAMIC_DISPATCH(transpose_any)(dtype, rows, columns, x, ldx, y, ldy);
 }
 
 }  // namespace folio::cpu

@@ -1,6 +1,6 @@
 // Products of f32 and f64, tile by tile. The tiles depend on the shape alone and each is computed
-// by one thread, so the result has the same bits for any number of threads. (If oneDNN divides a
-// product among threads itself, it has not: with k = 768 and few rows, 1, 2, 3 and 8 threads give
+// by one thread, so the result has the same bits for any number of threads. (oneDNN's own division
+// among threads does not guarantee that: with k = 768 and few rows, 1, 2, 3 and 8 threads give
 // different last bits.)
 #ifdef FOLIO_HAVE_ONEDNN
 #include <oneapi/dnnl/dnnl.h>

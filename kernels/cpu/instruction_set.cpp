@@ -98,11 +98,11 @@ std::string joined(size_t count) {
 
 void apply_limit(std::string_view limit) {
   constexpr std::string_view where = "FOLIO_ISA";
-  FOLIO_CHECK(!levels.empty(), where, "is {}, but this kind of CPU has {} alone; unset it", limit,
+  FOLIO_CHECK(!levels.empty(), where, "is {}, but this kind of CPU only has {}; unset it", limit,
               name_of_vectors());
   size_t i = 0;
   while (i < levels.size() && levels[i].name != limit) ++i;
-  FOLIO_CHECK(i < levels.size(), where, "is {}; it can be {}, or unset for the best that there is",
+  FOLIO_CHECK(i < levels.size(), where, "is {}; it can be {}, or unset to use the best available",
               limit, joined(levels.size()));
   const size_t available = available_levels();
   FOLIO_CHECK(i < available, where, "is {}, which this CPU does not have; it can be {}, or unset",

@@ -19,12 +19,12 @@ void scale_piece(GradTarget y, const Tensor& x, double factor, int64_t begin, in
   with_types(y.tensor->dtype(), x.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
     using A = Arithmetic<T>;
     map_vectors(y.accumulate, elements<Y>(*y.tensor) + begin, end - begin,
-                Scaled<A>{static_cast<A>(factor)}, elements<const T>(x) + begin);
+                times_constant(static_cast<A>(factor)), elements<const T>(x) + begin);
   });
 }
 
 void round_piece(const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
-  map_vectors<false>(elements<bf16>(y) + begin, end - begin, Identity(),
+  map_vectors<false>(elements<bf16>(y) + begin, end - begin, identity,
                      elements<const float>(x) + begin);
 }
 

@@ -13,6 +13,13 @@
 namespace folio::cpu {
 namespace {
 
+/// Calls f(Type<Y>(), Type<T>()) as with_types() does, and for i32.
+template <class F>
+void with_any_types(const GradTarget& y, const Tensor& x, const F& f) {
+  if (x.dtype() == DType::i32) return f(Type<int32_t>(), Type<int32_t>());
+  with_types(y.tensor->dtype(), x.dtype(), f);
+}
+
 /// y[i] = or += x[i].
 template <class Y, class T>
 void move_row(Y* y, const T* x, int64_t n, bool accumulate) {
@@ -144,19 +151,15 @@ void embed(const Tensor& y, const Tensor& tokens, const Tensor& table, const Ten
 
 void permute(GradTarget y, const Tensor& x, const std::array<int, 4>& axes) {
   if (!y) return;
-  if (x.dtype() == DType::i32) return permute_elements<int32_t, int32_t>(y, x, axes);
-  with_types(y.tensor->dtype(), x.dtype(),
-             [&]<class Y, class T>(Type<Y>, Type<T>) { permute_elements<Y, T>(y, x, axes); });
+  with_any_types(y, x,
+                 [&]<class Y, class T>(Type<Y>, Type<T>) { permute_elements<Y, T>(y, x, axes); });
 }
 
 void copy_range(GradTarget y, int64_t y_start, const Tensor& x, int64_t x_start, int64_t length,
                 int axis) {
   if (!y) return;
   axis = x.shape().normalize_axis(axis);
-  if (x.dtype() == DType::i32) {
-    return copy_range_elements<int32_t, int32_t>(y, y_start, x, x_start, length, axis);
-  }
-  with_types(y.tensor->dtype(), x.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
+  with_any_types(y, x, [&]<class Y, class T>(Type<Y>, Type<T>) {
     copy_range_elements<Y, T>(y, y_start, x, x_start, length, axis);
   });
 }

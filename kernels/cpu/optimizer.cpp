@@ -51,143 +51,81 @@ double squares_piece(const Tensor& gradients, int64_t begin, int64_t end) {
   return sum_of_squares(elements<const double>(gradients) + begin, end - begin);
 }
 
-/// Calls step(d, load, store) for every vector of [0, n): load(p) and store(v, p) access the
-/// vector's elements of the array that starts at p.
-template <class T, class Step>
-HWY_INLINE void for_each_vector(int64_t n, const Step& step) {
-  const hn::ScalableTag<T> d;
-  const int64_t lanes = lanes_of(d);
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    step(
-        d, [&](const T* p) HWY_ATTR { return hn::LoadU(d, p + i); },
-        [&](auto v, auto* p) HWY_ATTR { store_all(v, d, p + i); });
-  }
-  if (i < n) {
-    step(
-        d, [&](const T* p) HWY_ATTR { return load_part(d, p + i, n - i); },
-        [&](auto v, auto* p) HWY_ATTR { store_part(v, d, p + i, n - i); });
+/// Stores new values, and a rounded copy of f32 ones unless `rounded` is null.
+template <class At, class V, class T>
+HWY_INLINE void store_values(const At& at, V v, T* values, [[maybe_unused]] bf16* rounded) {
+  at.store(v, values);
+  if constexpr (std::is_same_v<T, float>) {
+    if (rounded) at.store(v, rounded);
   }
 }
 
-template <class T>
-struct AdamStep {
-  T* values;
-  bf16* copy;  // null if there is none
-  T *first, *second;
-  const T* gradients;
-  T scale, beta1, beta2, rest1, rest2;  // rest is 1 - beta
-  T rate, inverse_root, eps;            // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-  T shrink, decay;                      // applied to the values; added to the gradient
-
-  template <class D, class Load, class Store>
-  HWY_INLINE void operator()(D d, const Load& load, const Store& store) const {
-    auto value = load(values);
-    const auto scaled = hn::Mul(load(gradients), hn::Set(d, scale));
-    const auto g = hn::MulAdd(hn::Set(d, decay), value, scaled);
-    value = hn::Mul(value, hn::Set(d, shrink));
-    const auto m = hn::MulAdd(hn::Set(d, beta1), load(first), hn::Mul(hn::Set(d, rest1), g));
-    const auto square = hn::Mul(g, g);
-    const auto v = hn::MulAdd(hn::Set(d, beta2), load(second), hn::Mul(hn::Set(d, rest2), square));
-    const auto root = hn::MulAdd(hn::Sqrt(v), hn::Set(d, inverse_root), hn::Set(d, eps));
-    store(m, first);
-    store(v, second);
-    const auto result = hn::NegMulAdd(hn::Set(d, rate), hn::Div(m, root), value);
-    store(result, values);
-    if constexpr (std::is_same_v<T, float>) {
-      if (copy) store(result, copy);
-    }
-  }
-};
-
-template <class T>
-HWY_INLINE void adam_elements(const Tensor& values, const Tensor& copy, const Tensor& first,
-                              const Tensor& second, const Tensor& gradients,
-                              const Tensor& norm_and_scale, const AdamOptions& options,
-                              int64_t begin, int64_t end) {
+void adam_piece(const Tensor& values, const Tensor& copy, const Tensor& first_moment,
+                const Tensor& second_moment, const Tensor& gradients, const Tensor& norm_and_scale,
+                const AdamOptions& options, int64_t begin, int64_t end) {
   const double t = static_cast<double>(options.step);
+  const double lr = options.lr * options.lr_scale;
   const double correction1 = 1.0 - std::pow(options.beta1, t);
   const double correction2 = 1.0 - std::pow(options.beta2, t);
-  const double lr = options.lr * options.lr_scale, decay = options.weight_decay;
-  const AdamStep<T> step{elements<T>(values) + begin,
-                         copy ? elements<bf16>(copy) + begin : nullptr,
-                         elements<T>(first) + begin,
-                         elements<T>(second) + begin,
-                         elements<const T>(gradients) + begin,
-                         elements<const T>(norm_and_scale)[1],
-                         static_cast<T>(options.beta1),
-                         static_cast<T>(options.beta2),
-                         static_cast<T>(1.0 - options.beta1),
-                         static_cast<T>(1.0 - options.beta2),
-                         static_cast<T>(lr / correction1),
-                         static_cast<T>(1.0 / std::sqrt(correction2)),
-                         static_cast<T>(options.eps),
-                         static_cast<T>(options.decoupled ? 1.0 - lr * decay : 1.0),
-                         static_cast<T>(options.decoupled ? 0.0 : decay)};
-  for_each_vector<T>(end - begin, step);
-}
-
-void adam_piece(const Tensor& values, const Tensor& copy, const Tensor& first, const Tensor& second,
-                const Tensor& gradients, const Tensor& norm_and_scale, const AdamOptions& options,
-                int64_t begin, int64_t end) {
-  if (values.dtype() == DType::f32) {
-    adam_elements<float>(values, copy, first, second, gradients, norm_and_scale, options, begin,
-                         end);
-  } else {
-    adam_elements<double>(values, copy, first, second, gradients, norm_and_scale, options, begin,
-                          end);
-  }
-}
-
-template <class T>
-struct SgdStep {
-  T* values;
-  bf16* copy;   // null if there is none
-  T* velocity;  // null if there is no momentum
-  const T* gradients;
-  T scale, decay, momentum, rate;
-  bool first;
-
-  template <class D, class Load, class Store>
-  HWY_INLINE void operator()(D d, const Load& load, const Store& store) const {
-    const auto value = load(values);
-    auto g = hn::MulAdd(hn::Set(d, decay), value, hn::Mul(load(gradients), hn::Set(d, scale)));
-    if (velocity) {
-      if (!first) g = hn::MulAdd(hn::Set(d, momentum), load(velocity), g);
-      store(g, velocity);
-    }
-    const auto result = hn::NegMulAdd(hn::Set(d, rate), g, value);
-    store(result, values);
-    if constexpr (std::is_same_v<T, float>) {
-      if (copy) store(result, copy);
-    }
-  }
-};
-
-template <class T>
-HWY_INLINE void sgd_elements(const Tensor& values, const Tensor& copy, const Tensor& velocity,
-                             const Tensor& gradients, const Tensor& norm_and_scale,
-                             const SgdOptions& options, int64_t begin, int64_t end) {
-  const SgdStep<T> step{elements<T>(values) + begin,
-                        copy ? elements<bf16>(copy) + begin : nullptr,
-                        velocity ? elements<T>(velocity) + begin : nullptr,
-                        elements<const T>(gradients) + begin,
-                        elements<const T>(norm_and_scale)[1],
-                        static_cast<T>(options.weight_decay),
-                        static_cast<T>(options.momentum),
-                        static_cast<T>(options.lr * options.lr_scale),
-                        options.step <= 1};
-  for_each_vector<T>(end - begin, step);
+  with_float_type(values.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    T* const parameters = elements<T>(values) + begin;
+    bf16* const rounded = copy ? elements<bf16>(copy) + begin : nullptr;
+    T* const first = elements<T>(first_moment) + begin;
+    T* const second = elements<T>(second_moment) + begin;
+    const T* const gradient = elements<T>(gradients) + begin;
+    const T scale = elements<T>(norm_and_scale)[1];
+    const T beta1 = static_cast<T>(options.beta1), rest1 = static_cast<T>(1.0 - options.beta1);
+    const T beta2 = static_cast<T>(options.beta2), rest2 = static_cast<T>(1.0 - options.beta2);
+    const T rate = static_cast<T>(lr / correction1);
+    const T inverse_root = static_cast<T>(1.0 / std::sqrt(correction2));
+    const T eps = static_cast<T>(options.eps);
+    // Decay shrinks the values, or is added to the gradient.
+    const double decoupled = options.decoupled ? options.weight_decay : 0.0;
+    const T shrink = static_cast<T>(1.0 - lr * decoupled);
+    const T decay = static_cast<T>(options.decoupled ? 0.0 : options.weight_decay);
+    for_each_vector<T>(end - begin, [=](const auto& at) FOLIO_SIMD {
+      const auto d = at.d;
+      auto value = at.load(parameters);
+      const auto scaled = hn::Mul(at.load(gradient), hn::Set(d, scale));
+      const auto g = hn::MulAdd(hn::Set(d, decay), value, scaled);
+      value = hn::Mul(value, hn::Set(d, shrink));
+      const auto m = hn::MulAdd(hn::Set(d, beta1), at.load(first), hn::Mul(hn::Set(d, rest1), g));
+      const auto square = hn::Mul(g, g);
+      const auto v =
+          hn::MulAdd(hn::Set(d, beta2), at.load(second), hn::Mul(hn::Set(d, rest2), square));
+      const auto root = hn::MulAdd(hn::Sqrt(v), hn::Set(d, inverse_root), hn::Set(d, eps));
+      at.store(m, first);
+      at.store(v, second);
+      store_values(at, hn::NegMulAdd(hn::Set(d, rate), hn::Div(m, root), value), parameters,
+                   rounded);
+    });
+  });
 }
 
 void sgd_piece(const Tensor& values, const Tensor& copy, const Tensor& velocity,
                const Tensor& gradients, const Tensor& norm_and_scale, const SgdOptions& options,
                int64_t begin, int64_t end) {
-  if (values.dtype() == DType::f32) {
-    sgd_elements<float>(values, copy, velocity, gradients, norm_and_scale, options, begin, end);
-  } else {
-    sgd_elements<double>(values, copy, velocity, gradients, norm_and_scale, options, begin, end);
-  }
+  with_float_type(values.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    T* const parameters = elements<T>(values) + begin;
+    bf16* const rounded = copy ? elements<bf16>(copy) + begin : nullptr;
+    T* const speed = velocity ? elements<T>(velocity) + begin : nullptr;
+    const T* const gradient = elements<T>(gradients) + begin;
+    const T scale = elements<T>(norm_and_scale)[1];
+    const T decay = static_cast<T>(options.weight_decay),
+            rate = static_cast<T>(options.lr * options.lr_scale);
+    const T momentum = static_cast<T>(options.momentum);
+    const bool first = options.step <= 1;
+    for_each_vector<T>(end - begin, [=](const auto& at) FOLIO_SIMD {
+      const auto d = at.d;
+      const auto value = at.load(parameters);
+      auto g = hn::MulAdd(hn::Set(d, decay), value, hn::Mul(at.load(gradient), hn::Set(d, scale)));
+      if (speed) {
+        if (!first) g = hn::MulAdd(hn::Set(d, momentum), at.load(speed), g);
+        at.store(g, speed);
+      }
+      store_values(at, hn::NegMulAdd(hn::Set(d, rate), g, value), parameters, rounded);
+    });
+  });
 }
 
 }  // namespace
@@ -226,15 +164,9 @@ void gradient_norm(const Tensor& norm_and_scale, const Tensor& gradients, double
       sum_over_pieces(gradients.numel(), norm_piece, [&](int64_t begin, int64_t end) {
         return HWY_DYNAMIC_DISPATCH(squares_piece)(gradients, begin, end);
       });
-  const double norm = std::sqrt(squares);
-  const double scale = clip_scale(norm, max_norm);
-  if (norm_and_scale.dtype() == DType::f32) {
-    elements<float>(norm_and_scale)[0] = static_cast<float>(norm);
-    elements<float>(norm_and_scale)[1] = static_cast<float>(scale);
-  } else {
-    elements<double>(norm_and_scale)[0] = norm;
-    elements<double>(norm_and_scale)[1] = scale;
-  }
+  const double norm = std::sqrt(squares), scale = clip_scale(norm, max_norm);
+  set_element(norm_and_scale, 0, norm);
+  set_element(norm_and_scale, 1, scale);
 }
 
 void adam(const Tensor& values, const Tensor& copy, const Tensor& first_moment,

@@ -31,17 +31,10 @@ void add_pieces_of(Y* y, bool accumulate, const T* partial, int64_t columns, int
 
 void add_pieces(GradTarget y, const Tensor& partial, int64_t first, int64_t pieces,
                 int64_t stride) {
-  const int64_t columns = y.tensor->numel();
-  if (y.tensor->dtype() == DType::f32) {
-    add_pieces_of(elements<float>(*y.tensor), y.accumulate, elements<float>(partial) + first,
-                  columns, pieces, stride);
-  } else if (y.tensor->dtype() == DType::bf16) {
-    add_pieces_of(elements<bf16>(*y.tensor), y.accumulate, elements<float>(partial) + first,
-                  columns, pieces, stride);
-  } else {
-    add_pieces_of(elements<double>(*y.tensor), y.accumulate, elements<double>(partial) + first,
-                  columns, pieces, stride);
-  }
+  with_type(y.tensor->dtype(), [&]<class Y>(Type<Y>) {
+    add_pieces_of(elements<Y>(*y.tensor), y.accumulate, elements<Arithmetic<Y>>(partial) + first,
+                  y.tensor->numel(), pieces, stride);
+  });
 }
 
 }  // namespace folio::cpu

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "folio/kernels/cpu/parallel.h"
+#include "folio/kernels/cpu/types.h"
 #include "folio/kernels/grad_target.h"
 #include "folio/tensor/error.h"
 #include "folio/tensor/tensor.h"
@@ -24,6 +25,13 @@ inline void check_floating(std::string_view kernel, const Tensor& tensor) {
 template <class T>
 T* elements(const Tensor& tensor) {
   return static_cast<T*>(tensor.raw());
+}
+
+/// tensor[index] = value, rounded to the tensor's type.
+inline void set_element(const Tensor& tensor, int64_t index, double value) {
+  with_type(tensor.dtype(), [&]<class T>(Type<T>) {
+    elements<T>(tensor)[index] = static_cast<T>(static_cast<Arithmetic<T>>(value));
+  });
 }
 
 /// The sum of body(begin, end) -> double over fixed pieces of [0, count), added in order.

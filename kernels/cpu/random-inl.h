@@ -89,20 +89,6 @@ HWY_INLINE hn::Mask<D> dropped_lanes(D d, const uint32_t* bits, uint32_t thresho
   }
 }
 
-/// x times the factor, or 0 where dropped, plus the base if there is one.
-template <class T>
-struct Drop {
-  T factor;
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, hn::Mask<D> dropped, V x) const {
-    return hn::IfThenZeroElse(dropped, hn::Mul(x, hn::Set(d, factor)));
-  }
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, hn::Mask<D> dropped, V x, V base) const {
-    return hn::Add(base, (*this)(d, dropped, x));
-  }
-};
-
 /// Random bits as an operand of map_vectors(): the mask of those below the threshold.
 struct DroppedBits {
   const uint32_t* bits;
@@ -125,7 +111,12 @@ template <class Y, class T, class... Base>
 HWY_INLINE void dropout_vectors(Y* y, const T* x, int64_t n, const DropoutMask& mask,
                                 uint64_t first_index, Base... base) {
   HWY_ALIGN uint32_t numbers[random_room];
-  const Drop<Arithmetic<T>> drop{static_cast<Arithmetic<T>>(mask.scale())};
+  const auto factor = static_cast<Arithmetic<T>>(mask.scale());
+  const auto drop = [=](auto d, auto dropped, auto v, auto... added) FOLIO_SIMD {
+    v = hn::IfThenZeroElse(dropped, hn::Mul(v, hn::Set(d, factor)));
+    ((v = hn::Add(added, v)), ...);
+    return v;
+  };
   for (int64_t begin = 0; begin < n; begin += random_chunk) {
     const int64_t count = std::min(random_chunk, n - begin);
     const uint64_t first = first_index + static_cast<uint64_t>(begin);

@@ -14,17 +14,10 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-struct SumOfFour {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b, V c, V d) const {
-    return hn::Add(hn::Add(a, b), hn::Add(c, d));
-  }
-};
-
 double sum_piece(const Tensor& x, int64_t begin, int64_t end) {
   double sum = 0.0;
   with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
-    sum = sum_vectors<T>(end - begin, Identity(), elements<const T>(x) + begin);
+    sum = sum_vectors<T>(end - begin, identity, elements<const T>(x) + begin);
   });
   return sum;
 }
@@ -36,7 +29,7 @@ void spread_piece(GradTarget dx, const Tensor& dy, double factor, int64_t begin,
     for (int64_t r = begin; r < end; ++r) {
       using A = Arithmetic<T>;
       const Same<A> same{static_cast<A>(factor * static_cast<double>(from[r]))};
-      map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + r * columns, columns, Identity(), same);
+      map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + r * columns, columns, identity, same);
     }
   });
 }
@@ -45,14 +38,16 @@ void spread_piece(GradTarget dx, const Tensor& dy, double factor, int64_t begin,
 template <class T>
 HWY_INLINE void add_rows(Arithmetic<T>* out, bool accumulate, const T* x, int64_t rows, int64_t n,
                          int64_t stride) {
+  const auto sum_of_four = [](auto, auto a, auto b, auto c, auto d)
+                               FOLIO_SIMD { return hn::Add(hn::Add(a, b), hn::Add(c, d)); };
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4, accumulate = true) {
     const T* row = x + r * stride;
-    map_vectors(accumulate, out, n, SumOfFour(), row, row + stride, row + 2 * stride,
+    map_vectors(accumulate, out, n, sum_of_four, row, row + stride, row + 2 * stride,
                 row + 3 * stride);
   }
   for (; r < rows; ++r, accumulate = true) {
-    map_vectors(accumulate, out, n, Identity(), x + r * stride);
+    map_vectors(accumulate, out, n, identity, x + r * stride);
   }
 }
 
@@ -77,16 +72,6 @@ HWY_EXPORT(add_rows_piece);
 
 namespace {
 
-void write(const Tensor& y, int64_t index, double value) {
-  if (y.dtype() == DType::f32) {
-    elements<float>(y)[index] = static_cast<float>(value);
-  } else if (y.dtype() == DType::bf16) {
-    elements<bf16>(y)[index] = bf16(static_cast<float>(value));
-  } else {
-    elements<double>(y)[index] = value;
-  }
-}
-
 void add_all_rows(GradTarget y, const Tensor& x, int64_t rows, int64_t columns) {
   check_floating("sum", x);
   sum_columns(y, rows, columns,
@@ -103,17 +88,17 @@ void add_all_rows(GradTarget y, const Tensor& x, int64_t rows, int64_t columns) 
 void sum_forward(const Tensor& y, const Tensor& x, double factor) {
   check_floating("sum", x);
   if (y.numel() == 1) {
-    write(y, 0,
-          factor * sum_over_pieces(x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
-            return HWY_DYNAMIC_DISPATCH(sum_piece)(x, begin, end);
-          }));
+    set_element(
+        y, 0, factor * sum_over_pieces(x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
+                return HWY_DYNAMIC_DISPATCH(sum_piece)(x, begin, end);
+              }));
     return;
   }
   const int64_t columns = x.shape().columns();
   parallel_for(x.shape().rows(), grain_rows(columns), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const double sum = HWY_DYNAMIC_DISPATCH(sum_piece)(x, r * columns, (r + 1) * columns);
-      write(y, r, factor * sum);
+      set_element(y, r, factor * sum);
     }
   });
 }

@@ -16,13 +16,6 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-struct AddLog {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V max, V sum) const {
-    return hn::Add(max, log_any(d, sum));
-  }
-};
-
 /// Prepares `n` scores for exp_row() and returns the scale that remains to be applied. fma(scale,
 /// score, -shift) rounds once, whereas shift was rounded before; near 1e10 the difference is in the
 /// hundreds, so that the exponential of a row's maximum could become 0 or infinity. Large scores
@@ -30,7 +23,7 @@ struct AddLog {
 template <class T>
 HWY_INLINE T scale_left(T* row, int64_t n, T scale, T shift) {
   if (std::abs(shift) < T(1e6)) return scale;
-  map_vectors<false>(row, n, Scaled<T>{scale}, static_cast<const T*>(row));
+  map_vectors<false>(row, n, times_constant(scale), row);
   return T{1};
 }
 
@@ -64,22 +57,14 @@ HWY_INLINE void exp_all(T* scores, int64_t rows, int64_t columns, int64_t stride
       // Round up to a whole vector if the row is long enough: whole vectors are faster than partial
       // ones.
       const int64_t rounded = std::min(columns, (visible[first + i] + lanes - 1) / lanes * lanes);
-      map_vectors<false>(block_scores + i * stride, rounded, Scaled<T>{T{1} / sum[i]},
-                         static_cast<const T*>(block_scores + i * stride));
+      T* row = block_scores + i * stride;
+      map_vectors<false>(row, rounded, times_constant(T{1} / sum[i]), row);
     }
-    map_vectors<false>(log_sum + first, count, AddLog(), static_cast<const T*>(max),
-                       static_cast<const T*>(sum));
+    const auto add_log = [](auto d, auto vmax, auto vsum)
+                             FOLIO_SIMD { return hn::Add(vmax, log_any(d, vsum)); };
+    map_vectors<false>(log_sum + first, count, add_log, max, sum);
   }
 }
-
-template <class T>
-struct SoftmaxBackward {
-  T delta, scale;
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V dp, V p) const {
-    return hn::Mul(hn::Mul(p, hn::Set(d, scale)), hn::Sub(dp, hn::Set(d, delta)));
-  }
-};
 
 void exp_piece(DType dtype, void* scores, int64_t rows, int64_t columns, int64_t stride,
                const int64_t* visible, double scale, void* log_sum) {
@@ -106,7 +91,10 @@ void backward_piece(DType dtype, void* dp, const void* p, int64_t rows, int64_t 
   with_float_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
     for (int64_t r = 0; r < rows; ++r) {
       T* row = static_cast<T*>(dp) + r * stride;
-      const SoftmaxBackward<T> backward{static_cast<const T*>(delta)[r], static_cast<T>(scale)};
+      const T row_delta = static_cast<const T*>(delta)[r], factor = static_cast<T>(scale);
+      const auto backward = [=](auto d, auto vdp, auto vp) FOLIO_SIMD {
+        return hn::Mul(hn::Mul(vp, hn::Set(d, factor)), hn::Sub(vdp, hn::Set(d, row_delta)));
+      };
       map_vectors<false>(row, columns, backward, row, static_cast<const T*>(p) + r * stride);
     }
   });
@@ -124,7 +112,7 @@ void dot_piece(DType dtype, void* dots, const void* a, int64_t stride_a, const v
   with_float_type(dtype, [&]<class T>(Type<T>) HWY_ATTR {
     for (int64_t r = 0; r < rows; ++r) {
       static_cast<T*>(dots)[r] =
-          static_cast<T>(sum_vectors<T>(n, Product(), static_cast<const T*>(a) + r * stride_a,
+          static_cast<T>(sum_vectors<T>(n, times, static_cast<const T*>(a) + r * stride_a,
                                         static_cast<const T*>(b) + r * stride_b));
     }
   });
@@ -132,7 +120,7 @@ void dot_piece(DType dtype, void* dots, const void* a, int64_t stride_a, const v
 
 void widen_piece(float* y, const bf16* x, int64_t rows, int64_t columns, int64_t stride) {
   for (int64_t r = 0; r < rows; ++r) {
-    map_vectors<false>(y + r * columns, columns, Identity(), x + r * stride);
+    map_vectors<false>(y + r * columns, columns, identity, x + r * stride);
   }
 }
 
@@ -140,7 +128,7 @@ void round_piece(DType dtype, void* y, bool accumulate, const float* x, int64_t 
                  int64_t columns, int64_t stride) {
   const auto round = [&]<class Y>(Y* out) HWY_ATTR {
     for (int64_t r = 0; r < rows; ++r) {
-      map_vectors(accumulate, out + r * stride, columns, Identity(), x + r * columns);
+      map_vectors(accumulate, out + r * stride, columns, identity, x + r * columns);
     }
   };
   dtype == DType::bf16 ? round(static_cast<bf16*>(y)) : round(static_cast<float*>(y));

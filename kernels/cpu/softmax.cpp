@@ -15,82 +15,51 @@ HWY_BEFORE_NAMESPACE();
 namespace folio::cpu::HWY_NAMESPACE {
 namespace {
 
-// Subtract in two steps, so that the largest element minus the maximum is exactly 0.
-template <class T>
-struct LogSoftmax {
-  T max, log_sum;
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    return hn::Sub(hn::Sub(x, hn::Set(d, max)), hn::Set(d, log_sum));
-  }
-};
-
-template <class T>
-struct SoftmaxGradient {
-  T dot;
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V y, V dy) const {
-    return hn::Mul(y, hn::Sub(dy, hn::Set(d, dot)));
-  }
-};
-
-template <class T>
-struct LogSoftmaxGradient {
-  T sum;
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V y, V dy) const {
-    return hn::NegMulAdd(exp_nonpositive(d, y), hn::Set(d, sum), dy);
-  }
-};
-
-template <class T>
-HWY_INLINE void forward_rows(const Tensor& y, const Tensor& x, bool logarithm, int64_t begin,
-                             int64_t end, int64_t n) {
-  using A = Arithmetic<T>;
-  for (int64_t r = begin; r < end; ++r) {
-    T* out = elements<T>(y) + r * n;
-    const T* in = elements<const T>(x) + r * n;
-    const A max = max_vectors(in, n, A{1});
-    if (logarithm) {
-      const double sum = exp_sum(in, n, max);
-      map_vectors<false>(out, n, LogSoftmax<A>{max, static_cast<A>(std::log(sum))}, in);
-    } else {
-      A* exponentials = row_in_arithmetic(out, n);
-      const double sum = exp_row(exponentials, in, n, n, A{1}, max);
-      map_vectors<false>(out, n, Scaled<A>{static_cast<A>(1.0 / sum)}, exponentials);
-    }
-  }
-}
-
-template <class Y, class T>
-HWY_INLINE void backward_rows(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm,
-                              int64_t begin, int64_t end, int64_t n) {
-  using A = Arithmetic<T>;
-  for (int64_t r = begin; r < end; ++r) {
-    Y* out = elements<Y>(*dx.tensor) + r * n;
-    const T* result = elements<const T>(y) + r * n;
-    const T* slope = elements<const T>(dy) + r * n;
-    if (logarithm) {
-      const A sum = static_cast<A>(sum_vectors<T>(n, Identity(), slope));
-      map_vectors(dx.accumulate, out, n, LogSoftmaxGradient<A>{sum}, result, slope);
-    } else {
-      const A dot = static_cast<A>(sum_vectors<T>(n, Product(), result, slope));
-      map_vectors(dx.accumulate, out, n, SoftmaxGradient<A>{dot}, result, slope);
-    }
-  }
-}
-
 void forward_piece(const Tensor& y, const Tensor& x, bool logarithm, int64_t begin, int64_t end) {
   const int64_t n = x.shape().columns();
-  with_type(x.dtype(),
-            [&]<class T>(Type<T>) HWY_ATTR { forward_rows<T>(y, x, logarithm, begin, end, n); });
+  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+    using A = Arithmetic<T>;
+    for (int64_t r = begin; r < end; ++r) {
+      T* out = elements<T>(y) + r * n;
+      const T* in = elements<T>(x) + r * n;
+      const A max = max_vectors(in, n, A{1});
+      if (logarithm) {
+        const A log_sum = static_cast<A>(std::log(exp_sum(in, n, max)));
+        // Subtract in two steps, so that the largest element minus the maximum is exactly 0.
+        const auto log_softmax = [=](auto d, auto v) FOLIO_SIMD {
+          return hn::Sub(hn::Sub(v, hn::Set(d, max)), hn::Set(d, log_sum));
+        };
+        map_vectors<false>(out, n, log_softmax, in);
+      } else {
+        A* exponentials = row_in_arithmetic(out, n);
+        const double sum = exp_row(exponentials, in, n, n, A{1}, max);
+        map_vectors<false>(out, n, times_constant(static_cast<A>(1.0 / sum)), exponentials);
+      }
+    }
+  });
 }
 
 void backward_piece(GradTarget dx, const Tensor& y, const Tensor& dy, bool logarithm, int64_t begin,
                     int64_t end) {
   const int64_t n = y.shape().columns();
   with_types(dx.tensor->dtype(), y.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
-    backward_rows<Y, T>(dx, y, dy, logarithm, begin, end, n);
+    using A = Arithmetic<T>;
+    for (int64_t r = begin; r < end; ++r) {
+      Y* out = elements<Y>(*dx.tensor) + r * n;
+      const T *result = elements<T>(y) + r * n, *slope = elements<T>(dy) + r * n;
+      if (logarithm) {
+        const A sum = static_cast<A>(sum_vectors<T>(n, identity, slope));
+        const auto gradient = [=](auto d, auto vy, auto vdy) FOLIO_SIMD {
+          return hn::NegMulAdd(exp_nonpositive(d, vy), hn::Set(d, sum), vdy);
+        };
+        map_vectors(dx.accumulate, out, n, gradient, result, slope);
+      } else {
+        const A dot = static_cast<A>(sum_vectors<T>(n, times, result, slope));
+        const auto gradient = [=](auto d, auto vy, auto vdy)
+                                  FOLIO_SIMD { return hn::Mul(vy, hn::Sub(vdy, hn::Set(d, dot))); };
+        map_vectors(dx.accumulate, out, n, gradient, result, slope);
+      }
+    }
   });
 }
 

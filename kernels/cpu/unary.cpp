@@ -78,80 +78,48 @@ struct Logistic {
   }
 };
 
-template <class Op>
-struct Forward {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    return Op::forward(d, x);
+/// Calls f with an object of the op's struct.
+template <class F>
+HWY_INLINE void with_op(UnaryOp op, const F& f) {
+  switch (op) {
+    case UnaryOp::exp:
+      return f(Exp());
+    case UnaryOp::log:
+      return f(Log());
+    case UnaryOp::sqrt:
+      return f(Sqrt());
+    case UnaryOp::tanh:
+      return f(Tanh());
+    case UnaryOp::sigmoid:
+      return f(Logistic());
+    case UnaryOp::relu:
+      return f(Relu());
+    case UnaryOp::gelu:
+      return f(Gelu());
+    case UnaryOp::gelu_tanh:
+      return f(GeluTanh());
   }
-};
-template <class Op>
-struct Backward {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V source, V dy) const {
-    return Op::backward(d, source, dy);
-  }
-};
-
-template <class Op>
-HWY_INLINE void forward_op(const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
-  with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
-    map_vectors<false>(elements<T>(y) + begin, end - begin, Forward<Op>(),
-                       elements<const T>(x) + begin);
-  });
-}
-
-template <class Op>
-HWY_INLINE void backward_op(GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy,
-                            int64_t begin, int64_t end) {
-  with_types(dx.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
-    const T* source = elements<const T>(Op::from_output ? y : x) + begin;
-    map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + begin, end - begin, Backward<Op>(), source,
-                elements<const T>(dy) + begin);
-  });
 }
 
 void forward_piece(UnaryOp op, const Tensor& y, const Tensor& x, int64_t begin, int64_t end) {
-  switch (op) {
-    case UnaryOp::exp:
-      return forward_op<Exp>(y, x, begin, end);
-    case UnaryOp::log:
-      return forward_op<Log>(y, x, begin, end);
-    case UnaryOp::sqrt:
-      return forward_op<Sqrt>(y, x, begin, end);
-    case UnaryOp::tanh:
-      return forward_op<Tanh>(y, x, begin, end);
-    case UnaryOp::sigmoid:
-      return forward_op<Logistic>(y, x, begin, end);
-    case UnaryOp::relu:
-      return forward_op<Relu>(y, x, begin, end);
-    case UnaryOp::gelu:
-      return forward_op<Gelu>(y, x, begin, end);
-    case UnaryOp::gelu_tanh:
-      return forward_op<GeluTanh>(y, x, begin, end);
-  }
+  with_op(op, [&]<class Op>(Op) HWY_ATTR {
+    with_type(x.dtype(), [&]<class T>(Type<T>) HWY_ATTR {
+      const auto f = [](auto d, auto v) FOLIO_SIMD { return Op::forward(d, v); };
+      map_vectors<false>(elements<T>(y) + begin, end - begin, f, elements<T>(x) + begin);
+    });
+  });
 }
 
 void backward_piece(UnaryOp op, GradTarget dx, const Tensor& x, const Tensor& y, const Tensor& dy,
                     int64_t begin, int64_t end) {
-  switch (op) {
-    case UnaryOp::exp:
-      return backward_op<Exp>(dx, x, y, dy, begin, end);
-    case UnaryOp::log:
-      return backward_op<Log>(dx, x, y, dy, begin, end);
-    case UnaryOp::sqrt:
-      return backward_op<Sqrt>(dx, x, y, dy, begin, end);
-    case UnaryOp::tanh:
-      return backward_op<Tanh>(dx, x, y, dy, begin, end);
-    case UnaryOp::sigmoid:
-      return backward_op<Logistic>(dx, x, y, dy, begin, end);
-    case UnaryOp::relu:
-      return backward_op<Relu>(dx, x, y, dy, begin, end);
-    case UnaryOp::gelu:
-      return backward_op<Gelu>(dx, x, y, dy, begin, end);
-    case UnaryOp::gelu_tanh:
-      return backward_op<GeluTanh>(dx, x, y, dy, begin, end);
-  }
+  with_op(op, [&]<class Op>(Op) HWY_ATTR {
+    with_types(dx.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) HWY_ATTR {
+      const auto f = [](auto d, auto source, auto slope)
+                         FOLIO_SIMD { return Op::backward(d, source, slope); };
+      map_vectors(dx.accumulate, elements<Y>(*dx.tensor) + begin, end - begin, f,
+                  elements<T>(Op::from_output ? y : x) + begin, elements<T>(dy) + begin);
+    });
+  });
 }
 
 }  // namespace

@@ -22,6 +22,11 @@ namespace folio::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Follows the parameters of a lambda that works on vectors: compiles it for the instruction set,
+// and inlines it.
+#undef FOLIO_SIMD
+#define FOLIO_SIMD HWY_ATTR __attribute__((always_inline))
+
 // AVX2's masked loads and stores of 4- and 8-byte lanes do not access lanes outside of the mask;
 // Highway only warns of its emulation for 1- and 2-byte lanes.
 #if HWY_MEM_OPS_MIGHT_FAULT && HWY_TARGET != HWY_AVX2
@@ -127,22 +132,54 @@ HWY_INLINE void store_all(hn::Vec<D> v, D d, bf16* p) {
   hn::StoreU(narrow(d, v), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(p));
 }
 
+/// The elements of arrays from index `first` on that fill a vector.
+template <class D>
+struct WholeVector {
+  D d;
+  int64_t first;
+  template <class X>
+  HWY_INLINE auto load(X x) const {
+    return load_all(d, x + first);
+  }
+  template <class T>
+  HWY_INLINE void store(hn::Vec<D> v, T* y) const {
+    store_all(v, d, y + first);
+  }
+};
+
+/// `count` elements from index `first` on, fewer than fill a vector.
+template <class D>
+struct PartialVector {
+  D d;
+  int64_t first, count;
+  template <class X>
+  HWY_INLINE auto load(X x) const {
+    return load_part(d, x + first, count);
+  }
+  template <class T>
+  HWY_INLINE void store(hn::Vec<D> v, T* y) const {
+    store_part(v, d, y + first, count);
+  }
+};
+
+/// Calls step(at) for every vector of [0, n), where `at` is a WholeVector or a PartialVector of T.
+template <class T, class Step>
+HWY_INLINE void for_each_vector(int64_t n, const Step& step) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of(d);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) step(WholeVector<decltype(d)>{d, i});
+  if (i < n) step(PartialVector<decltype(d)>{d, i, n - i});
+}
+
 /// y[i] = or += f(x[i]...). f(d, vectors...) returns a vector. y may be one of the x.
 template <bool accumulate, class T, class F, class... X>
 HWY_INLINE void map_vectors(T* y, int64_t n, const F& f, X... x) {
-  const hn::ScalableTag<Arithmetic<T>> d;
-  const int64_t lanes = lanes_of(d);
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    auto v = f(d, load_all(d, x + i)...);
-    if constexpr (accumulate) v = hn::Add(v, load_all(d, static_cast<const T*>(y + i)));
-    store_all(v, d, y + i);
-  }
-  if (i < n) {
-    auto v = f(d, load_part(d, x + i, n - i)...);
-    if constexpr (accumulate) v = hn::Add(v, load_part(d, static_cast<const T*>(y + i), n - i));
-    store_part(v, d, y + i, n - i);
-  }
+  for_each_vector<Arithmetic<T>>(n, [&](const auto& at) FOLIO_SIMD {
+    auto v = f(at.d, at.load(x)...);
+    if constexpr (accumulate) v = hn::Add(v, at.load(y));
+    at.store(v, y);
+  });
 }
 
 /// map_vectors() with `accumulate` chosen at run time.
@@ -217,26 +254,13 @@ HWY_INLINE T max_vectors(const X* x, int64_t n, T factor) {
 }
 
 // Functions of vectors for the loops above.
-struct Identity {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const {
-    return x;
-  }
-};
-struct Product {
-  template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const {
-    return hn::Mul(a, b);
-  }
-};
+inline constexpr auto identity = [](auto, auto x) FOLIO_SIMD { return x; };
+inline constexpr auto plus = [](auto, auto a, auto b) FOLIO_SIMD { return hn::Add(a, b); };
+inline constexpr auto times = [](auto, auto a, auto b) FOLIO_SIMD { return hn::Mul(a, b); };
 template <class T>
-struct Scaled {
-  T factor;
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    return hn::Mul(x, hn::Set(d, factor));
-  }
-};
+HWY_INLINE auto times_constant(T factor) {
+  return [=](auto d, auto x) FOLIO_SIMD { return hn::Mul(x, hn::Set(d, factor)); };
+}
 
 }  // namespace folio::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -166,11 +166,6 @@ __global__ void __launch_bounds__(attention_threads, 1)
   }
 }
 
-bool same_columns(const HeadColumnsGrad& a, const HeadColumnsGrad& b) {
-  return a.target && b.target && a.target.tensor->raw() == b.target.tensor->raw() &&
-         a.first == b.first;
-}
-
 template <class Y>
 Heads<Y> target_heads(const HeadColumnsGrad& grad) {
   return grad.target ? heads_of<Y>(*grad.target.tensor, grad.first) : Heads<Y>();
@@ -189,9 +184,8 @@ void plain_attention_backward(HeadColumnsGrad dq, HeadColumnsGrad dk, HeadColumn
   const AttentionTask task(shape, key_mask);
   const int64_t rows = shape.batch * shape.heads * shape.queries;
   const Tensor delta({rows}, DType::f32, Device::cuda);
-  // If one tensor is the target of two gradients, the second write adds.
-  const bool add_dk = dk.target.accumulate || same_columns(dk, dq);
-  const bool add_dv = dv.target.accumulate || same_columns(dv, dq) || same_columns(dv, dk);
+  const bool add_dk = dk.target.accumulate || dk.same_columns(dq);
+  const bool add_dv = dv.target.accumulate || dv.same_columns(dq) || dv.same_columns(dk);
   with_type(y.dtype(), [&]<class T>(Type<T>) {
     const Inputs<T> inputs{
         heads_of<const T>(*q.tensor, q.first), heads_of<const T>(*k.tensor, k.first),

@@ -76,8 +76,8 @@ using MakePlan = std::optional<CudnnPlan> (*)(const AttentionPlanKey&, const Pla
 bool is_recent(std::string& why) {
   const size_t version = cudnnGetVersion();
   if (version >= oldest_cudnn) return true;
-  why =
-      fmt::format("cuDNN {} was loaded, and {} is the oldest that is used", version, oldest_cudnn);
+  why = fmt::format("cuDNN {} was loaded, but {} is the oldest supported version", version,
+                    oldest_cudnn);
   return false;
 }
 
@@ -96,7 +96,7 @@ const CudnnPlan* plan_of(const AttentionPlanKey& key) {
     if (!plan) {
       fmt::print(
           stderr,
-          "note: cuDNN computes no attention of {} x {} heads, {} tokens, {} columns here, and "
+          "note: cuDNN cannot compute attention of {} x {} heads, {} tokens, {} columns here, so "
           "Folio's own slower kernels do: {}\n",
           key.batch, key.heads, key.length, key.head_dim, why);
     }

@@ -14,7 +14,6 @@ struct Operand {
   const T* memory = nullptr;
   int64_t columns = 0;  // 0: as large as the result
 
-  Operand() = default;
   Operand(const Tensor& tensor, const Tensor& result) : memory(elements<const T>(tensor)) {
     if (tensor.numel() != result.numel()) columns = tensor.numel();
   }
@@ -117,35 +116,28 @@ void binary_backward(BinaryOp op, GradTarget da, GradTarget db, const Tensor& a,
                      const Tensor& dy) {
   check_floating("binary", dy);
   const bool sum = op == BinaryOp::add || op == BinaryOp::subtract;
-  const auto run = [&](GradTarget target, Slope slope, bool uses_a, bool uses_b) {
+  const Tensor none;
+  const auto run = [&](GradTarget target, Slope slope, const Tensor& first, const Tensor& second) {
     with_types(target.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
-      gradient<Y>(
-          target, dy,
-          SlopeTerms<T>{slope, elements<const T>(dy), uses_a ? Operand<T>(a, dy) : Operand<T>(),
-                        uses_b ? Operand<T>(b, dy) : Operand<T>()});
+      gradient<Y>(target, dy,
+                  SlopeTerms<T>{slope, elements<const T>(dy), Operand<T>(first, dy),
+                                Operand<T>(second, dy)});
     });
   };
   if (da) {
     const Slope slope = sum ? Slope::plus : op == BinaryOp::multiply ? Slope::times : Slope::over;
-    run(da, slope, false, !sum);
+    run(da, slope, none, sum ? none : b);
   }
   if (!db) return;
   switch (op) {
     case BinaryOp::add:
-      return run(db, Slope::plus, false, false);
+      return run(db, Slope::plus, none, none);
     case BinaryOp::subtract:
-      return run(db, Slope::minus, false, false);
-    case BinaryOp::multiply: {
-      // The factor is a, in the place of b.
-      with_types(db.tensor->dtype(), dy.dtype(), [&]<class Y, class T>(Type<Y>, Type<T>) {
-        gradient<Y>(
-            db, dy,
-            SlopeTerms<T>{Slope::times, elements<const T>(dy), Operand<T>(), Operand<T>(a, dy)});
-      });
-      return;
-    }
+      return run(db, Slope::minus, none, none);
+    case BinaryOp::multiply:
+      return run(db, Slope::times, none, a);
     case BinaryOp::divide:
-      return run(db, Slope::quotient, true, true);
+      return run(db, Slope::quotient, a, b);
   }
 }
 

@@ -101,7 +101,16 @@ CudnnGraph::Value CudnnGraph::between(cudnnDataType_t type, const GraphLayout& l
   return add(next_id_++, type, layout, true, false);
 }
 
-void CudnnGraph::add_operation(CudnnDescriptor operation) {
+void CudnnGraph::add_operation(cudnnBackendDescriptorType_t type,
+                               const std::vector<Operand>& operands,
+                               cudnnBackendAttributeName_t setting_name, CudnnDescriptor setting) {
+  CudnnDescriptor operation(type);
+  for (const auto& [name, value] : operands) operation.set(name, tensors_[value].descriptor);
+  if (setting.get() != nullptr) {
+    setting.finalize();
+    operation.set(setting_name, setting);
+    settings_.push_back(std::move(setting));
+  }
   operation.finalize();
   operations_.push_back(std::move(operation));
 }
@@ -110,30 +119,26 @@ void CudnnGraph::matmul(Value a, Value b, Value c) {
   CudnnDescriptor setting(CUDNN_BACKEND_MATMUL_DESCRIPTOR);
   const cudnnDataType_t type = CUDNN_DATA_FLOAT;
   setting.set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
-  setting.finalize();
-  CudnnDescriptor operation(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
-  operation.set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, tensors_[a].descriptor);
-  operation.set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, tensors_[b].descriptor);
-  operation.set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, tensors_[c].descriptor);
-  operation.set(CUDNN_ATTR_OPERATION_MATMUL_DESC, setting);
-  settings_.push_back(std::move(setting));
-  add_operation(std::move(operation));
+  add_operation(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR,
+                {{CUDNN_ATTR_OPERATION_MATMUL_ADESC, a},
+                 {CUDNN_ATTR_OPERATION_MATMUL_BDESC, b},
+                 {CUDNN_ATTR_OPERATION_MATMUL_CDESC, c}},
+                CUDNN_ATTR_OPERATION_MATMUL_DESC, std::move(setting));
 }
 
 void CudnnGraph::pointwise(cudnnPointwiseMode_t mode, Value x, std::optional<Value> b,
-                           std::optional<Value> t, Value y, cudnnDataType_t precision) {
+                           std::optional<Value> t, Value y, cudnnDataType_t precision,
+                           std::optional<int64_t> axis) {
   CudnnDescriptor setting(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   setting.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   setting.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &precision);
-  setting.finalize();
-  CudnnDescriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, setting);
-  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, tensors_[x].descriptor);
-  if (b) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, tensors_[*b].descriptor);
-  if (t) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_TDESC, tensors_[*t].descriptor);
-  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, tensors_[y].descriptor);
-  settings_.push_back(std::move(setting));
-  add_operation(std::move(operation));
+  if (axis) setting.set(CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, 1, &*axis);
+  std::vector<Operand> operands = {{CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x},
+                                   {CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y}};
+  if (b) operands.emplace_back(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
+  if (t) operands.emplace_back(CUDNN_ATTR_OPERATION_POINTWISE_TDESC, *t);
+  add_operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, operands,
+                CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, std::move(setting));
 }
 
 CudnnGraph::Value CudnnGraph::pointwise(cudnnPointwiseMode_t mode, Value x,
@@ -145,19 +150,7 @@ CudnnGraph::Value CudnnGraph::pointwise(cudnnPointwiseMode_t mode, Value x,
 
 CudnnGraph::Value CudnnGraph::index(Value x, int64_t axis) {
   const Value y = between(CUDNN_DATA_INT32, packed(tensors_[x].layout.dims));
-  CudnnDescriptor setting(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  const cudnnPointwiseMode_t mode = CUDNN_POINTWISE_GEN_INDEX;
-  const cudnnDataType_t precision = CUDNN_DATA_FLOAT;
-  setting.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
-  setting.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &precision);
-  setting.set(CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, 1, &axis);
-  setting.finalize();
-  CudnnDescriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, setting);
-  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, tensors_[x].descriptor);
-  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, tensors_[y].descriptor);
-  settings_.push_back(std::move(setting));
-  add_operation(std::move(operation));
+  pointwise(CUDNN_POINTWISE_GEN_INDEX, x, std::nullopt, std::nullopt, y, CUDNN_DATA_FLOAT, axis);
   return y;
 }
 
@@ -166,20 +159,15 @@ void CudnnGraph::reduce(cudnnReduceTensorOp_t kind, Value x, Value y) {
   const cudnnDataType_t type = CUDNN_DATA_FLOAT;
   setting.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1, &kind);
   setting.set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
-  setting.finalize();
-  CudnnDescriptor operation(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
-  operation.set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, tensors_[x].descriptor);
-  operation.set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, tensors_[y].descriptor);
-  operation.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, setting);
-  settings_.push_back(std::move(setting));
-  add_operation(std::move(operation));
+  add_operation(
+      CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR,
+      {{CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x}, {CUDNN_ATTR_OPERATION_REDUCTION_YDESC, y}},
+      CUDNN_ATTR_OPERATION_REDUCTION_DESC, std::move(setting));
 }
 
 void CudnnGraph::reshape(Value x, Value y) {
-  CudnnDescriptor operation(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
-  operation.set(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, tensors_[x].descriptor);
-  operation.set(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, tensors_[y].descriptor);
-  add_operation(std::move(operation));
+  add_operation(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR,
+                {{CUDNN_ATTR_OPERATION_RESHAPE_XDESC, x}, {CUDNN_ATTR_OPERATION_RESHAPE_YDESC, y}});
 }
 
 std::optional<CudnnPlan> CudnnGraph::plan(const PlanTarget& target, std::string* why) {
@@ -237,7 +225,7 @@ std::optional<CudnnPlan> CudnnGraph::plan(const PlanTarget& target, std::string*
     }
     if (why != nullptr) {
       *why =
-          fmt::format("of {} proposed plans none is deterministic and can be made", configs.size());
+          fmt::format("none of {} proposed plans is deterministic and supported", configs.size());
     }
   } catch (const Error& error) {
     if (why != nullptr) *why = error.what();

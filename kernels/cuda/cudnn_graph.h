@@ -82,9 +82,10 @@ class CudnnGraph {
 
   /// c = a b, summed in f32.
   void matmul(Value a, Value b, Value c);
-  /// y = mode(x) or mode(x, b), or with t mode(x, b, t).
+  /// y = mode(x) or mode(x, b), or with t mode(x, b, t). `axis` is for CUDNN_POINTWISE_GEN_INDEX.
   void pointwise(cudnnPointwiseMode_t mode, Value x, std::optional<Value> b, std::optional<Value> t,
-                 Value y, cudnnDataType_t precision = CUDNN_DATA_FLOAT);
+                 Value y, cudnnDataType_t precision = CUDNN_DATA_FLOAT,
+                 std::optional<int64_t> axis = std::nullopt);
   /// The same with a new virtual tensor for y, f32 with the dimensions of x.
   Value pointwise(cudnnPointwiseMode_t mode, Value x, std::optional<Value> b = std::nullopt);
   /// y = the index of each element along an axis, i32 with the dimensions of x.
@@ -105,7 +106,10 @@ class CudnnGraph {
   };
   Value add(int64_t id, cudnnDataType_t type, const GraphLayout& layout, bool between,
             bool by_value);
-  void add_operation(CudnnDescriptor operation);
+  using Operand = std::pair<cudnnBackendAttributeName_t, Value>;
+  /// Adds an operation with these tensors and, unless it is empty, the setting.
+  void add_operation(cudnnBackendDescriptorType_t type, const std::vector<Operand>& operands,
+                     cudnnBackendAttributeName_t setting_name = {}, CudnnDescriptor setting = {});
 
   std::vector<Tensor> tensors_;
   std::vector<CudnnDescriptor> operations_, settings_;

@@ -174,7 +174,7 @@ bool cublaslt_gemm(const MatrixProduct& product, const void* a, const void* b, v
   const Plan& plan = found->second;
   if (!plan.found) {
     FOLIO_CHECK(key.epilogue != CUBLASLT_EPILOGUE_DEFAULT, "matmul",
-                "cuBLASLt offers nothing for ({}, {}) = ({}, {}) ({}, {}) of {} in {} here; use "
+                "cuBLASLt has no algorithm for ({}, {}) = ({}, {}) ({}, {}) of {} in {} here; use "
                 "device: cpu",
                 product.m, product.n, product.m, product.k, product.k, product.n,
                 name_of(product.result), name_of(product.values));

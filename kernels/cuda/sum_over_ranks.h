@@ -8,7 +8,7 @@
 
 namespace folio::cuda {
 
-/// See kernel_list.h. The caller orders `stream` with whatever else uses these tensors.
+/// See kernel_list.h. The caller orders `stream` with other work that uses these tensors.
 void sum_over_ranks(GradTarget y, const Tensor& own, int64_t rank, const Tensor& received,
                     int64_t count, CUstream_st* stream);
 

@@ -152,12 +152,15 @@ TEST(CrossEntropy, IgnoredTargetMayBeAClass) {
   for (int i = 4; i < 8; ++i) EXPECT_EQ(gradient[i], 0.0);
 }
 
-TEST(CrossEntropy, AllIgnoredGivesZeroAndNoGradient) {
+TEST(CrossEntropy, AllIgnoredIsRefusedUnlessTheStepHasTargets) {
   const Tensor targets = Tensor::from<int32_t>({3}, {-1, -1, -1});
   for (DType dtype : {DType::f32, DType::f64}) {
     Tape tape;
     const Variable logits = tape.leaf(tensor_of({3, 2}, {1, 2, 3, 4, 5, 6}, dtype));
-    const Variable loss = cross_entropy(tape, logits, targets, {.label_smoothing = 0.1});
+    EXPECT_THAT(error_of([&] { cross_entropy(tape, logits, targets); }),
+                HasSubstr("cross_entropy: every target is the ignored index -1"));
+    const Variable loss =
+        cross_entropy(tape, logits, targets, {.label_smoothing = 0.1, .valid_targets = 4});
     EXPECT_EQ(loss.value.item(), 0.0);
     tape.backward(loss);
     EXPECT_EQ(values_of(tape.gradient(logits)), std::vector<double>(6, 0.0));

@@ -224,6 +224,16 @@ TEST_F(ParameterCheck, StaleGradientsDoNotCount) {
   expect_passed(rows);
 }
 
+TEST(GradientCheck, RefusesALossThatIsNotTheSameTwice) {
+  Tape tape;
+  double calls = 0.0;
+  const auto loss = [&](Tape& t, const auto& x) { return multiply(t, sum(t, x[0]), calls += 1.0); };
+  EXPECT_THAT(error_of([&] {
+                check_gradients({tensor_of({2}, {1.0, 2.0}, DType::f64)}, loss, tape);
+              }),
+              HasSubstr("gradient check: the loss is 6 and then 9 with the same values"));
+}
+
 TEST(GradientCheck, RefusesF32) {
   Tape tape;
   const auto loss = [](Tape& t, const auto& x) { return sum(t, x[0]); };

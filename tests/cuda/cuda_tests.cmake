@@ -1,8 +1,8 @@
 # The tests of a GPU build, over the doubles or on a machine that has a GPU.
 set(gpu_environment CUDA_VISIBLE_DEVICES=0 OMP_WAIT_POLICY=passive)
 
-# Every test of the kernels' table runs for the GPU's table, with aligned tensors and with tensors that
-# start at odd addresses. Tests of code that only the CPU has are excluded.
+# The tests of kernels, run with the GPU's kernels: with aligned tensors and with tensors at unaligned
+# addresses. Tests of the CPU's internals are excluded.
 set(cpu_tests "*Threads*:Gemm*:Block*:InstructionSet*:LibraryProduct*:Parallel*:Rows/*")
 # gpu_table_test(NAME FILTER OFFSET)
 function(gpu_table_test name filter offset)
@@ -13,11 +13,11 @@ function(gpu_table_test name filter offset)
 endfunction()
 gpu_table_test(aligned "*-${cpu_tests}:Attention*" 0)
 gpu_table_test(unaligned "*-${cpu_tests}:Attention*" 1)
-gpu_table_test(attention "Attention*-${cpu_tests}" 0)  # slow over the doubles
+gpu_table_test(attention "Attention*-${cpu_tests}" 0)  # slow with the test doubles
 
-# Tests of code that only the GPU has.
+# Tests of what only the GPU has.
 file(GLOB cuda_test_sources CONFIGURE_DEPENDS cuda/*_test.cpp)
-if(NOT FOLIO_CUDA STREQUAL HOST)  # the doubles have tests too
+if(NOT FOLIO_CUDA STREQUAL HOST)  # tests of the test doubles
   list(FILTER cuda_test_sources EXCLUDE REGEX /host_[a-z_]*\\.cpp$)
 endif()
 add_executable(cuda_test ${cuda_test_sources})
@@ -26,14 +26,14 @@ target_link_libraries(cuda_test PRIVATE folio_test_support folio_report folio_ke
 if(FOLIO_CUDA STREQUAL HOST)
   target_include_directories(cuda_test PRIVATE support/cuda_host)
   target_compile_definitions(cuda_test PRIVATE FOLIO_CUDA_HOST)
-  # Runs as on a GPU that does not multiply bf16.
+  # A GPU that does not multiply bf16.
   add_test(NAME cuda.older_gpu COMMAND cuda_test --gtest_brief=1 --gtest_filter=OlderGpu.*)
   add_test(NAME kernels.cuda_older_gpu COMMAND kernels_test --gtest_brief=1
            --gtest_filter=Bf16Products*-${cpu_tests})
   set_tests_properties(cuda.older_gpu kernels.cuda_older_gpu PROPERTIES TIMEOUT 600
     ENVIRONMENT "${gpu_environment};FOLIO_TEST_DEVICE=cuda;FOLIO_HOST_CAPABILITY=75"
     FAIL_REGULAR_EXPRESSION "SKIPPED")
-  # Runs as with a cuDNN version whose backward pass is wrong.
+  # A cuDNN whose backward pass is wrong.
   add_test(NAME kernels.cuda_older_cudnn COMMAND kernels_test --gtest_brief=1
            --gtest_filter=Bf16Products.Attention*)
   set_tests_properties(kernels.cuda_older_cudnn PROPERTIES TIMEOUT 600
@@ -44,7 +44,7 @@ gtest_discover_tests(cuda_test TEST_PREFIX cuda. NO_PRETTY_VALUES TEST_FILTER -O
                      PROPERTIES TIMEOUT 600 ENVIRONMENT "OMP_WAIT_POLICY=passive"
                      ENVIRONMENT_MODIFICATION "CUDA_VISIBLE_DEVICES=set:0")
 
-if(NOT FOLIO_CUDA STREQUAL HOST)  # a kernel that spills registers does not compile
+if(NOT FOLIO_CUDA STREQUAL HOST)  # spilled registers are an error of the build
   add_test(NAME cuda.spills_are_errors
            COMMAND ${CMAKE_CUDA_COMPILER} -arch=sm_90 -maxrregcount=24
                    -Xptxas=--warn-on-spills,--warning-as-error -c
@@ -53,7 +53,7 @@ if(NOT FOLIO_CUDA STREQUAL HOST)  # a kernel that spills registers does not comp
     PASS_REGULAR_EXPRESSION "Registers are spilled to local memory")
 endif()
 
-# Makes cuDNN's plans without a GPU, if the real cuDNN is installed.
+# Makes cuDNN's plans without a GPU, if cuDNN is installed.
 find_path(FOLIO_REAL_CUDNN_INCLUDE cudnn.h HINTS /usr/local/cuda/include)
 find_library(FOLIO_REAL_CUDNN cudnn HINTS /usr/local/cuda/lib64)
 if(FOLIO_REAL_CUDNN_INCLUDE AND FOLIO_REAL_CUDNN)
@@ -70,7 +70,7 @@ if(FOLIO_REAL_CUDNN_INCLUDE AND FOLIO_REAL_CUDNN)
   target_compile_options(folio_driver_double PRIVATE -fno-sanitize=all)
   target_link_options(folio_driver_double PRIVATE -fno-sanitize=all)
   add_dependencies(cuda_plans_check folio_driver_double)
-  add_dependencies(cuda_test cuda_plans_check)  # the preset builds its targets by name
+  add_dependencies(cuda_test cuda_plans_check)  # so that the preset builds it
   add_test(NAME cuda.plans COMMAND cuda_plans_check)
   set_tests_properties(cuda.plans PROPERTIES TIMEOUT 600 ENVIRONMENT
     "LD_LIBRARY_PATH=$<TARGET_FILE_DIR:folio_driver_double>;ASAN_OPTIONS=detect_leaks=0")

@@ -6,53 +6,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <functional>
-#include <vector>
+
+#include "kernels/unary_references.h"
 
 namespace folio {
 namespace {
 
-struct Reference {
-  UnaryOp op;
-  std::function<double(double)> value, slope;  // of x
-  double low;
-};
-
-double logistic(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-
-std::vector<Reference> references() {
-  const double root = std::sqrt(2.0 / std::acos(-1.0));
-  const auto inner = [root](double x) { return root * (x + 0.044715 * x * x * x); };
-  return {
-      {UnaryOp::exp, [](double x) { return std::exp(x); }, [](double x) { return std::exp(x); },
-       -20.0},
-      {UnaryOp::log, [](double x) { return std::log(x); }, [](double x) { return 1.0 / x; }, 1e-3},
-      {UnaryOp::sqrt, [](double x) { return std::sqrt(x); },
-       [](double x) { return 0.5 / std::sqrt(x); }, 1e-3},
-      {UnaryOp::tanh, [](double x) { return std::tanh(x); },
-       [](double x) { return 1.0 - std::tanh(x) * std::tanh(x); }, -20.0},
-      {UnaryOp::sigmoid, logistic, [](double x) { return logistic(x) * logistic(-x); }, -20.0},
-      {UnaryOp::relu, [](double x) { return std::max(x, 0.0); },
-       [](double x) { return x > 0.0 ? 1.0 : 0.0; }, -20.0},
-      {UnaryOp::gelu, [](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); },
-       [](double x) {
-         return 0.5 * std::erfc(-x / std::sqrt(2.0)) +
-                x * std::exp(-0.5 * x * x) / std::sqrt(2.0 * std::acos(-1.0));
-       },
-       -20.0},
-      {UnaryOp::gelu_tanh, [=](double x) { return 0.5 * x * (1.0 + std::tanh(inner(x))); },
-       [=](double x) {
-         const double t = std::tanh(inner(x));
-         return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 3.0 * 0.044715 * x * x);
-       },
-       -20.0},
-  };
-}
-
 TEST(CudaElement, FunctionsAndSlopesAgreeWithDoubles) {
-  for (const Reference& r : references()) {
+  for (const UnaryReference& r : unary_references()) {
+    const double low = r.positive ? 1e-3 : -20.0;
     for (int i = 0; i <= 4000; ++i) {
-      const float x = static_cast<float>(r.low + (20.0 - r.low) * i / 4000.0);
+      const float x = static_cast<float>(low + (20.0 - low) * i / 4000.0);
       const double value = r.value(x), slope = r.slope(x);
       EXPECT_NEAR(cuda::unary_value(r.op, x), value, 1e-6 * std::max(1.0, std::abs(value)))
           << static_cast<int>(r.op) << " of " << x;

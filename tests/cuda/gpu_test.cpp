@@ -1,5 +1,5 @@
-// The GPU's table as a whole: what it refuses, and that it gives the same bits every time. Without
-// a GPU every test of this program is skipped.
+// The GPU's kernels: which types they refuse, and that results are the same bits every time.
+// Without a GPU every test of this program is skipped.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -64,7 +64,7 @@ TEST(Gpu, SquaresOfPiecesMakeTheNorm) {
   EXPECT_NEAR(norm.to_vector<float>()[0] / std::sqrt(squares), 1.0, 1e-6);
 }
 
-TEST(Gpu, TensorsComeAndGo) {
+TEST(Gpu, CopiesTensorsInBothDirections) {
   const std::vector<float> values = {1.0f, -2.0f, 3.5f};
   const Tensor there = on_device(Tensor::from({3}, values), Device::cuda);
   EXPECT_EQ(there.device(), Device::cuda);
@@ -81,7 +81,7 @@ TEST(Gpu, TensorsComeAndGo) {
   EXPECT_EQ(on_device(large, Device::cuda).to_vector<int32_t>(), large.to_vector<int32_t>());
 }
 
-TEST(Gpu, FailedCallsAreNamed) {
+TEST(Gpu, ErrorsNameTheFailedCall) {
   EXPECT_THAT(error_of([] { cuda::throw_cuda_error("cudaMalloc", 2); }),
               testing::AllOf(HasSubstr("cudaMalloc: "), HasSubstr("cudaErrorMemoryAllocation")));
 }

@@ -1,4 +1,4 @@
-// The doubles of the libraries: mistakes, made on purpose, are found.
+// The test doubles of NVIDIA's libraries detect wrong arguments.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,13 +35,13 @@ class HostLibrary : public testing::Test {
   }
 };
 
-TEST_F(HostLibrary, AWrongLeadingDimensionIsFound) {
+TEST_F(HostLibrary, WrongLeadingDimensionIsDetected) {
   multiply(24, 16);
   EXPECT_THAT(error_of([] { multiply(23, 16); }), HasSubstr("CUBLAS_STATUS_INVALID_VALUE"));
   EXPECT_THAT(error_of([] { multiply(24, 24); }), HasSubstr("cudaErrorIllegalAddress"));
 }
 
-TEST_F(HostLibrary, AMatrixLessAlignedThanItsAlgorithmIsRefused) {
+TEST_F(HostLibrary, MisalignedMatrixIsRefused) {
   cublasLtMatmulDesc_t product;
   cublasLtMatrixLayout_t square;
   cublasLtMatmulPreference_t preference;
@@ -67,7 +67,7 @@ TEST_F(HostLibrary, AMatrixLessAlignedThanItsAlgorithmIsRefused) {
   cublasLtMatmulDescDestroy(product);
 }
 
-TEST_F(HostLibrary, AGraphOfTensorsThatDoNotFitIsRefused) {
+TEST_F(HostLibrary, MismatchedTensorsAreRefused) {
   EXPECT_THAT(
       error_of([] {
         cuda::CudnnGraph graph;
@@ -78,7 +78,7 @@ TEST_F(HostLibrary, AGraphOfTensorsThatDoNotFitIsRefused) {
       HasSubstr("CUDNN_STATUS_BAD_PARAM"));
 }
 
-TEST_F(HostLibrary, AHeadOfOddWidthHasNoPlan) {
+TEST_F(HostLibrary, UnsupportedHeadWidthHasNoPlan) {
   const auto plan = [](int64_t head_dim) {
     const int64_t w = 3 * head_dim, step = w * 4;
     return cuda::attention_forward_plan({.batch = 1,

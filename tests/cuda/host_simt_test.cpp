@@ -1,5 +1,5 @@
-// The double's threads, warps and blocks: that kernels run as on a GPU, and that what a GPU may
-// punish is found.
+// The test double's threads, warps and blocks: kernels run as on a GPU, and mistakes that a GPU may
+// not report are detected.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -48,15 +48,15 @@ __global__ void reverse(float* y, const float* x, bool with_barrier) {
   y[threadIdx.x] = room[blockDim.x - 1 - threadIdx.x];
 }
 
-TEST_F(HostSimt, ABarrierMakesSharedMemorySeen) {
+TEST_F(HostSimt, BarriersMakeSharedMemoryVisible) {
   std::vector<float> values(256);
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) + 1.0f;
   const std::vector<float> reversed(values.rbegin(), values.rend());
   const Tensor x = on_device(Tensor::from({256}, values), Device::cuda), y = on_gpu(256);
   launch("reverse", {1, 256}, reverse, floats(y), floats(x), true);
   EXPECT_EQ(y.to_vector<float>(), reversed);
-  // Without it some thread reads what is not written yet, in whatever order they run. (Other
-  // values: the right ones may still lie there.)
+  // Without a barrier some thread reads an element before it is written, in any order of the
+  // threads. The values differ because the previous ones may still be in shared memory.
   for (float& value : values) value = -value;
   copy_tensor(x, Tensor::from({256}, values));
   launch("reverse", {1, 256}, reverse, floats(y), floats(x), false);
@@ -70,7 +70,7 @@ __global__ void half_shuffles(float* y) {
   if (threadIdx.x < 16) y[threadIdx.x] = __shfl_xor_sync(~0u, 1.0f, 1);
 }
 
-TEST_F(HostSimt, ABarrierThatNotAllReachIsAnError) {
+TEST_F(HostSimt, BarrierNotReachedByAllThreadsIsAnError) {
   launch("half_waits", {1, 64}, half_waits);
   EXPECT_THROW(cuda::Context::get().synchronize(), Error);
   cuda_host::reset_after_failure();
@@ -124,14 +124,14 @@ TEST_F(HostSimt, ReductionsGiveAllThreadsTheSame) {
 
 __global__ void write_one(float* y, int64_t at) { y[at] = 1.0f; }
 
-TEST_F(HostSimt, AnArgumentThatPointsAtTheHostIsAnError) {
+TEST_F(HostSimt, HostPointerArgumentIsAnError) {
   float here = 0.0f;
   launch("write_one", {1, 1}, write_one, &here, int64_t{0});
   EXPECT_THROW(cuda::Context::get().synchronize(), Error);
   EXPECT_EQ(here, 0.0f);
 }
 
-TEST_F(HostSimt, ALaunchThatNoGpuTakesIsAnError) {
+TEST_F(HostSimt, TooManyThreadsPerBlockIsAnError) {
   const Tensor y = on_gpu(1);
   EXPECT_THROW(launch("write_one", {1, 2048}, write_one, floats(y), int64_t{0}), Error);
 }
@@ -142,7 +142,7 @@ TEST_F(HostSimt, TheHostCannotTouchDeviceMemory) {
 }
 
 #ifdef __SANITIZE_ADDRESS__
-TEST_F(HostSimt, AKernelThatWritesBesideItsMemoryIsFound) {
+TEST_F(HostSimt, OutOfBoundsWriteIsDetected) {
   void* memory = nullptr;
   ASSERT_EQ(cudaMalloc(&memory, 64), cudaSuccess);
   const auto overrun = [&](int64_t at) {

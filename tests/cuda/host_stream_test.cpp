@@ -1,4 +1,5 @@
-// The double's streams, events and graphs: work is done late, and capture refuses what it must.
+// The test double's streams, events and graphs: work is deferred, and capture refuses what CUDA
+// does.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -36,7 +37,7 @@ Tensor on_gpu(const std::vector<float>& values) {
   return on_device(Tensor::from({n}, values), Device::cuda);
 }
 
-TEST_F(HostStream, WhatAnAsynchronousCopyReadsMustStayUntilItIsDone) {
+TEST_F(HostStream, AsynchronousCopyReadsItsSourceLate) {
   const Tensor y = on_gpu({0.0f}), pinned = pinned_tensor({1}, DType::f32);
   *pinned.data<float>() = 1.0f;
   cuda::upload_async(y.raw(), pinned.raw(), 4, context.stream());
@@ -48,7 +49,7 @@ TEST_F(HostStream, WhatAnAsynchronousCopyReadsMustStayUntilItIsDone) {
   EXPECT_EQ(y.item(), 3.0);
 }
 
-TEST_F(HostStream, WhatAnAsynchronousCopyWritesIsNotThereBefore) {
+TEST_F(HostStream, AsynchronousCopyWritesItsTargetLate) {
   const Tensor x = on_gpu({5.0f}), pinned = pinned_tensor({1}, DType::f32);
   *pinned.data<float>() = -1.0f;
   cuda::download_async(pinned.raw(), x.raw(), 4, context.stream());
@@ -78,7 +79,7 @@ TEST_F(HostStream, StreamsAreOrderedByEventsAlone) {
   }
 }
 
-TEST_F(HostStream, WhoAsksDoesNotWaitButIsToldAtLast) {
+TEST_F(HostStream, QueryDoesNotWait) {
   const Tensor x = on_gpu({5.0f}), pinned = pinned_tensor({1}, DType::f32);
   *pinned.data<float>() = -1.0f;
   cuda::download_async(pinned.raw(), x.raw(), 4, context.stream());
@@ -106,7 +107,7 @@ TEST_F(HostStream, WaitsCanBeLeftOut) {
   EXPECT_EQ(copy.item(), 1.0);
 }
 
-TEST_F(HostStream, AGraphIsDoneWhenItIsLaunchedAndAsOften) {
+TEST_F(HostStream, AGraphRunsOncePerLaunch) {
   const Tensor y = on_gpu({1.0f}), factor = on_gpu({2.0f});
   cuda::Graph graph;
   graph.capture([&] { kernels.scale({&y, false}, y, factor); });
@@ -115,7 +116,7 @@ TEST_F(HostStream, AGraphIsDoneWhenItIsLaunchedAndAsOften) {
   EXPECT_EQ(y.item(), 8.0);
 }
 
-TEST_F(HostStream, CaptureRefusesWhatWaitsOrTakesMemory) {
+TEST_F(HostStream, CaptureRefusesWaitsAndAllocations) {
   const Tensor y = on_gpu({1.0f});
   cuda::Event event;
   event.record(context.stream());
@@ -140,7 +141,7 @@ TEST_F(HostStream, CaptureRefusesWhatWaitsOrTakesMemory) {
   }
 }
 
-TEST_F(HostStream, ACaughtMistakeSpoilsTheCaptureAllTheSame) {
+TEST_F(HostStream, ACaughtErrorStillInvalidatesTheCapture) {
   const Tensor y = on_gpu({1.0f});
   cuda::Graph graph;
   EXPECT_THROW(graph.capture([&] {

@@ -1,4 +1,4 @@
-// Several steps on their way at once: what a run writes is what it writes with one at a time.
+// Several training steps in flight at once: a run writes the same files as with one at a time.
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ std::map<std::string, std::string> weights_and_moments(const fs::path& checkpoin
 
 class GpuRunInFlight : public RunTest {};
 
-TEST_F(GpuRunInFlight, WritesWhatOneStepAtATimeWrites) {
+TEST_F(GpuRunInFlight, SameFilesAsWithOneStepInFlight) {
   // Something to pause for after steps 4, 5, 8, 10, 12, 15, 16 and 20.
   const std::vector<std::string> rest = {"train.checkpoint_every=4", "train.keep_last=0",
                                          "train.sample_at=[5]", "train.sample_tokens=9"};
@@ -68,7 +68,7 @@ TEST_F(GpuRunInFlight, AStopInTheMiddleChangesNothing) {
   EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("parts")));
 }
 
-TEST_F(GpuRunInFlight, ASignalFindsARunThatContinues) {
+TEST_F(GpuRunInFlight, ASignalLeavesARunThatCanResume) {
   const std::vector<std::string> overrides =  // far more steps than there is time for
       with(five, {"train.checkpoint_every=0", "train.eval_every=0", "train.steps=1000000"});
   const auto before = ::signal(SIGTERM, [](int) {});  // should it come when the run is over
@@ -92,7 +92,7 @@ TEST_F(GpuRunInFlight, ASignalFindsARunThatContinues) {
   EXPECT_EQ(metrics_of(path("whole")), metrics_of(path("parts")));
 }
 
-TEST_F(GpuRunInFlight, TheSpikeGuardHasOneStepAtATime) {
+TEST_F(GpuRunInFlight, SpikeGuardAllowsOneStepInFlight) {
   const std::vector<std::string> guard = {"train.spike_guard=1", "train.spike_window=4",
                                           "train.max_skips=20", "train.checkpoint_every=20"};
   train_into("one", {.overrides = with(one, guard)});
@@ -146,11 +146,8 @@ TEST_F(GpuRefusalInFlight, TheBlackBoxHoldsTheStepThatWasRefused) {
   }
 }
 
-TEST(GpuTrainerInFlight, StepsAfterARefusedOneAreForgotten) {
-  const TemporaryDirectory directory;
-  const fs::path text = directory.path() / "text.txt";
-  write_file(text, tiny_text());
-  Trainer trainer(tiny_config(text, five));
+TEST_F(GpuRunInFlight, StepsAfterARefusedOneAreDiscarded) {
+  Trainer trainer(tiny_config(text_, five));
   EXPECT_EQ(trainer.most_in_flight(), 5);
   for (int i = 0; i < 4; ++i) trainer.step();
   const Tensor& values = trainer.parameters().values();
@@ -175,11 +172,8 @@ TEST(GpuTrainerInFlight, StepsAfterARefusedOneAreForgotten) {
   EXPECT_NE(values.to_vector<float>(), good);
 }
 
-TEST(GpuTrainerInFlight, TheLastStepIsMadeAgainAfterARefusedOne) {
-  const TemporaryDirectory directory;
-  const fs::path text = directory.path() / "text.txt";
-  write_file(text, tiny_text());
-  Trainer trainer(tiny_config(text, with(five, {"train.steps=6"})));
+TEST_F(GpuRunInFlight, TheLastStepIsRepeatedAfterARefusedOne) {
+  Trainer trainer(tiny_config(text_, with(five, {"train.steps=6"})));
   for (int i = 0; i < 4; ++i) trainer.step();
   const Tensor& values = trainer.parameters().values();
   const std::vector<float> good = values.to_vector<float>();
@@ -193,11 +187,8 @@ TEST(GpuTrainerInFlight, TheLastStepIsMadeAgainAfterARefusedOne) {
   EXPECT_EQ(last.step, 6);
 }
 
-TEST(GpuTrainerInFlight, NoMoreThanTheConfigAllows) {
-  const TemporaryDirectory directory;
-  const fs::path text = directory.path() / "text.txt";
-  write_file(text, tiny_text());
-  Trainer trainer(tiny_config(text, five));
+TEST_F(GpuRunInFlight, NoMoreThanTheConfigAllows) {
+  Trainer trainer(tiny_config(text_, five));
   for (int i = 0; i < 5; ++i) trainer.begin_step();
   EXPECT_THROW(trainer.begin_step(), Error);
 }

@@ -1,5 +1,4 @@
-// What the GPU's libraries compute, beside the CPU and our own kernels: same bits, dropout masks,
-// TF32.
+// The results of NVIDIA's libraries compared with the CPU: reproducibility, dropout masks, TF32.
 #include <gtest/gtest.h>
 
 #include <cmath>

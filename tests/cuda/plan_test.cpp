@@ -1,4 +1,4 @@
-// The plan of a run on a GPU beside what it allocates there.
+// The plan of a run on a GPU compared with what the run allocates there.
 #include "folio/inspect/plan.h"
 
 #include <fmt/format.h>
@@ -94,7 +94,7 @@ TEST_F(GpuPlan, IsWhatARunAllocates) {
     const Plan plan = make_plan(trainer.config(), trainer.tokenizer().vocabulary());
     const int64_t weights = sum(plan, {"weights", "gradients", "optimizer moments"});
     EXPECT_NEAR(ratio(weights, parameters), 1.0, 0.05);
-    // Small blocks are of 64 bytes each, whatever they hold.
+    // Even the smallest block takes 64 bytes.
     EXPECT_NEAR(static_cast<double>(sum(plan, {"batches on the GPU"})),
                 static_cast<double>(with_batches - parameters), 2048.0);
     EXPECT_NEAR(ratio(sum(plan, {"validation and samples between steps"}), all - with_batches), 1.0,

@@ -1,4 +1,4 @@
-// folio profile on a GPU: it counts what it counts on a CPU, and every op has its time and limits.
+// folio profile on a GPU: the counts are those of a CPU, and every op has a time and its limits.
 #include "folio/inspect/profile.h"
 
 #include <fmt/format.h>
@@ -6,23 +6,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "support/temporary.h"
-#include "support/tiny_run.h"
+#include "support/run_fixture.h"
 
 namespace folio {
 namespace {
 
 using testing::HasSubstr;
 
-class GpuProfile : public testing::Test {
+class GpuProfile : public RunTest {
  protected:
-  GpuProfile() { write_file(text_, tiny_text()); }
-
   Profile profile_on(const char* device, std::vector<std::string> overrides = {}) const {
     overrides.push_back(std::string("train.device=").append(device));
     return profile(tiny_config(text_, overrides), 1);
@@ -32,9 +28,6 @@ class GpuProfile : public testing::Test {
     std::ranges::sort(profile.rows, {}, [](const ProfileRow& row) { return row.name + row.pass; });
     return profile.rows;
   }
-
-  TemporaryDirectory directory_;
-  std::filesystem::path text_ = directory_.path() / "text.txt";
 };
 
 TEST_F(GpuProfile, CountsWhatTheCpuCounts) {

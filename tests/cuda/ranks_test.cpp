@@ -1,10 +1,9 @@
-// What ranks on GPUs build on, in one process; tests/comm has them as processes.
+// What training with several GPUs relies on, tested in one process; tests/comm starts processes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -14,14 +13,13 @@
 #include "folio/tensor/error.h"
 #include "folio/train/trainer.h"
 #include "support/gradcheck.h"
-#include "support/temporary.h"
+#include "support/run_fixture.h"
 #include "support/thread_ranks.h"
-#include "support/tiny_run.h"
 
 namespace folio {
 namespace {
 
-TEST(GpuNorm, PiecesOfTheNormMayBeAddedByAnyone) {
+TEST(GpuNorm, SumsOfSquaresAddUpToTheNorm) {
   const Kernels& kernels = kernels_for(Device::cuda);
   const Tensor norm({2}, DType::f32, Device::cuda);
   for (const int64_t pieces : {1, 5, 300}) {  // more than a block has threads
@@ -39,16 +37,12 @@ TEST(GpuNorm, PiecesOfTheNormMayBeAddedByAnyone) {
   }
 }
 
-class GpuRanks : public testing::Test {
+class GpuRanks : public RunTest {
  protected:
-  GpuRanks() { write_file(text_, tiny_text()); }
   Config config(std::vector<std::string> overrides) const {
     overrides.push_back("train.device=cuda");
     return tiny_config(text_, overrides);
   }
-
-  TemporaryDirectory directory_;
-  std::filesystem::path text_ = directory_.path() / "text.txt";
 };
 
 TEST_F(GpuRanks, OneProcessAddsMicroBatchesInOrderToo) {

@@ -1,5 +1,5 @@
-// A step in a captured graph: the same bits as the calls themselves, for every step that the device
-// is told of.
+// A step in a captured graph gives the same bits as direct calls, for each step number that is
+// written to the device.
 #include "folio/kernels/cuda/step_values.h"
 
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ class Values {
   Tensor memory_{{sizeof(cuda::StepValues) / 4}, DType::i32, Device::cuda};
 };
 
-/// Captures work with the device's step values in place of its own.
+/// Captures work that reads the device's step values instead of its arguments.
 void capture(cuda::Graph& graph, const Values& values, const std::function<void()>& work) {
   const cuda::StepValuesScope scope(values.address());
   graph.capture(work);
@@ -114,11 +114,11 @@ TEST(StepValues, AnUpdateWithoutAFiniteNormChangesNothing) {
   }
 }
 
-TEST(StepValues, APoolOfItsOwnKeepsAGraphsMemoryFromOthers) {
+TEST(StepValues, ASeparatePoolKeepsAGraphsMemoryFromOtherTensors) {
   const Kernels& kernels = kernels_for(Device::cuda);
   Allocator pool(cuda::device_memory());
   const Tensor x = numbers_on_gpu(100, 1), y = numbers_on_gpu(100, 2);
-  const auto work = [&] {  // y = x, by way of memory that is given back
+  const auto work = [&] {  // y = x, through memory that is returned to the pool
     const AllocatorScope scope(Device::cuda, pool);
     const Tensor between({100}, DType::f32, Device::cuda);
     kernels.copy({&between, false}, x);

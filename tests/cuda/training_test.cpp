@@ -1,10 +1,9 @@
-// Whole training on the GPU: beside the CPU, beside itself, and from one device to the other.
+// Training on the GPU compared with the CPU and with itself, and checkpoints moved between devices.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,8 +14,7 @@
 #include "folio/tensor/cuda.h"
 #include "folio/tensor/error.h"
 #include "folio/train/trainer.h"
-#include "support/temporary.h"
-#include "support/tiny_run.h"
+#include "support/run_fixture.h"
 #ifdef FOLIO_CUDA_HOST
 #include "work.h"
 #endif
@@ -24,17 +22,12 @@
 namespace folio {
 namespace {
 
-class GpuTraining : public testing::Test {
+class GpuTraining : public RunTest {
  protected:
-  GpuTraining() { write_file(text_, tiny_text()); }
-
   Config config(const char* device, std::vector<std::string> overrides = {}) const {
     overrides.push_back(std::string("train.device=").append(device));
     return tiny_config(text_, overrides);
   }
-
-  TemporaryDirectory directory_;
-  std::filesystem::path text_ = directory_.path() / "text.txt";
 };
 
 struct Curve {
@@ -115,7 +108,7 @@ TEST_F(GpuTraining, Bf16FollowsTheCpuToItsRounding) {
   for (size_t i = 0; i < cpu.losses.size(); ++i) EXPECT_NEAR(gpu.losses[i], cpu.losses[i], 0.05);
 }
 
-TEST_F(GpuTraining, Tf32IsAskedForAndRounds) {
+TEST_F(GpuTraining, Tf32IsOptInAndRounds) {
   // So wide that no algorithm without matrix units is likely to be the quickest.
   const Curve f32 = train(config("cuda", {"model.width=64"}), 3),
               tf32 = train(config("cuda", {"model.width=64", "train.precision=tf32"}), 3);
@@ -180,7 +173,7 @@ TEST_F(GpuTraining, AStepThatIsNotFiniteIsRefused) {
   }
 }
 
-TEST_F(GpuTraining, AGuardedRunGoesOnAfterARefusedStep) {
+TEST_F(GpuTraining, AGuardedRunContinuesAfterARefusedStep) {
   for (const int steps :
        {1, 2, 3, 5}) {  // the third is captured: without an update if it is refused
     SCOPED_TRACE(steps);
@@ -223,7 +216,7 @@ TEST_F(GpuTraining, NothingIsAllocatedAfterTheFirstSteps) {
 }
 
 #ifdef FOLIO_CUDA_HOST
-TEST_F(GpuTraining, AMissingSynchronisationShows) {
+TEST_F(GpuTraining, MissingSynchronizationChangesLosses) {
   const Curve right = train(config("cuda"), 5);
   cuda_host::leave_out_waits(true);
   Trainer trainer(config("cuda"));
@@ -233,7 +226,7 @@ TEST_F(GpuTraining, AMissingSynchronisationShows) {
   EXPECT_NE(losses, right.losses);
 }
 
-TEST_F(GpuTraining, AWaitInsideALibraryShowsWhenItsStepIsCaptured) {
+TEST_F(GpuTraining, AWaitInsideALibraryFailsDuringCapture) {
   const Config c = config("cuda", {"train.precision=bf16"});
   const std::pair<cuda_host::Waits, const char*> places[] = {
       {cuda_host::Waits::in_products, "cublasLtMatmul"},

@@ -13,15 +13,15 @@ namespace {
 
 enum class Masking { none, some, whole_rows };
 
-/// One problem: inputs as (B, T, W) with q, k and v packed side by side or apart, in f64, and what
-/// must come out, written out.
+/// Inputs (B, T, W), with q, k and v packed in one tensor or separate, and the expected results,
+/// all in f64.
 struct Problem {
   AttentionShape shape;
   bool packed;
   std::vector<double> q, k, v, dy;  // packed: q holds all three
   std::vector<int32_t> mask;        // (B, Tk) or empty
   int64_t width, margin;            // of a row; columns before the first head's
-  // Expected; the gradients have the inputs' layout, with 0 in columns that are nobody's.
+  // Expected; the gradients have the layout of the inputs, with 0 in unused columns.
   std::vector<double> y, log_sum, dq, dk, dv;
 
   Problem(const AttentionShape& s, bool is_packed, Masking masking)
@@ -145,7 +145,7 @@ struct Tensors {
   }
 };
 
-/// A gradient tensor that holds other numbers before; `columns` of each row are to be written.
+/// A gradient tensor with other numbers in it before the kernel runs.
 struct Target {
   std::vector<double> before;
   Tensor tensor;
@@ -165,17 +165,17 @@ struct Target {
   }
 };
 
-/// The doubles of a GPU take long: there one case in eleven of several tiles (of 32 by 32), and
-/// three in five of a single one are computed. Neither divides the six pairs of dropout and mask,
-/// so that in turn every kind meets every length and width of heads.
-bool leaves_out(const AttentionShape& shape) {
+/// The GPU's test doubles are slow, so with them only one case in eleven of those with several
+/// tiles (of 32 by 32) and three in five of the others are computed. Neither number divides the six
+/// pairs of dropout and mask, so every pair is still tested with every length and head width.
+bool is_skipped(const AttentionShape& shape) {
   static int several = 0, single = 0;
   if (!tests_gpu()) return false;
   return shape.queries > 32 || shape.keys > 32 ? several++ % 11 != 0 : single++ % 5 > 2;
 }
 
 void expect_attention(const AttentionShape& shape, bool packed, Masking masking) {
-  if (leaves_out(shape)) return;
+  if (is_skipped(shape)) return;
   const Problem p(shape, packed, masking);
   SCOPED_TRACE(p.describe());
   for (const DType dtype : floating_types) {
@@ -230,7 +230,7 @@ TEST(Attention, AgreesWithTheFormulaPacked) {
   }
 }
 
-TEST(Attention, AgreesWithTheFormulaForOtherKeys) {
+TEST(Attention, AgreesWithTheFormulaForSeparateKeys) {
   struct Lengths {
     int64_t queries, keys;
   };
@@ -249,7 +249,7 @@ TEST(Attention, AgreesWithTheFormulaForOtherKeys) {
   }
 }
 
-TEST(Attention, LeavesOutGradientsThatNobodyWants) {
+TEST(Attention, SkipsUnneededGradients) {
   Problem p(shape_of(2, 2, 17, 33, 5, true, 0.2), false, Masking::some);
   const Tensors t(p, DType::f64);
   t.forward(p);
@@ -265,7 +265,7 @@ TEST(Attention, LeavesOutGradientsThatNobodyWants) {
   }
 }
 
-TEST(Attention, OneTensorMayBeTheTargetThrice) {
+TEST(Attention, AddsThreeGradientsOfOneTensor) {
   Problem p(shape_of(2, 2, 65, 65, 5, true, 0.2), false, Masking::none);
   const Tensors t(p, DType::f64);
   t.forward(p);
@@ -321,7 +321,7 @@ TEST(Attention, BackwardIsTheDerivativeOfForward) {
   }
 }
 
-TEST(Attention, ReadsOnlyTheKeysThatCount) {
+TEST(Attention, DoesNotReadKeysBeyondTheLength) {
   const Problem p(shape_of(2, 2, 3, 20, 5, true, 0.0), false, Masking::none);
   Tensors t(p, DType::f32);
   t.forward(p);

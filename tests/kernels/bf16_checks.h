@@ -1,4 +1,5 @@
-// Kernels in bf16 beside the same kernels in f64, which the other tests hold against references.
+// Compares kernels in bf16 with the same kernels in f64, which the other tests compare with
+// references.
 #pragma once
 
 #include <cmath>
@@ -9,7 +10,7 @@
 
 namespace folio {
 
-/// Numbers that bf16 represents exactly: both types then compute with the same ones.
+/// Numbers that bf16 represents exactly, so that both types compute with the same inputs.
 inline std::vector<double> coarse(int64_t count, uint64_t seed, double low = -1.0,
                                   double high = 1.0) {
   std::vector<double> values = numbers(count, seed, low, high);
@@ -21,11 +22,11 @@ inline Tensor coarse_tensor(const Shape& shape, uint64_t seed, DType dtype, doub
   return tensor_of(shape, coarse(shape.numel(), seed, low, high), dtype);
 }
 
-/// Of results of size 1 or so that are rounded once: half a unit in the last of eight places.
+/// The tolerance for results of about 1 that are rounded once: half a unit in the last place.
 inline constexpr double one_rounding = 0.5 / 128 + 1e-5;
 
-/// compute(dtype) gives tensors whose values are that type (or accumulators, which are compared
-/// more strictly): those of bf16 must agree with those of f64.
+/// compute(dtype) returns tensors of that type, or accumulators, which are compared more strictly.
+/// Those of bf16 must agree with those of f64.
 template <class Compute>
 void expect_bf16_outputs(const Compute& compute, double tolerance = one_rounding) {
   const std::vector<Tensor> exact = compute(DType::f64), narrow = compute(DType::bf16);
@@ -38,8 +39,8 @@ void expect_bf16_outputs(const Compute& compute, double tolerance = one_rounding
   }
 }
 
-/// kernel(dtype, target) computes a gradient from values of that type. From those of bf16 it must
-/// come out in a target of bf16 and, not rounded, in one of f32, overwritten and accumulated.
+/// kernel(dtype, target) computes a gradient from values of that type. With bf16 values the result
+/// must agree with f64 in targets of bf16 and of f32, overwritten and accumulated.
 template <class Kernel>
 void expect_bf16_target(const Shape& shape, const Kernel& kernel, double tolerance = one_rounding) {
   const Tensor exact(shape, DType::f64);

@@ -1,5 +1,5 @@
-// Matrix products and attention in bf16. ctest runs them twice: as the CPU does them, and through
-// f32, as on a CPU that does not multiply bf16.
+// Matrix products and attention in bf16. ctest runs these tests twice: natively if the CPU
+// multiplies bf16, and through f32.
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -32,7 +32,7 @@ TEST(Bf16Products, Matmul) {
 }
 
 TEST(Bf16Products, MatmulOfStacks) {
-  for (const int64_t count : {2, 20}) {  // few and many are shared out differently
+  for (const int64_t count : {2, 20}) {  // few and many are divided among threads differently
     expect_bf16_target({count, 33, 20}, [&](DType dtype, GradTarget c) {
       tested_kernels().matmul(c, coarse_tensor({count, 33, 17}, 1, dtype), false,
                               coarse_tensor({count, 17, 20}, 2, dtype), false);
@@ -101,7 +101,7 @@ struct Attention {
   bool packed, masked;
 };
 
-/// y and log_sum, from inputs of this type. Apart, q, k and v are tensors of their own.
+/// The inputs of this type, packed or separate, and the outputs y and log_sum.
 struct Heads {
   Tensor q, k, v, mask, y, log_sum;
   int64_t columns;
@@ -118,7 +118,7 @@ struct Heads {
     log_sum = Tensor({a.shape.batch, a.shape.heads, a.shape.queries}, accumulator_of(dtype));
     tested_kernels().attention_forward(y, log_sum, part(0), part(1), part(2), mask, a.shape);
   }
-  /// So that a backward pass is given the same numbers in both types.
+  /// Makes y and log_sum the same numbers in both types, for the backward pass.
   void take_results_of(const Heads& exact) {
     const Tensor coarse_y = tensor_of(y.shape(), values_of(exact.y), DType::bf16);
     const Tensor f32 = tensor_of(log_sum.shape(), values_of(exact.log_sum), DType::f32);
@@ -143,7 +143,7 @@ const std::vector<Attention>& attentions() {
   return all;
 }
 
-/// A GPU's library rounds what it multiplies with, too.
+/// On a GPU, cuDNN also rounds the factors of its products.
 double attention_tolerance() { return (tests_gpu() ? 2 : 1) * one_rounding; }
 
 TEST(Bf16Products, AttentionForward) {
@@ -182,7 +182,7 @@ TEST(Bf16Products, AttentionBackward) {
   }
 }
 
-TEST(Bf16Products, AttentionOfOneTensorThriceAddsItsGradients) {
+TEST(Bf16Products, AttentionAddsThreeGradientsOfOneTensor) {
   const Attention attention{{1, 2, 9, 9, 8, true, 0.35, {}}, false, false};
   Heads exact(attention, DType::f64);
   exact.k = exact.v = exact.q;

@@ -1,4 +1,4 @@
-// Rounding to bf16, and every kernel but matrix products and attention in it.
+// Rounding to bf16, and every kernel in bf16 except matrix products and attention.
 #include <array>
 #include <bit>
 #include <cmath>

@@ -16,44 +16,38 @@ struct Reference {
 };
 void PrintTo(const Reference& reference, std::ostream* out) { *out << reference.name; }
 
-const std::vector<Reference>& references() {
-  static const std::vector<Reference> all = {
-      {"add", BinaryOp::add, [](double a, double b) { return a + b; },
-       [](double, double) { return 1.0; }, [](double, double) { return 1.0; }},
-      {"subtract", BinaryOp::subtract, [](double a, double b) { return a - b; },
-       [](double, double) { return 1.0; }, [](double, double) { return -1.0; }},
-      {"multiply", BinaryOp::multiply, [](double a, double b) { return a * b; },
-       [](double, double b) { return b; }, [](double a, double) { return a; }},
-      {"divide", BinaryOp::divide, [](double a, double b) { return a / b; },
-       [](double, double b) { return 1.0 / b; }, [](double a, double b) { return -a / (b * b); }},
-  };
-  return all;
-}
+const std::vector<Reference> references = {
+    {"add", BinaryOp::add, [](double a, double b) { return a + b; },
+     [](double, double) { return 1.0; }, [](double, double) { return 1.0; }},
+    {"subtract", BinaryOp::subtract, [](double a, double b) { return a - b; },
+     [](double, double) { return 1.0; }, [](double, double) { return -1.0; }},
+    {"multiply", BinaryOp::multiply, [](double a, double b) { return a * b; },
+     [](double, double b) { return b; }, [](double a, double) { return a; }},
+    {"divide", BinaryOp::divide, [](double a, double b) { return a / b; },
+     [](double, double b) { return 1.0 / b; }, [](double a, double b) { return -a / (b * b); }},
+};
 
 struct Shapes {
   Shape y, a, b;
 };
 
-const std::vector<Shapes>& shapes() {
-  static const std::vector<Shapes> all = {
-      {{1}, {1}, {1}},
-      {{17}, {17}, {17}},
-      {{3, 5}, {3, 5}, {5}},
-      {{3, 5}, {5}, {3, 5}},
-      {{2, 3, 65}, {2, 3, 65}, {1}},
-      {{2, 3, 65}, {}, {2, 3, 65}},
-      {{130, 700}, {130, 700}, {130, 700}},
-      {{130, 700}, {130, 700}, {700}},
-      {{130, 700}, {700}, {130, 700}},
-      {{130, 700}, {130, 700}, {}},
-      {{9000, 3}, {9000, 3}, {3}},
-      {{9000, 3}, {1}, {9000, 3}},
-      {{50000, 1}, {50000, 1}, {1}},
-      {{4, 7}, {7}, {1}},
-      {{4, 7}, {7}, {7}},
-  };
-  return all;
-}
+const std::vector<Shapes> shapes = {
+    {{1}, {1}, {1}},
+    {{17}, {17}, {17}},
+    {{3, 5}, {3, 5}, {5}},
+    {{3, 5}, {5}, {3, 5}},
+    {{2, 3, 65}, {2, 3, 65}, {1}},
+    {{2, 3, 65}, {}, {2, 3, 65}},
+    {{130, 700}, {130, 700}, {130, 700}},
+    {{130, 700}, {130, 700}, {700}},
+    {{130, 700}, {700}, {130, 700}},
+    {{130, 700}, {130, 700}, {}},
+    {{9000, 3}, {9000, 3}, {3}},
+    {{9000, 3}, {1}, {9000, 3}},
+    {{50000, 1}, {50000, 1}, {1}},
+    {{4, 7}, {7}, {1}},
+    {{4, 7}, {7}, {7}},
+};
 
 /// The element of an operand that belongs to element i of the result.
 size_t source(const Shape& operand, const Shape& y, size_t i) {
@@ -66,7 +60,7 @@ class Binary : public testing::TestWithParam<Reference> {};
 TEST_P(Binary, AgreesInEveryBroadcast) {
   const Reference& reference = GetParam();
   for (const DType dtype : floating_types) {
-    for (const Shapes& shape : shapes()) {
+    for (const Shapes& shape : shapes) {
       SCOPED_TRACE(testing::Message() << name_of(dtype) << " " << shape.a.to_string() << " with "
                                       << shape.b.to_string());
       const auto a = numbers(shape.a.numel(), 1), b = numbers(shape.b.numel(), 2, 0.5, 1.5);
@@ -124,7 +118,7 @@ TEST_P(Binary, SameWithAnyThreads) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Binary, testing::ValuesIn(references()),
+INSTANTIATE_TEST_SUITE_P(Kernels, Binary, testing::ValuesIn(references),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -92,7 +92,7 @@ TEST(CrossEntropyKernel, NanLogitsGiveANanLoss) {
   EXPECT_TRUE(std::isnan(loss.item()));
 }
 
-TEST(CrossEntropyKernel, OnlyIgnoredTargetsGiveNothing) {
+TEST(CrossEntropyKernel, OnlyIgnoredTargetsGiveZero) {
   const Tensor logits = tensor_of({2, 3}, numbers(6, 1), DType::f64), dlogits({2, 3}, DType::f64);
   const Tensor loss(Shape{}, DType::f64);
   tested_kernels().cross_entropy(loss, dlogits, logits, Tensor::from<int32_t>({2}, {-1, -1}), {});

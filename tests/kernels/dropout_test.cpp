@@ -8,11 +8,7 @@ namespace folio {
 namespace {
 
 DropoutMask mask_of(double probability, uint64_t first_index) {
-  DropoutMask mask;
-  mask.probability = probability;
-  mask.stream = {0x123456789abcdefull, purpose_of("dropout"), 7};
-  mask.first_index = first_index;
-  return mask;
+  return {probability, {0x123456789abcdefull, purpose_of("dropout"), 7}, first_index};
 }
 
 std::vector<double> dropped(const std::vector<double>& x, const DropoutMask& mask) {
@@ -24,7 +20,7 @@ std::vector<double> dropped(const std::vector<double>& x, const DropoutMask& mas
   return y;
 }
 
-TEST(DropoutKernel, DropsWhatTheStreamSays) {
+TEST(DropoutKernel, AgreesWithTheStream) {
   for (const DType dtype : floating_types) {
     for (const int64_t n : {1, 3, 17, 65, 1000, 1027, 40001}) {
       for (const uint64_t first : {0ull, 1ull, 6ull, 4095ull, 0xffffffffull * 4 - 5}) {
@@ -66,7 +62,7 @@ TEST(DropoutKernel, KeepsTheProbabilityAndTheMean) {
   }
 }
 
-TEST(DropoutKernel, ADroppedNanIsGone) {
+TEST(DropoutKernel, DropsNan) {
   const DropoutMask mask = mask_of(0.5, 0);
   const Tensor x = tensor_of({64}, std::vector<double>(64, std::nan("")), DType::f32);
   const Tensor y({64}, DType::f32);

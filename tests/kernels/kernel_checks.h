@@ -1,4 +1,4 @@
-// Checks that every kernel is put to, beside a reference computed in f64.
+// Checks for kernels: comparison with a reference in f64, and with different numbers of threads.
 #pragma once
 
 #include <gtest/gtest.h>

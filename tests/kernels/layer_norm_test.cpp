@@ -9,11 +9,8 @@ namespace {
 
 constexpr double eps = 1e-5;
 
-const std::vector<Shape>& matrices() {
-  static const std::vector<Shape> all = {{1, 3},    {3, 17},    {2, 3, 65}, {4, 1000},
-                                         {700, 32}, {1000, 65}, {300, 128}};
-  return all;
-}
+const std::vector<Shape> matrices = {{1, 3},    {3, 17},    {2, 3, 65}, {4, 1000},
+                                     {700, 32}, {1000, 65}, {300, 128}};
 
 struct Reference {
   std::vector<double> y, mean, rstd, dx, dgain, dbias;
@@ -64,7 +61,7 @@ struct Case {
 
 TEST(LayerNormKernels, ForwardAgrees) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       for (const bool with_bias : {false, true}) {
         SCOPED_TRACE(testing::Message() << name_of(dtype) << shape.to_string() << with_bias);
         const Case c(shape, with_bias);
@@ -95,13 +92,10 @@ TEST(LayerNormKernels, ALargeMeanDoesNotSpoilTheVariance) {
 
 TEST(LayerNormKernels, AddDropoutForwardAgrees) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       for (const double probability : {0.0, 0.4}) {
         SCOPED_TRACE(testing::Message() << name_of(dtype) << shape.to_string() << probability);
-        DropoutMask mask;
-        mask.probability = probability;
-        mask.stream = {9, purpose_of("residual"), 2};
-        mask.first_index = 1234567;
+        const DropoutMask mask{probability, {9, purpose_of("residual"), 2}, 1234567};
         const auto residual = numbers(shape.numel(), 6), x = numbers(shape.numel(), 7);
         std::vector<double> sum(x.size());
         for (size_t i = 0; i < x.size(); ++i) {
@@ -125,7 +119,7 @@ TEST(LayerNormKernels, AddDropoutForwardAgrees) {
 
 TEST(LayerNormKernels, BackwardAgrees) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       SCOPED_TRACE(testing::Message() << name_of(dtype) << shape.to_string());
       const Case c(shape, true);
       const Shape one = {shape.columns()}, rows = shape.without_last();
@@ -156,8 +150,7 @@ TEST(LayerNormKernels, SameWithAnyThreads) {
   const Case c(shape, true);
   const Tensor x = tensor_of(shape, c.x, DType::f32), dy = tensor_of(shape, c.dy, DType::f32);
   const Tensor gain = tensor_of({128}, c.gain, DType::f32);
-  DropoutMask mask;
-  mask.probability = 0.1;
+  const DropoutMask mask{0.1, {}, 0};
   expect_same_with_any_threads([&] {
     const Tensor sum(shape, DType::f32), y(shape, DType::f32), dx(shape, DType::f32);
     const Tensor mean({1000}, DType::f32), rstd({1000}, DType::f32);

@@ -5,36 +5,12 @@
 #include <vector>
 
 #include "kernel_checks.h"
+#include "unary_references.h"
 
 namespace folio {
 namespace {
 
-constexpr UnaryOp all_ops[] = {UnaryOp::exp,     UnaryOp::log,  UnaryOp::sqrt, UnaryOp::tanh,
-                               UnaryOp::sigmoid, UnaryOp::relu, UnaryOp::gelu, UnaryOp::gelu_tanh};
-
-double apply(UnaryOp op, double x) {
-  switch (op) {
-    case UnaryOp::exp:
-      return std::exp(x);
-    case UnaryOp::log:
-      return std::log(x);
-    case UnaryOp::sqrt:
-      return std::sqrt(x);
-    case UnaryOp::tanh:
-      return std::tanh(x);
-    case UnaryOp::sigmoid:
-      return 1.0 / (1.0 + std::exp(-x));
-    case UnaryOp::relu:
-      return std::max(x, 0.0);
-    case UnaryOp::gelu:
-      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    case UnaryOp::gelu_tanh:
-      return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
-  }
-  return 0.0;
-}
-
-/// Inputs above 0, so that the logarithm has something to say.
+/// Inputs above 0, where the logarithm is defined.
 struct Layer {
   int64_t rows, in, out;
   std::vector<double> x, weight, bias, z;
@@ -59,7 +35,8 @@ struct Layer {
 
   std::vector<double> activated(UnaryOp op) const {
     std::vector<double> y;
-    for (const double value : z) y.push_back(apply(op, value));
+    const auto apply = unary_references()[static_cast<size_t>(op)].value;
+    for (const double value : z) y.push_back(apply(value));
     return y;
   }
 };
@@ -88,9 +65,9 @@ TEST(LinearForward, AddsBiasAndAppliesEveryActivation) {
             SCOPED_TRACE(testing::Message() << name_of(dtype) << " rows " << rows << " in " << in
                                             << " out " << out << " bias " << with_bias);
             expect_layer(layer, dtype, std::nullopt, false);
-            for (const UnaryOp& op : all_ops) {
-              expect_layer(layer, dtype, op, false);
-              expect_layer(layer, dtype, op, true);
+            for (const UnaryReference& reference : unary_references()) {
+              expect_layer(layer, dtype, reference.op, false);
+              expect_layer(layer, dtype, reference.op, true);
             }
           }
         }

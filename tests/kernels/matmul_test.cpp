@@ -100,7 +100,7 @@ TEST(Matmul, OfManySmallMatrices) {
   expect_matmul({40, 17, 5}, {40, 17, 33}, a, false, {40, 33, 5}, b, false, false);
 }
 
-TEST(Matmul, OneMatrixServesAll) {
+TEST(Matmul, OneMatrixForEveryBatch) {
   for (const bool transpose_a : {false, true}) {
     for (const bool transpose_b : {false, true}) {
       const int64_t m = 17, n = 33, k = 5;
@@ -123,7 +123,7 @@ TEST(Matmul, SumsOverLeadingDimensions) {
   }
 }
 
-TEST(Matmul, OfNothingIsZero) {
+TEST(Matmul, EmptyInnerDimensionGivesZeros) {
   const Matrices a = random_matrices(2, 3, 0, 1), b = random_matrices(2, 0, 5, 2);
   expect_matmul({2, 3, 5}, {2, 3, 0}, a, false, {2, 0, 5}, b, false, false);
 }

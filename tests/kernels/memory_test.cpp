@@ -36,7 +36,7 @@ TEST(MemoryKernels, CopyMovesTokens) {
   EXPECT_EQ(y.to_vector<int32_t>(), (std::vector<int32_t>{1, -2, 3, 4}));
 }
 
-TEST(MemoryKernels, AnEmptyTargetIsLeftOut) {
+TEST(MemoryKernels, SkipsAnEmptyTarget) {
   const Tensor x = tensor_of({2}, {1.0, 2.0}, DType::f32);
   tested_kernels().copy({}, x);
   tested_kernels().scale({}, x, tensor_of({}, {2.0}, DType::f32));

@@ -55,7 +55,7 @@ TEST(GradientNormKernel, PiecesAddUpToTheSameBits) {
   }
 }
 
-TEST(GradientNormKernel, WhatIsNotANumberShows) {
+TEST(GradientNormKernel, PropagatesNan) {
   const Tensor result({2}, DType::f32);
   tested_kernels().gradient_norm(result, tensor_of({2}, {1.0, std::nan("")}, DType::f32), 1.0);
   EXPECT_TRUE(std::isnan(values_of(result)[0]));

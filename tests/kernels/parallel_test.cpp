@@ -12,7 +12,7 @@
 namespace folio::cpu {
 namespace {
 
-TEST(ParallelFor, ThrowsOnWhatAPieceThrew) {
+TEST(ParallelFor, RethrowsTheExceptionOfAPiece) {
   const int before = threads();
   for (int count : {1, 3}) {
     set_threads(count);

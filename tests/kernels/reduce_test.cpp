@@ -6,16 +6,12 @@
 namespace folio {
 namespace {
 
-const std::vector<Shape>& matrices() {
-  static const std::vector<Shape> all = {{1, 1},     {3, 1},     {1, 17},    {65, 3},
-                                         {2, 3, 17}, {7, 1000},  {1000, 65}, {5000, 33},
-                                         {2, 50257}, {300, 1100}};
-  return all;
-}
+const std::vector<Shape> matrices = {{1, 1},    {3, 1},     {1, 17},    {65, 3},    {2, 3, 17},
+                                     {7, 1000}, {1000, 65}, {5000, 33}, {2, 50257}, {300, 1100}};
 
 TEST(ReduceKernels, SumOverEverything) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       const auto x = numbers(shape.numel(), 1);
       double sum = 0.0;
       for (const double v : x) sum += v;
@@ -41,7 +37,7 @@ TEST(ReduceKernels, LongSumsStayAccurate) {
 
 TEST(ReduceKernels, SumOverTheLastAxis) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       if (shape.rows() == 1) continue;  // y would have one element: the sum over everything
       const auto x = numbers(shape.numel(), 2);
       const auto columns = static_cast<size_t>(shape.columns());
@@ -56,7 +52,7 @@ TEST(ReduceKernels, SumOverTheLastAxis) {
 
 TEST(ReduceKernels, SumBackwardSpreads) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       const auto dy = numbers(shape.rows(), 3);
       const auto columns = static_cast<size_t>(shape.columns());
       std::vector<double> by_row(static_cast<size_t>(shape.numel()));
@@ -74,7 +70,7 @@ TEST(ReduceKernels, SumBackwardSpreads) {
 
 TEST(ReduceKernels, SumOverRows) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       SCOPED_TRACE(shape.to_string());
       const auto x = numbers(shape.numel(), 4);
       const auto columns = static_cast<size_t>(shape.columns());

@@ -62,7 +62,7 @@ TYPED_TEST(Rows, ProbabilitiesAndLogSums) {
   }
 }
 
-TYPED_TEST(Rows, ScoresOfMinusInfinityAreNotSeen) {
+TYPED_TEST(Rows, IgnoresScoresOfMinusInfinity) {
   using T = TypeParam;
   constexpr T hidden = -std::numeric_limits<T>::infinity();
   const std::vector<T> scores = {hidden, 0, 0, hidden, hidden, hidden, hidden, hidden};
@@ -99,10 +99,8 @@ TYPED_TEST(Rows, SoftmaxBackward) {
 
 TYPED_TEST(Rows, DropoutCountsFromTheFirstIndex) {
   using T = TypeParam;
-  DropoutMask mask;
-  mask.probability = 0.25;
-  mask.stream = {5, purpose_of("attention"), 3};
-  mask.first_index = 1000;  // must not matter here
+  const uint64_t unused = 1000;  // dropout_row() does not add the mask's first index
+  const DropoutMask mask{0.25, {5, purpose_of("attention"), 3}, unused};
   for (const int64_t n : {1, 3, 17, 64, 65, 3000}) {
     for (const uint64_t first : {0ull, 1ull, 2ull, 3ull, 4294967295ull, 77777777777ull}) {
       const auto x = numbers(n, 1);

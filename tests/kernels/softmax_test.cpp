@@ -7,11 +7,8 @@
 namespace folio {
 namespace {
 
-const std::vector<Shape>& matrices() {
-  static const std::vector<Shape> all = {{1, 1},    {3, 3},    {5, 17},   {2, 3, 65},
-                                         {7, 1000}, {700, 65}, {2, 50257}};
-  return all;
-}
+const std::vector<Shape> matrices = {{1, 1},    {3, 3},    {5, 17},   {2, 3, 65},
+                                     {7, 1000}, {700, 65}, {2, 50257}};
 
 /// Softmax, or its logarithm, of each row.
 std::vector<double> softmax(const std::vector<double>& x, size_t columns, bool logarithm) {
@@ -29,7 +26,7 @@ std::vector<double> softmax(const std::vector<double>& x, size_t columns, bool l
 
 TEST(SoftmaxKernels, ForwardAgrees) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       for (const bool logarithm : {false, true}) {
         SCOPED_TRACE(testing::Message() << shape.to_string() << logarithm);
         const auto x = numbers(shape.numel(), 1, -20.0, 20.0);
@@ -69,7 +66,7 @@ TEST(SoftmaxKernels, NanSpreadsOverItsRowOnly) {
 
 TEST(SoftmaxKernels, BackwardAgrees) {
   for (const DType dtype : floating_types) {
-    for (const Shape& shape : matrices()) {
+    for (const Shape& shape : matrices) {
       for (const bool logarithm : {false, true}) {
         SCOPED_TRACE(testing::Message() << shape.to_string() << logarithm);
         const auto columns = static_cast<size_t>(shape.columns());

@@ -1,57 +1,14 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <ostream>
 #include <string>
 #include <vector>
 
 #include "kernel_checks.h"
+#include "unary_references.h"
 
 namespace folio {
 namespace {
-
-struct Reference {
-  const char* name;
-  UnaryOp op;
-  std::function<double(double)> value, slope;
-  bool positive;      // only defined for x > 0
-  bool slope_from_y;  // unary_backward may not read x, else it may not read y
-};
-void PrintTo(const Reference& reference, std::ostream* out) { *out << reference.name; }
-
-double phi(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
-double density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2.0 * std::acos(-1.0)); }
-double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-double gelu_tanh(double x) {
-  const double u = std::sqrt(2.0 / std::acos(-1.0)) * (x + 0.044715 * x * x * x);
-  return 0.5 * x * (1.0 + std::tanh(u));
-}
-double gelu_tanh_slope(double x) {
-  const double root = std::sqrt(2.0 / std::acos(-1.0));
-  const double t = std::tanh(root * (x + 0.044715 * x * x * x));
-  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 3.0 * 0.044715 * x * x);
-}
-
-const std::vector<Reference>& references() {
-  static const std::vector<Reference> all = {
-      {"exp", UnaryOp::exp, [](double x) { return std::exp(x); },
-       [](double x) { return std::exp(x); }, false, true},
-      {"log", UnaryOp::log, [](double x) { return std::log(x); }, [](double x) { return 1.0 / x; },
-       true, false},
-      {"sqrt", UnaryOp::sqrt, [](double x) { return std::sqrt(x); },
-       [](double x) { return 0.5 / std::sqrt(x); }, true, true},
-      {"tanh", UnaryOp::tanh, [](double x) { return std::tanh(x); },
-       [](double x) { return 1.0 - std::tanh(x) * std::tanh(x); }, false, true},
-      {"sigmoid", UnaryOp::sigmoid, sigmoid, [](double x) { return sigmoid(x) * sigmoid(-x); },
-       false, true},
-      {"relu", UnaryOp::relu, [](double x) { return x > 0.0 ? x : 0.0; },
-       [](double x) { return x > 0.0 ? 1.0 : 0.0; }, false, false},
-      {"gelu", UnaryOp::gelu, [](double x) { return x * phi(x); },
-       [](double x) { return phi(x) + x * density(x); }, false, false},
-      {"gelu_tanh", UnaryOp::gelu_tanh, gelu_tanh, gelu_tanh_slope, false, false},
-  };
-  return all;
-}
 
 std::vector<double> mapped(const std::vector<double>& x, const std::function<double(double)>& f) {
   std::vector<double> y;
@@ -59,10 +16,10 @@ std::vector<double> mapped(const std::vector<double>& x, const std::function<dou
   return y;
 }
 
-class Unary : public testing::TestWithParam<Reference> {};
+class Unary : public testing::TestWithParam<UnaryReference> {};
 
 TEST_P(Unary, ForwardAgrees) {
-  const Reference& reference = GetParam();
+  const UnaryReference& reference = GetParam();
   for (const DType dtype : floating_types) {
     for (const int64_t n : {1, 3, 17, 65, 1000, 40000}) {
       SCOPED_TRACE(testing::Message() << name_of(dtype) << " of " << n);
@@ -75,7 +32,7 @@ TEST_P(Unary, ForwardAgrees) {
 }
 
 TEST_P(Unary, BackwardAgrees) {
-  const Reference& reference = GetParam();
+  const UnaryReference& reference = GetParam();
   for (const DType dtype : floating_types) {
     for (const int64_t n : {1, 3, 17, 65, 1000, 40000}) {
       SCOPED_TRACE(testing::Message() << name_of(dtype) << " of " << n);
@@ -100,7 +57,7 @@ TEST_P(Unary, BackwardAgrees) {
 }
 
 TEST_P(Unary, ForwardPassesExtremesAsTheStandardLibraryDoes) {
-  const Reference& reference = GetParam();
+  const UnaryReference& reference = GetParam();
   for (const DType dtype : floating_types) {
     const double denormal = dtype == DType::f32 ? 1e-40 : 1e-310;
     std::vector<double> x = {0.0,  1.0,   std::nan(""), infinity, denormal, 100.0,
@@ -125,7 +82,7 @@ TEST_P(Unary, ForwardPassesExtremesAsTheStandardLibraryDoes) {
 }
 
 TEST_P(Unary, LargeInputsHaveFiniteSlopes) {
-  const Reference& reference = GetParam();
+  const UnaryReference& reference = GetParam();
   for (const DType dtype : floating_types) {
     const std::vector<double> x =
         reference.positive ? std::vector<double>{1e-3, 100.0} : std::vector<double>{-100.0, 80.0};
@@ -138,7 +95,7 @@ TEST_P(Unary, LargeInputsHaveFiniteSlopes) {
 }
 
 TEST_P(Unary, SameWithAnyThreads) {
-  const Reference& reference = GetParam();
+  const UnaryReference& reference = GetParam();
   const int64_t n = 100003;
   const Tensor x = tensor_of({n}, numbers(n, 4, 0.01, 5.0), DType::f32);
   expect_same_with_any_threads([&] {
@@ -149,7 +106,7 @@ TEST_P(Unary, SameWithAnyThreads) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Unary, testing::ValuesIn(references()),
+INSTANTIATE_TEST_SUITE_P(Kernels, Unary, testing::ValuesIn(unary_references()),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(UnaryKernels, ReluHasSlopeZeroAtZero) {

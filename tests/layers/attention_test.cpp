@@ -227,8 +227,8 @@ TEST_P(CrossAttentionLayer, GradientsOfTheInputs) {
   }
 }
 
-// As a decoder does, which computes keys and values once.
-TEST_P(CrossAttentionLayer, KeysAndValuesServeEveryQuery) {
+// A decoder computes keys and values once.
+TEST_P(CrossAttentionLayer, KeysAndValuesAreReusable) {
   const Variable x{random_tensor({2, 3, width}, 9)}, memory{random_tensor({2, 5, width}, 10)};
   Tape t;
   const Variable kept = layer.keys_values(t, memory);
@@ -270,17 +270,17 @@ TEST(AttentionLayerErrors, InputMustHaveTheWidth) {
   const Variable x{tensor_of({1, 2, 4}, std::vector<double>(8, 1.0), DType::f32)};
   const Variable good{tensor_of({1, 2, 6}, std::vector<double>(12, 1.0), DType::f32)};
   EXPECT_THAT(error_of([&] { layer(tape, x); }),
-              AllOf(HasSubstr("linear: "), HasSubstr("(1, 2, 4)"), HasSubstr("(18, 6)")));
+              AllOf(HasSubstr("linear ("), HasSubstr("(1, 2, 4)"), HasSubstr("(18, 6)")));
   EXPECT_THAT(error_of([&] { cross.keys_values(tape, x); }),
-              AllOf(HasSubstr("linear: "), HasSubstr("(1, 2, 4)"), HasSubstr("(12, 6)")));
+              AllOf(HasSubstr("linear ("), HasSubstr("(1, 2, 4)"), HasSubstr("(12, 6)")));
   EXPECT_THAT(error_of([&] { cross(tape, x, cross.keys_values(tape, good)); }),
-              AllOf(HasSubstr("linear: "), HasSubstr("(1, 2, 4)"), HasSubstr("(6, 6)")));
+              AllOf(HasSubstr("linear ("), HasSubstr("(1, 2, 4)"), HasSubstr("(6, 6)")));
   const Tensor cache({1, 4, 12}, DType::f32);
   EXPECT_THAT(error_of([&] {
                 both(tape, good, KeyValueCache{cache, 0});
               }),
-              HasSubstr("causal attention only"));
-  // The memory itself in place of its keys and values.
+              HasSubstr("requires causal attention"));
+  // The memory itself instead of its keys and values.
   EXPECT_THAT(
       error_of([&] { cross(tape, good, good); }),
       AllOf(HasSubstr("attention: keys_values"), HasSubstr("(1, 2, 6)"), HasSubstr("(1, 2, 12)")));

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "support/gradcheck.h"
+#include "support/temporary.h"
 
 namespace folio {
 namespace {
@@ -33,6 +34,21 @@ TEST(LinearLayer, ComputesItsFormula) {
     expect_close(values_of(y.value), values_of(gelu(tape, z).value), 1e-14, "value");
     expect_parameter_gradients(store, [&](Tape& t) { return layer(t, x); });
   }
+}
+
+TEST(LinearLayer, ErrorsNameTheLayer) {
+  ParameterStore store;
+  const Linear layer(Scope(store) / "blocks.0" / "up", 4, 3, false);
+  Tape tape;
+  EXPECT_EQ(error_of([&] {
+              layer(tape, {Tensor({2, 4}, DType::f32)});
+            }),
+            "blocks.0.up.weight: the parameter has no memory yet; call initialize() on its store");
+  store.initialize(1);
+  EXPECT_THAT(error_of([&] {
+                layer(tape, {Tensor({2, 5}, DType::f32)});
+              }),
+              testing::StartsWith("linear (blocks.0.up): "));
 }
 
 }  // namespace

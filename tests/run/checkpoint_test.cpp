@@ -121,11 +121,11 @@ TEST_F(Checkpoint, AnotherModelIsRefusedAndNothingChanges) {
   const std::string before = wider.bytes();
   EXPECT_EQ(error_of([&] { load_parameters(step(1), wider.model, wider.parameters); }),
             (step(1) / "model.safetensors").string() +
-                ": norm.weight is (6) in the checkpoint but (8) in the model; is this another "
+                ": norm.weight is (6) in the file but (8) in the model; is this another "
                 "config's run?");
   EXPECT_THAT(error_of([&] { load_progress(step(1), wider.parameters, *wider.optimizer); }),
               AllOf(StartsWith((step(1) / "optimizer.safetensors").string()),
-                    HasSubstr("norm.weight.first_moment is (6) in the checkpoint but (8)")));
+                    HasSubstr("norm.weight.first_moment is (6) in the file but (8)")));
   EXPECT_EQ(wider.bytes(), before);
 }
 
@@ -142,9 +142,9 @@ TEST_F(Checkpoint, MissingAndUnknownParametersAreNamed) {
   more.initialize(1);
   fewer.initialize(1);
   EXPECT_THAT(error_of([&] { load_parameters(step(1), BareModel{Scope(more)}, more); }),
-              HasSubstr("head.bias is in the model but not in the checkpoint"));
+              HasSubstr("head.bias is in the model but not in the file"));
   EXPECT_THAT(error_of([&] { load_parameters(step(1), BareModel{Scope(fewer)}, fewer); }),
-              HasSubstr("head.weight is in the checkpoint but not in the model"));
+              HasSubstr("head.weight is in the file but not in the model"));
   EXPECT_EQ(more.values().to_vector<float>(), std::vector<float>(more.numel(), 0.0f));
 }
 

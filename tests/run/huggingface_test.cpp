@@ -194,7 +194,7 @@ TEST_F(HuggingFace, TrainedBiasesAreNotLost) {
   TinyGpt without({"model.bias=false"}, 7);
   const auto before = without.values();
   EXPECT_THAT(error_of([&] { load_parameters(checkpoint_, *without.model, without.parameters); }),
-              HasSubstr(".bias is in the checkpoint but not in the model"));
+              HasSubstr(".bias is in the file but not in the model"));
   EXPECT_EQ(without.values(), before);
 }
 
@@ -202,10 +202,9 @@ TEST_F(HuggingFace, ErrorsSpeakOfTheModelsOwnNames) {
   TinyGpt({}).save(checkpoint_);
   TinyGpt wider({"model.width=6"}), deeper({"model.layers=3"});
   EXPECT_THAT(error_of([&] { load_parameters(checkpoint_, *wider.model, wider.parameters); }),
-              HasSubstr("token_embedding.weight is (5, 4) in the checkpoint but (5, 6)"));
-  EXPECT_THAT(
-      error_of([&] { load_parameters(checkpoint_, *deeper.model, deeper.parameters); }),
-      HasSubstr("blocks.2.attention_norm.weight is in the model but not in the checkpoint"));
+              HasSubstr("token_embedding.weight is (5, 4) in the file but (5, 6)"));
+  EXPECT_THAT(error_of([&] { load_parameters(checkpoint_, *deeper.model, deeper.parameters); }),
+              HasSubstr("blocks.2.attention_norm.weight is in the model but not in the file"));
 }
 
 TEST_F(HuggingFace, WhatIsNoGpt2KeepsItsOwnNames) {

@@ -146,16 +146,15 @@ TEST_F(InitialWeightsTest, AShorterContextTakesTheFirstPositions) {
   first.resize(5 * 16);
   EXPECT_EQ(positions(store), first);
   EXPECT_THAT(error_of([&] { weights_from(from, {"model.context=13"}); }),
-              HasSubstr("position_embedding.weight is (12, 16) in the checkpoint but (13, 16)"));
+              HasSubstr("position_embedding.weight is (12, 16) in the file but (13, 16)"));
 }
 
 TEST_F(InitialWeightsTest, OfAnotherModelAreRefused) {
   const fs::path from = path("first");
   for (const char* other :
        {"model.layers=1", "model.layers=3", "model.width=32", "model.tied=false"}) {
-    EXPECT_THAT(
-        error_of([&] { weights_from(from, {other}); }),
-        AllOf(HasSubstr("in the checkpoint"), HasSubstr("train.init_from needs a model of")))
+    EXPECT_THAT(error_of([&] { weights_from(from, {other}); }),
+                AllOf(HasSubstr("in the file"), HasSubstr("train.init_from needs a model of")))
         << other;
   }
   EXPECT_THAT(error_of([&] { find_initial_weights(path("none")); }),

@@ -8,12 +8,14 @@
 #include "folio/data/token_batches.h"
 #include "folio/data/tokenizer.h"
 #include "folio/io/files.h"
+#include "folio/kernels/spinning.h"
 #include "folio/layers/attention.h"
 #include "folio/layers/embedding.h"
 #include "folio/optim/optimizer.h"
 using namespace folio;
 
 int main(int argc, char** argv) {
+  shorten_spinning(argv);
   if (argc != 2) return std::fprintf(stderr, "usage: %s TEXT\n", argv[0]), 2;
   const std::string text = read_file(argv[1]);
   const auto tokenizer = CharTokenizer::build(text, UnknownCharacter::error, argv[1]);

@@ -1,4 +1,4 @@
-#include "spinning.h"
+#include "folio/kernels/spinning.h"
 
 #include <unistd.h>
 
