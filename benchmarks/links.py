@@ -1,10 +1,10 @@
-"""Several machines on one: network namespaces with addresses of their own, joined by links of a given rate and
-delay, and mpirun over them. Needs root and /dev/net/tun. All traffic stays in the namespaces made here.
+"""Emulates several machines on one: network namespaces joined by links of a given rate and delay, and mpirun over
+them. Needs root and /dev/net/tun. All traffic stays in these namespaces.
 
-Every namespace has one network device, of the kind whose packets a program carries (tun). That program is a process
-of this module: it holds a packet back until the sender's link has sent it (rate), and then as long as it travels
-(delay); what a full queue would have to hold is dropped, as in a switch. It costs processor time that real links do
-not, so figures measured over them are lower bounds.
+Every namespace has one tun device, whose packets a process of this module carries. It delays each packet until the
+sender's link would have sent it (rate), and then for the travel time (delay). Packets that exceed the queue are
+dropped, as in a switch. The process uses CPU time that real links do not, so speeds measured over them are lower
+bounds.
 """
 
 import ctypes
@@ -20,13 +20,13 @@ import subprocess
 import tempfile
 import time
 
-MTU = 9000         # bytes of a packet: large ones cost the carrier less time
-QUEUE = 0.05       # seconds that a packet may wait for those before it
+MTU = 9000         # bytes per packet: large packets cost the carrier less time
+QUEUE = 0.05       # seconds that a packet may wait in the queue
 TUNSETIFF, IFF_TUN, IFF_NO_PI, CLONE_NEWNET = 0x400454CA, 1, 0x1000, 0x40000000
 
 
 def missing():
-    """What this machine lacks for links, or an empty text."""
+    """What this machine lacks for links, or an empty string."""
     if os.geteuid() != 0:
         return "root"
     for program in ("ip", "unshare"):
@@ -42,8 +42,8 @@ def missing():
 
 
 def carry(devices, bytes_per_second, delay):
-    """Packets from each device to the one that they are addressed to, for ever."""
-    free = {device: 0.0 for device in devices}  # when its link has sent what it has
+    """Carries packets from each device to the one that they are addressed to, forever."""
+    free = {device: 0.0 for device in devices}  # when its link will have sent all its packets
     travelling, number = [], 0
     while True:
         now = time.monotonic()
@@ -52,11 +52,11 @@ def carry(devices, bytes_per_second, delay):
             try:
                 os.write(target, packet)
             except OSError:
-                pass  # its namespace is going
+                pass  # its namespace is being removed
         wait = max(0.0, travelling[0][0] - now) if travelling else None
         for device in select.select(devices, [], [], wait)[0]:
             packet = os.read(device, 65536)
-            target = packet[19] - 1 if packet[0] >> 4 == 4 else -1  # by the last byte of its IPv4 address
+            target = packet[19] - 1 if packet[0] >> 4 == 4 else -1  # the last byte of its IPv4 address
             now = time.monotonic()
             if not 0 <= target < len(devices) or free[device] - now > QUEUE:
                 continue
@@ -66,7 +66,7 @@ def carry(devices, bytes_per_second, delay):
 
 
 class Links:
-    """`count` namespaces, for a `with`. rate: Mbit/s a direction; delay: ms one way."""
+    """A context manager for `count` namespaces. rate: Mbit/s per direction; delay: ms one way."""
 
     def __init__(self, count, rate, delay):
         self.count, self.rate, self.delay = count, rate, delay
@@ -85,7 +85,7 @@ class Links:
             for device in devices:
                 os.close(device)
             self.folder = pathlib.Path(tempfile.mkdtemp(prefix="folio-links-"))
-            self.agent = self.folder / "agent"  # as ssh: AGENT HOST COMMAND
+            self.agent = self.folder / "agent"  # called like ssh: AGENT HOST COMMAND
             self.agent.write_text(
                 '#!/bin/sh\nhost=$1\nshift\nnumber=${host##*.}\n'
                 f'exec ip netns exec folio-{os.getpid()}-$number unshare --uts sh -c '
@@ -97,7 +97,7 @@ class Links:
         return self
 
     def make(self, i):
-        """A namespace with its device, whose other end is returned."""
+        """Makes a namespace and its device, and returns the device's other end."""
         name = self.names[i]
         subprocess.run(["ip", "netns", "add", name], check=True)
         self.made.append(name)
@@ -124,7 +124,7 @@ class Links:
             shutil.rmtree(self.folder)
 
     def mpirun(self, ranks, mpirun="mpirun"):
-        """The beginning of a command that starts so many ranks, one a namespace."""
+        """The start of a command that runs `ranks` ranks, one per namespace."""
         hosts = ",".join(f"10.77.0.{i + 1}:1" for i in range(ranks))
         options = {"plm_rsh_agent": self.agent, "plm_rsh_no_tree_spawn": 1, "btl": "tcp,self",
                    "oob_tcp_if_include": "10.77.0.0/24", "btl_tcp_if_include": "10.77.0.0/24"}

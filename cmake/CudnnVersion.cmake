@@ -1,7 +1,7 @@
-# The version of cuDNN whose headers lie in a folder, by its cudnn_version.h: "9.19.0", or "unknown".
-# Before 9.15.1 attention's backward pass of lengths that are not multiples of 128 is wrong without the
-# padding mask by which NVIDIA's cudnn-frontend works around it; 9.10.0 and 9.10.1 it refuses altogether.
-# kernels/cuda/attention_cudnn.h asks the library that is loaded for the same.
+# Reads cuDNN's version from the cudnn_version.h in a folder: "9.19.0", or "unknown". Before 9.15.1,
+# attention's backward pass is wrong for lengths that are not multiples of 128, unless a padding mask is
+# used, as NVIDIA's cudnn-frontend does; cudnn-frontend refuses 9.10.0 and 9.10.1 altogether.
+# kernels/cuda/attention_cudnn.h checks the version of the library that is loaded.
 set(FOLIO_CUDNN_OLDEST 9.15.1)
 
 function(folio_cudnn_version folder result)

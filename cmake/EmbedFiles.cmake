@@ -1,6 +1,6 @@
 # folio_embed_files(TARGET FILES...)
-# Compiles text files into TARGET. Each is a constant `folio::NAME`, with NAME the file's name and
-# "_" for every character that an identifier cannot have: assets/page.css is folio::page_css. A
+# Compiles text files into TARGET. Each becomes a constant `folio::NAME`, where NAME is the file's name
+# with "_" for every character that an identifier cannot have: assets/page.css is folio::page_css. A
 # header of the folder declares them as `extern const std::string_view NAME;`.
 #
 # At build time this file runs as a script: cmake -D OUTPUT=... -D "FILES=..." -P EmbedFiles.cmake

@@ -1,5 +1,5 @@
-# oneDNN by its header and library: the target oneDNN::oneDNN. Debian's own dnnl-config.cmake asks
-# for OpenCL's development files, which a CPU build does not need.
+# Finds oneDNN by its header and library and makes the target oneDNN::oneDNN. Debian's own
+# dnnl-config.cmake requires OpenCL's development files, which a CPU build does not need.
 find_path(oneDNN_INCLUDE_DIR oneapi/dnnl/dnnl.h)
 find_library(oneDNN_LIBRARY dnnl)
 include(FindPackageHandleStandardArgs)

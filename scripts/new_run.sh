@@ -1,5 +1,5 @@
-# For scripts that train into a new folder of runs/, which source this file first: goes to the root of
-# the repository, and names files and folders from where the caller stands.
+# Scripts that train into a new folder of runs/ source this file first. It changes to the root of the
+# repository and resolves files and folders relative to the caller's directory.
 caller=$PWD
 for name in FOLIO_CACHE_DIR FOLIO_DATA_DIR; do
   folder=${!name:-}
@@ -10,16 +10,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 script=$(basename "$0")
 folio=build/release/folio
 
-fail() {  # the first line says what is wrong, the others what to do
+fail() {  # the first line states the error, the others what to do
   printf '%s\n' "$script: error: $1" "${@:2}" >&2
   exit 1
 }
 
-from_caller() {  # from_caller FILE: where it is, seen from here
+from_caller() {  # from_caller FILE: the path of the caller's FILE, relative to the root
   if [[ $1 == /* || ! -f $caller/$1 ]]; then echo "$1"; else echo "$caller/$1"; fi
 }
 
-read_options() {  # read_options OPTION...: sets `options`, and `text` to the text they name
+read_options() {  # read_options OPTION...: sets `options`, and `text` to the text that they name
   local option
   options=() text=
   for option in "$@"; do
@@ -28,7 +28,7 @@ read_options() {  # read_options OPTION...: sets `options`, and `text` to the te
         text=$(from_caller "${option#*data.text=}")
         option=${option%%data.text=*}data.text=$text
         ;;
-      --run | --run=*) fail "the run's folder is chosen by this script; for one of your own:" \
+      --run | --run=*) fail "this script chooses the run's folder; to choose it yourself:" \
         "  $folio train $config --run DIR" ;;
       --resume) fail "this script always starts a new run; to continue one:" \
         "  $folio train --resume --run DIR" ;;
@@ -37,7 +37,7 @@ read_options() {  # read_options OPTION...: sets `options`, and `text` to the te
   done
 }
 
-prepare() {  # set-up, build, and a text where the options name none
+prepare() {  # set-up, build, and a text if the options name none
   ./scripts/setup
   ./scripts/build release folio
   if [[ -z $text ]]; then
@@ -47,7 +47,7 @@ prepare() {  # set-up, build, and a text where the options name none
   echo "text: $text"
 }
 
-train_new_run() {  # train_new_run NAME: sets `run`, the first of runs/NAME, runs/NAME-2, ... that is free
+train_new_run() {  # train_new_run NAME: sets `run` to the first free one of runs/NAME, runs/NAME-2, ...
   mkdir -p runs
   run=runs/$1
   local i

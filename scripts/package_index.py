@@ -1,7 +1,7 @@
-"""Downloads one source archive from where pip on this machine is set to look.
+"""Downloads one source archive from the places that pip on this machine is configured to use.
 
-The plain equivalent of `pip download`, which would run the archive's setup.py: here
-the archive stays a string of bytes, checked by its sha256, and nothing is executed.
+Unlike `pip download`, which would run the archive's setup.py, this module only reads the
+archive as bytes, checked by sha256, and executes nothing.
 """
 
 import ast
@@ -21,11 +21,11 @@ TIMEOUT_SECONDS = 20
 
 
 class Failure(Exception):
-    """What went wrong, where, and what to do; shown as one line."""
+    """An error, shown as one line: what is wrong, where, and what to do."""
 
 
 def pip_settings():
-    """(settings, address of the default index), as pip on this machine has them."""
+    """(settings, address of the default index) of pip on this machine."""
     ask_default = "from pip._internal.models.index import PyPI as i; print(i.simple_url)"
     reasons = []
     for python in dict.fromkeys((sys.executable, "/usr/bin/python3")):
@@ -44,11 +44,11 @@ def pip_settings():
             if separator:
                 found[key] = str(ast.literal_eval(value))
         settings = {}
-        for section in ("global.", "download.", ":env:."):  # the later ones win
+        for section in ("global.", "download.", ":env:."):  # later ones take precedence
             settings |= {key[len(section):]: value for key, value in found.items()
                          if key.startswith(section)}
         return settings, default
-    raise Failure("pip says which package index to ask, but it does not run here ("
+    raise Failure("pip is needed to find the package index, but it does not run here ("
                   + "; ".join(reasons) + "): install it (apt-get install python3-pip)")
 
 
@@ -92,7 +92,7 @@ class Fetcher:
 
 
 def checked(content, archive, sha256):
-    """The archive's bytes, once they are known to be the right ones."""
+    """The archive's bytes, after the sha256 check."""
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise Failure(f"{archive} there has sha256 {found}, not {sha256}")
@@ -100,7 +100,7 @@ def checked(content, archive, sha256):
 
 
 def read_from(place, package, archive, sha256, fetcher):
-    """The archive from one place, a folder, a page of links or (with `package`) an index."""
+    """The archive from one place: a folder, a page of links or (with `package`) an index."""
     if "://" not in place or place.startswith("file://"):
         folder = os.path.expanduser(place)
         if "://" in place:
@@ -126,7 +126,7 @@ def download(package, archive, sha256):
         indexes += settings.get("extra-index-url", "").split()
         places += [(place, package) for place in indexes]
     if not places:
-        raise Failure("pip is set to use no index (no-index) and names no other place (find-links)")
+        raise Failure("pip is set to use no index (no-index) and has no other place (find-links)")
     fetcher = Fetcher(settings)
     reasons = []
     for place, under in places:
@@ -134,4 +134,4 @@ def download(package, archive, sha256):
             return read_from(place, under, archive, sha256, fetcher)
         except (Failure, OSError, ValueError, http.client.HTTPException) as error:
             reasons.append(re.sub(r"//[^/@]*@", "//", f"{place}: {error}"))
-    raise Failure(f"no {archive} where pip is set to look: " + "; ".join(reasons))
+    raise Failure(f"no {archive} in the places that pip is configured to use: " + "; ".join(reasons))

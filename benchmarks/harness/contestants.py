@@ -1,7 +1,7 @@
-"""Folio and its peers: how each is run on a recipe, and where its figures stand.
+"""Folio and its peers: how each runs a recipe and reports its figures.
 
-A contestant is a function (recipe, threads, amount) -> figures. Figures of training: step_ms (the median), train_seconds,
-wall_seconds, peak_rss_mb, val_loss; of sampling: tokens_per_second, peak_rss_mb.
+A contestant is a function (recipe, threads, amount) -> figures. The figures of training are step_ms (the median),
+train_seconds, wall_seconds, peak_rss_mb and val_loss; those of sampling are tokens_per_second and peak_rss_mb.
 """
 
 import json
@@ -30,7 +30,7 @@ def folio_settings(args, text, precision):
 
 
 def folio_train(args, text, precision, config=None, whole=False):
-    """With whole also the full pass over the validation split."""
+    """With `whole`, the full pass over the validation split is included."""
     def train(recipe, threads, amount):
         with tempfile.TemporaryDirectory(prefix="folio-compare-") as folder:
             directory = pathlib.Path(folder) / "run"
@@ -42,11 +42,11 @@ def folio_train(args, text, precision, config=None, whole=False):
             seconds = [recipe.tokens_per_step / row["tokens_per_second"]
                        for row in map(json.loads, lines) if "tokens_per_second" in row]
             if len(seconds) != amount:
-                raise Failed(f"folio's metrics.jsonl has {len(seconds)} steps; {amount} were asked for")
+                raise Failed(f"folio's metrics.jsonl has {len(seconds)} steps; {amount} were requested")
             val_loss = None
             if whole:
                 out, _, evaluation, _ = run([args.folio, "eval", directory], threads, "folio eval")
-                wall += evaluation  # the peer evaluates within its one process
+                wall += evaluation  # the peer evaluates in the same process
                 val_loss = json.loads(out.strip().splitlines()[-1])["loss"]
             return figures(step_ms=statistics.median(seconds) * 1000, train_seconds=sum(seconds), wall_seconds=wall,
                            peak_rss_mb=peak, val_loss=val_loss)
@@ -54,7 +54,7 @@ def folio_train(args, text, precision, config=None, whole=False):
 
 
 def folio_sample(args, text, precision, folder):
-    """From a checkpoint that is made once, of one step: a token's time does not depend on what was learnt."""
+    """Samples from a checkpoint of one step: the time per token does not depend on the weights."""
     def sample(recipe, threads, amount):
         directory = pathlib.Path(folder) / f"{recipe.config}-{precision}"
         if not directory.exists():
@@ -65,7 +65,7 @@ def folio_sample(args, text, precision, folder):
                                  "folio sample")
         speed = re.search(r"([\d.]+) tokens/s", errors)
         if not speed:
-            raise Failed(f"folio sample --speed did not say its speed:\n{errors}")
+            raise Failed(f"folio sample --speed printed no speed:\n{errors}")
         return figures(tokens_per_second=float(speed.group(1)), peak_rss_mb=peak)
     return sample
 
@@ -92,7 +92,7 @@ def torch_train(args, text, precision, compiled=False, whole=False):
         out, _, wall, _ = run(command, threads, "the PyTorch peer")
         summary = json.loads(out.strip().splitlines()[-1])
         return figures(step_ms=summary["step_ms_median"], train_seconds=summary["train_seconds"], wall_seconds=wall,
-                       # Its own figure for the peak: the same counter, read before the evaluation.
+                       # The peer reports its own peak: the same counter, read before the evaluation.
                        peak_rss_mb=summary["peak_rss_mb"], val_loss=summary["val_loss"])
     return train
 
@@ -114,7 +114,7 @@ def versions(args):
 
 
 def read_bandwidth(args):
-    """GB/s of reading 1 GiB of f32 with all threads, as PyTorch's sum does it; the best of ten."""
+    """GB/s at which PyTorch's sum reads 1 GiB of f32 with all threads; the best of ten."""
     code = ("import time, torch; x = torch.ones(1 << 28); best = 1e9\n"
             "for _ in range(10):\n  t = time.perf_counter(); x.sum(); best = min(best, time.perf_counter() - t)\n"
             "print(4 * (1 << 28) / best / 1e9)")

@@ -1,4 +1,4 @@
-"""The machine that is measured on, and how a program is run on it."""
+"""Describes the machine and runs programs on it."""
 
 import os
 import pathlib
@@ -12,24 +12,24 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 class Failed(Exception):
-    """What ends a comparison, with what to do about it."""
+    """An error that ends a comparison; it says what to do."""
 
 
-# What holds everyone to AVX2 on a CPU that has more: Folio, then PyTorch (its own kernels and those that it
-# compiles, oneDNN, MKL).
+# Variables that hold the programs to AVX2 on a CPU that has more: Folio, then PyTorch (its own kernels and those
+# that it compiles, oneDNN, MKL).
 HELD_TO_AVX2 = dict(FOLIO_ISA="avx2", ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2",
                     MKL_ENABLE_INSTRUCTIONS="AVX2")
 
 
 def machine(held_to=None):
-    """CPU model, the vector instruction set in use, cores this process may use, and how busy it was."""
+    """CPU model, the vector instruction set in use, the cores that this process may use, and the load."""
     about = {}
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
         about.setdefault(key.strip(), value.strip())
     flags = (about.get("flags") or about.get("Features") or "").split()
     model = about.get("model name", platform.machine())
-    if "cpu family" in about:  # two generations may go by one name
+    if "cpu family" in about:  # two generations may have the same name
         model += f" (family {about['cpu family']}, model {about.get('model')})"
     isa = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else platform.machine()
     if "avx512_bf16" in flags:
@@ -64,7 +64,7 @@ def python_of(venv):
 
 
 def prepare_venv(venv):
-    """The peers in a virtual environment outside the tree, made once."""
+    """Makes the virtual environment with the peers, outside the tree, if it is missing."""
     def has_peers():
         return python_of(venv).exists() and subprocess.run(
             [python_of(venv), "-c", "import torch, numpy, yaml, transformers"], capture_output=True).returncode == 0

@@ -1,4 +1,4 @@
-"""What is measured: a name, the config both sides read, and how much of it makes one round."""
+"""The recipes: a name, the config that Folio and its peers read, and the amount of work in a round."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Recipe:
     name: str
-    config: str       # of configs/
+    config: str       # a file of configs/
     what: str
     amount: int       # steps, or tokens of one sequence, in a round
-    trial: int        # the same where only a thread count is to be found
+    trial: int        # the same, for the choice of a thread count
     samples: bool = False
     layers: int = 0
     heads: int = 0
@@ -35,4 +35,4 @@ RECIPES = {recipe.name: recipe for recipe in (
     Recipe("sample_gpt2", what="sampling from GPT-2 124M, one sequence", amount=200, trial=30, samples=True, **gpt2),
 )}
 WHOLE_STEPS = 2000          # of nanogpt_cpu
-OWN_RECIPE = ("shakespeare", 4000)  # Folio's own config for the same model, and steps that fit in PyTorch's time
+OWN_RECIPE = ("shakespeare", 4000)  # Folio's own config for the same model, and the steps that fit in PyTorch's time

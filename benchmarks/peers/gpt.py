@@ -1,6 +1,6 @@
-"""A GPT in PyTorch as nanoGPT builds it and as PyTorch runs it best: packed queries, keys and values,
-scaled_dot_product_attention, biases or none, dropout in nanoGPT's four places, tied embeddings.
-Read from one of Folio's configs, so that both train the same model. Used by the scripts beside it.
+"""nanoGPT's GPT in PyTorch, in its fastest form: packed queries, keys and values,
+scaled_dot_product_attention, optional biases, dropout in nanoGPT's four places, tied embeddings.
+It is built from one of Folio's configs, so that both train the same model, and used by the scripts in this folder.
 """
 
 import math
@@ -12,8 +12,8 @@ import torch.nn.functional as F
 
 
 def read_config(path):
-    """The YAML file as an object: config.model.layers and so on."""
-    import yaml  # here alone: who gives sizes does without
+    """The YAML file as an object, with members such as config.model.layers."""
+    import yaml  # imported here because only this function needs it
     with open(path, encoding="utf-8") as file:
         sections = yaml.safe_load(file)
     return types.SimpleNamespace(**{name: types.SimpleNamespace(**keys) for name, keys in sections.items()})

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""A GPT's training step in PyTorch on a GPU, as fast as PyTorch does it.
+"""Times a GPT's training step in PyTorch on a GPU, in PyTorch's fastest form.
 
     python gpt_torch_gpu.py --layers 6 --heads 6 --width 384 --context 256 --batch 64 --dropout 0.2
     python gpt_torch_gpu.py ... --compile
 
-The model is peers/gpt.py: bf16 autocast, scaled_dot_product_attention with cuDNN's kernel where this PyTorch has it, fused AdamW,
-clipping at 1.0, tied embeddings, random tokens (what a step takes does not depend on them). Prints one
-JSON object: the median time of a step, over the last half of them, without waiting between steps.
+The model is peers/gpt.py, with bf16 autocast, scaled_dot_product_attention with cuDNN's kernel if this PyTorch has
+it, fused AdamW, clipping at 1.0, tied embeddings and random tokens (a step's time does not depend on them). Prints
+one JSON object: the median time per step over the last half of the steps, without waiting between steps.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def cudnn_attention():
     try:
         from torch.nn.attention import SDPBackend, sdpa_kernel
         return sdpa_kernel([SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION], set_priority=True)
-    except (ImportError, TypeError):  # an older PyTorch chooses by itself
+    except (ImportError, TypeError):  # an older PyTorch chooses the kernel itself
         return contextlib.nullcontext()
 
 

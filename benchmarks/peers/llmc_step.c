@@ -1,10 +1,10 @@
-// llm.c's CPU trainer on a model of any size and on random tokens. It is compiled against a checkout,
-// whose train_gpt2.c it includes; llm.c's own program knows only GPT-2 and one batch size.
+// Runs llm.c's CPU trainer on a model of any size and on random tokens. It is compiled against a checkout,
+// whose train_gpt2.c it includes; llm.c's own program supports only GPT-2 and one batch size.
 //
 //   gcc -Ofast -march=native -fopenmp -DOMP -I CHECKOUT llmc_step.c -lm -o llmc_step
 //   ./llmc_step LAYERS HEADS WIDTH CONTEXT VOCABULARY BATCH STEPS SCRATCH_FILE
 //
-// Prints one line a step: "step N MILLISECONDS LOSS".
+// Prints one line per step: "step N MILLISECONDS LOSS".
 #define TESTING  // leaves out llm.c's main
 #include "train_gpt2.c"
 
@@ -14,13 +14,13 @@ static double milliseconds(void) {
   return now.tv_sec * 1e3 + now.tv_nsec * 1e-6;
 }
 
-static unsigned random_bits(void) {  // a linear congruence: only speed is measured
+static unsigned random_bits(void) {  // a linear congruential generator is enough: only speed is measured
   static unsigned long long state = 1337;
   state = state * 6364136223846793005ull + 1442695040888963407ull;
   return (unsigned)(state >> 33);
 }
 
-// llm.c builds a model from a file only.
+// llm.c builds a model only from a file.
 static void write_random_model(const char* path, const int* header, GPT2Config config) {
   size_t sizes[NUM_PARAMETER_TENSORS];
   fill_in_parameter_sizes(sizes, config);
@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
   config.channels = atoi(argv[3]);
   config.max_seq_len = atoi(argv[4]);
   config.vocab_size = atoi(argv[5]);
-  config.padded_vocab_size = (config.vocab_size + 7) / 8 * 8;  // its matmul wants multiples of 8
+  config.padded_vocab_size = (config.vocab_size + 7) / 8 * 8;  // its matmul requires multiples of 8
   const int B = atoi(argv[6]), T = config.max_seq_len, steps = atoi(argv[7]);
   int header[256] = {20240326, 3, T, config.vocab_size, config.num_layers, config.num_heads,
                      config.channels, config.padded_vocab_size};

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Samples from a GPT with random weights, in PyTorch: a token's time does not depend on what was learnt.
+"""Samples from a GPT with random weights in PyTorch; the time per token does not depend on the weights.
 
-    python sample_torch.py --config configs/nanogpt_cpu.yaml --tokens 300                    as nanoGPT does it
+    python sample_torch.py --config configs/nanogpt_cpu.yaml --tokens 300                    nanoGPT's way
     python sample_torch.py --config configs/gpt2_124m.yaml --tokens 100 --transformers       GPT-2 with its cache
 
-nanoGPT's way reads the whole context again for every token, and needs only the last position's logits. With
---transformers it is Hugging Face's GPT2LMHeadModel, whose generate() keeps keys and values. Prints one JSON
-object: the tokens a second of one sequence after a short warm-up, and the largest resident size.
+nanoGPT's way computes the whole context again for every token, and only the last position's logits. With
+--transformers the model is Hugging Face's GPT2LMHeadModel, whose generate() caches keys and values. Prints one JSON
+object: tokens/s of one sequence after a short warm-up, and the largest resident size.
 """
 
 import argparse
@@ -26,7 +26,7 @@ TEMPERATURE = 0.8
 def nanogpt_sample(config, vocabulary, count):
     model = GPT(config.model, vocabulary).eval()
 
-    def generate(tokens):  # one sequence (1, T) of at first one token
+    def generate(tokens):  # one sequence (1, T), initially of one token
         sequence = torch.zeros(1, 1, dtype=torch.long)
         for _ in range(tokens):
             logits = model.next_logits(sequence[:, -config.model.context:]) / TEMPERATURE
@@ -59,11 +59,11 @@ def transformers_sample(config, vocabulary, count):
 
 
 def main():
-    options = argparse.ArgumentParser(description="tokens a second of one sequence, in PyTorch")
+    options = argparse.ArgumentParser(description="Measures tokens/s of one sequence in PyTorch")
     options.add_argument("--config", required=True, help="a YAML file of configs/")
-    options.add_argument("--vocabulary", type=int, default=65, help="where the config does not name it")
+    options.add_argument("--vocabulary", type=int, default=65, help="used if the config does not give it")
     options.add_argument("--tokens", type=int, required=True)
-    options.add_argument("--threads", type=int, default=0, help="0: as many as PyTorch chooses")
+    options.add_argument("--threads", type=int, default=0, help="0: PyTorch's default")
     options.add_argument("--transformers", action="store_true", help="Hugging Face's GPT-2, with its cache")
     args = options.parse_args()
     config = read_config(args.config)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Trains one of Folio's configs in PyTorch, as fast as PyTorch does it on a CPU.
+"""Trains one of Folio's configs in PyTorch, in its fastest form for a CPU.
 
     python train_torch.py --config configs/nanogpt_cpu.yaml --text tiny.txt --steps 200
-    python train_torch.py --config configs/nanogpt_cpu.yaml --text tiny.txt --eval    all of it, then the validation split
+    python train_torch.py --config configs/nanogpt_cpu.yaml --text tiny.txt --eval    all steps, then the validation split
 
-The model is peers/gpt.py; AdamW (fused where this PyTorch has it) with decay on matrices only, clipping, warm-up
-and a cosine: nanoGPT's train.py. A config with `text: synthetic` trains on random tokens. Prints one JSON object
-a line: every step, the validation split with --eval, and a summary at the end.
+The model is peers/gpt.py. As in nanoGPT's train.py, it is trained by AdamW (fused if this PyTorch has it) with decay
+on matrices only, clipping, warm-up and a cosine schedule. A config with `text: synthetic` trains on random tokens.
+Prints one JSON object per line: every step, the validation split with --eval, and a summary at the end.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from gpt import GPT, read_config
 
 
 def read_text(path, validation_fraction):
-    """The characters as ids, the last part of them to validate on."""
+    """The characters as ids; the last part is the validation split."""
     with open(path, encoding="utf-8", newline="") as file:
         text = file.read()
     ids = {character: i for i, character in enumerate(sorted(set(text)))}
@@ -52,7 +52,7 @@ def make_optimizer(model, options):
     rest = dict(lr=0.0, betas=tuple(options.betas), eps=float(options.eps))
     try:
         return torch.optim.AdamW(groups, fused=True, **rest), "fused"
-    except (RuntimeError, TypeError, ValueError):  # a PyTorch whose CPU has none
+    except (RuntimeError, TypeError, ValueError):  # a PyTorch without fused AdamW on the CPU
         return torch.optim.AdamW(groups, **rest), "for each"
 
 
@@ -76,18 +76,18 @@ def say(**fields):
 
 
 def parse_arguments():
-    options = argparse.ArgumentParser(description="one of Folio's configs in PyTorch")
+    options = argparse.ArgumentParser(description="Trains one of Folio's configs in PyTorch")
     options.add_argument("--config", required=True, help="a YAML file of configs/")
     options.add_argument("--text", help="a UTF-8 text file; not needed for a config on random tokens")
     options.add_argument("--steps", type=int, help="default: the config's")
     options.add_argument("--seed", type=int, default=1337)
-    options.add_argument("--lr", type=float, help="the peak (default: the config's)")
-    options.add_argument("--final-lr", type=float, help="where the cosine ends (default: the config's)")
-    options.add_argument("--threads", type=int, default=0, help="0: as many as PyTorch chooses")
+    options.add_argument("--lr", type=float, help="the peak learning rate (default: the config's)")
+    options.add_argument("--final-lr", type=float, help="the final learning rate of the cosine (default: the config's)")
+    options.add_argument("--threads", type=int, default=0, help="0: PyTorch's default")
     options.add_argument("--compile", action="store_true", help="torch.compile instead of eager")
     options.add_argument("--bf16", action="store_true", help="bf16 autocast instead of f32")
-    options.add_argument("--eval", action="store_true", help="read the validation split once at the end")
-    options.add_argument("--eval-every", type=int, default=0, help="and every so many steps")
+    options.add_argument("--eval", action="store_true", help="evaluate the whole validation split at the end")
+    options.add_argument("--eval-every", type=int, default=0, help="also evaluate after every so many steps")
     return options.parse_args()
 
 

@@ -1,5 +1,5 @@
-# Adds the GPU's kernels to the folder's library. *.cu files are compiled by nvcc or, over the test
-# doubles, by the C++ compiler.
+# Adds the GPU kernels to the folder's library. nvcc compiles *.cu files; over the test doubles the C++
+# compiler does.
 file(GLOB cuda_sources CONFIGURE_DEPENDS cuda/*.cpp cuda/*.cu)
 target_sources(folio_kernels PRIVATE ${cuda_sources})
 target_compile_definitions(folio_kernels PRIVATE FOLIO_HAVE_CUDA=1)

@@ -1,15 +1,15 @@
-"""The bits of every config's weights, which no change of the sources may move.
+"""Checks that no change of the sources changes the bits of any config's weights.
 
 usage: bits_test.py FOLIO [--mpirun MPIRUN] [--record]
 
-Each config of configs/ is trained for 50 steps, made small (SMALLER), and the sha256 of its weights
-is compared:
-  - with itself, on any machine: one and two threads, ten steps and a resume, one, two and three
+Each config of configs/ is made small (SMALLER) and trained for 50 steps. The sha256 of its weights is
+compared:
+  - between runs, on any machine: one and two threads, ten steps and a resume, and one, two and three
     ranks with `reduce: ordered` give the same bits;
-  - with bits.json, where it has this machine's arithmetic (processor, instruction set, library of
-    matrix products). Between two kinds of arithmetic bits differ by rounding.
-Bits are those of the commit at which they were recorded. For a machine that bits.json does not
-know: check out that commit, build it, and run its program through --record.
+  - with bits.json, if it has this machine's arithmetic (processor, instruction set, library of matrix
+    products). Different kinds of arithmetic differ by rounding.
+The bits are those of the commit at which they were recorded. To add a machine to bits.json, check out
+that commit, build it, and run its program with --record.
 """
 
 import argparse
@@ -29,9 +29,9 @@ RECORD = HERE / "bits.json"
 
 WORDS = "my lord the king is dead speak no more of this sweet night and go to bed".split()
 TEXT = "".join(f"{WORDS[i * i % 17].title()}, {WORDS[i % 13]} {WORDS[i * 7 % 11]};\n"
-               for i in range(1500)) + "ACT III. Scene I.\n"  # what a config's sample begins with
+               for i in range(1500)) + "ACT III. Scene I.\n"  # the prompt of a config's sample
 
-# What training costs, not what it computes with.
+# These keys reduce the cost of training without changing its code paths.
 SMALLER = {
     "gpt2_124m": ["model.layers=2", "model.width=96", "model.context=32", "data.vocabulary=512"],
     "baby_gpt": ["model.layers=3", "model.width=96", "model.context=64", "train.batch=6"],
@@ -45,7 +45,7 @@ VARIANTS = {
     "bf16": ["train.precision=bf16"],
     "ordered": ["train.precision=f32", "train.reduce=ordered", "train.batch=6",
                 "train.accumulate=3"],
-    # What no config asks for.
+    # Options that no config uses.
     "other": ["train.precision=f32", "model.norm=post", "model.positions=sinusoidal",
               "model.tied=false", "model.bias=true", "model.activation=relu", "model.dropout=0.1",
               "train.recompute=block", "train.label_smoothing=0.1", "train.accumulate=2",
@@ -94,7 +94,7 @@ class Bits:
                 f"train.threads={threads}"]
 
     def config(self, config, variant):
-        """The bits of one config; None where this CPU does not multiply bf16."""
+        """The bits of one config; None if this CPU does not multiply bf16."""
         first = None
         runs = [("1-thread", 1, 1), ("2-threads", 2, 1)]
         if variant == "ordered":
@@ -103,14 +103,14 @@ class Bits:
             run = self.folder / f"{config.stem}-{variant}-{name}"
             self.train(run.name, run, config, "--set", *self.settings(config, variant, threads),
                        ranks=ranks, threads=threads)
-            # What is no GPT-2 changed its names in files once: its moments tell as much.
+            # The names of models other than GPT-2 changed once in files, so their moments are compared instead.
             bits = weights_of(run, 50, "optimizer" if variant == "other" else "model")
             first = first or bits
             self.same(run.name, bits, first)
         return first
 
     def resumed(self, config):
-        """Twenty steps: ten, a stop, and ten more."""
+        """Twenty steps: ten, a stop, and ten more after a resume."""
         whole, parts = self.folder / f"{config.stem}-20", self.folder / f"{config.stem}-10-10"
         settings = [*self.settings(config, "f32", 2), "train.steps=20", "train.checkpoint_every=10"]
         self.train(whole.name, whole, config, "--set", *settings, threads=2)
@@ -121,7 +121,7 @@ class Bits:
 
 
 def arithmetic(folio):
-    """What decides about rounding."""
+    """What rounding depends on."""
     with tempfile.TemporaryDirectory() as folder:
         output = subprocess.run([folio, "plan", CONFIGS / "gpt2_124m.yaml"], cwd=folder, check=True,
                                 capture_output=True, text=True).stdout
@@ -148,7 +148,7 @@ def main():
         bits = Bits(options.folio, options.mpirun, pathlib.Path(folder))
         for config in sorted(CONFIGS.glob("*.yaml")):
             if config.stem not in known and known and not options.record:
-                continue  # a newer family: its own tests hold its bits
+                continue  # a newer family, whose own tests check its bits
             multiplies_bf16 = "bf16" in machine
             for variant in VARIANTS:
                 if variant == "other" and config.stem != "nanogpt_cpu":

@@ -1,9 +1,9 @@
-"""A run directory that an earlier Folio wrote (November 2026), which every later one must serve.
+"""Tests that Folio can use a run directory written by an earlier version (November 2026).
 
 usage: old_run_test.py FOLIO [--record]
 
-old_run/ holds the text and config, the run after six steps (run/) and one that stopped at a step
-that was not finite (blown/). expected.json holds what that Folio's verbs printed about them.
+old_run/ holds the text and config, the run after six steps (run/) and one that stopped at a
+non-finite step (blown/). expected.json holds what that version's verbs printed about them.
 """
 
 import json
@@ -55,7 +55,7 @@ class OldRun(unittest.TestCase):
         return result.stdout
 
     def assert_close(self, seen, wanted):
-        """The same words; numbers to rounding, which differs between CPUs."""
+        """Whether words are the same, and numbers up to rounding, which differs between CPUs."""
         number = r"-?\d+\.\d+(?:e[+-]?\d+)?"
         self.assertEqual(re.sub(number, "#", seen), re.sub(number, "#", wanted))
         for a, b in zip(re.findall(number, seen), re.findall(number, wanted), strict=True):

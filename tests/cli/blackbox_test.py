@@ -1,4 +1,4 @@
-"""A diverging run through the real program: exit code, report, bundle, and `folio replay`.
+"""Tests a diverging run with the real program: exit code, report, bundle, and `folio replay`.
 
 usage: blackbox_test.py FOLIO      (or with the program's path in the environment variable FOLIO)
 """
@@ -45,7 +45,7 @@ class BlackBoxTest(program.CliTest):
             text = (bundle / "report.txt").read_text()
             self.assertTrue(result.stdout.endswith(text))
 
-            # The bundle alone is enough, with any number of threads.
+            # Replay needs only the bundle, and works with any number of threads.
             alone = self.folder / f"alone-{threads}"
             shutil.copytree(bundle, alone)
             shutil.rmtree(self.diverged)

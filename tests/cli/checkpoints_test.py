@@ -1,4 +1,4 @@
-"""Checkpoints as users meet them: folio verify, --resume after damage, bad disks, and signals.
+"""Tests checkpoints with the real program: folio verify, --resume after damage, bad disks, and signals.
 
 usage: checkpoints_test.py FOLIO
 """
@@ -14,7 +14,7 @@ import time
 
 import program
 
-DEADLINE = 100  # seconds, after which a program that should have done something is stuck
+DEADLINE = 100  # seconds after which a program counts as stuck
 
 
 def damage(checkpoint):
@@ -81,7 +81,7 @@ class ResumeTest(program.CliTest):
 
 
 class DiskTest(program.CliTest):
-    """On a small file system in memory, where one may be mounted."""
+    """Runs on a small file system in memory, if one can be mounted."""
 
     SIZE = "size=300k"
 
@@ -130,11 +130,11 @@ class DiskTest(program.CliTest):
 
 class SignalTest(program.CliTest):
     def start(self, *overrides):
-        """A run without end, that saves nothing unless it is stopped."""
+        """Starts an endless run that saves only when it is stopped."""
         self.run_folder = self.folder / "run"
         self.said = self.folder / "said.txt"
 
-        def take_signals():  # whatever this program's parent ignores
+        def take_signals():  # even if this program's parent ignores the signal
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -155,12 +155,12 @@ class SignalTest(program.CliTest):
             time.sleep(0.01)
 
     def wait_until_taken(self, process, number):
-        """Until the signal's handler, good for one, is gone."""
+        """Waits until the process no longer catches the signal: its handler works only once."""
         status = pathlib.Path(f"/proc/{process.pid}/status")
         deadline = time.monotonic() + DEADLINE
         while int(re.search(r"^SigCgt:\s*(\w+)", status.read_text(), re.MULTILINE)[1], 16) & (
                 1 << (number - 1)):
-            self.assertLess(time.monotonic(), deadline, "the signal was never taken")
+            self.assertLess(time.monotonic(), deadline, "the signal was never handled")
             time.sleep(0.01)
 
     def test_first_signal_finishes_the_step_and_saves(self):
@@ -177,7 +177,7 @@ class SignalTest(program.CliTest):
             step = int(stopped[1].replace(",", ""))
             self.assertGreaterEqual(step, 3)
 
-            # What was saved is what a run with --stop-at saves, and the command continues it.
+            # The checkpoint equals that of a run with --stop-at, and the printed command continues it.
             other = self.folder / "other"
             self.folio("train", self.config, "--run", other, "--stop-at", step, "--set",
                        "train.steps=100000000", "train.checkpoint_every=0", "train.eval_every=0")
@@ -190,7 +190,7 @@ class SignalTest(program.CliTest):
             shutil.rmtree(other)
 
     def test_second_interrupt_does_not_wait(self):
-        # The sample after step 2 would take very long.
+        # The sample after step 2 would take a very long time.
         process = self.start("train.sample_at=[2]", "train.sample_tokens=1000000")
         self.wait_for(self.said, "--- sample after step 2 ---")
         process.send_signal(signal.SIGTERM)

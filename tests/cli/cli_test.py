@@ -1,5 +1,5 @@
-"""The folio program as its users meet it: exit codes, messages, and what stays unharmed. Of `train`,
-train_test.py.
+"""Tests the folio program: exit codes, messages, and that errors leave files unchanged. train_test.py
+tests `folio train`.
 
 usage: cli_test.py FOLIO
 """
@@ -65,7 +65,7 @@ class UseTest(CliTest):
             self.assertEqual(list(line), ["split", "loss", "perplexity", "tokens", "bits_per_byte"])
             self.assertEqual((line["split"], line["tokens"]), (split, tokens))
             self.assertGreater(line["perplexity"], line["loss"])
-            self.assertTrue(TEXT.isascii())  # a token is a character is a byte
+            self.assertTrue(TEXT.isascii())  # every token is one character and one byte
             self.assertAlmostEqual(line["bits_per_byte"], line["loss"] / math.log(2))
 
     def test_prepare_and_train_on_it(self):
@@ -232,7 +232,7 @@ class UseTest(CliTest):
         self.assert_error(self.folio("explain", self.trained, "--prompt", "\u00e9"), "\u00e9")
 
     def test_a_reader_that_leaves_ends_it_without_a_word(self):
-        """As with head: the exit code is that of a program which SIGPIPE ends."""
+        """As with `head`: the exit code is that of a program which SIGPIPE ends."""
         for arguments in (("eval", self.trained), ("sample", self.trained, "--max-tokens", 20000),
                           ("plan", self.config), ("config",), ("--help",)):
             reader, writer = os.pipe()

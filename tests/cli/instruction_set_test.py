@@ -1,7 +1,7 @@
-"""FOLIO_ISA: what it refuses, and that training under it is the same.
+"""Tests FOLIO_ISA: the values that it refuses, and that training under it agrees.
 
-Under one instruction set a run has the same bits every time and with every number of threads; two
-sets differ by rounding alone.
+Under one instruction set a run has the same bits every time and with any number of threads; two sets
+differ only by rounding.
 
 usage: instruction_set_test.py FOLIO
 """
@@ -22,7 +22,7 @@ STEPS = 50
 TEXT = "".join(f"{speaker}:\nSpeak, my lord, of night {i} and day.\n\n"
                for i in range(60) for speaker in ("HAMLET", "GHOST"))
 
-# Large enough for the matrix products to be shared among threads, with dropout on.
+# The model is large enough to divide matrix products among threads, and uses dropout.
 CONFIG = """\
 data: {{text: {text}}}
 model: {{layers: 2, heads: 2, width: 48, context: 32, dropout: 0.1}}
@@ -107,13 +107,13 @@ class InstructionSetTest(unittest.TestCase):
                 self.assertEqual(losses(first), losses(other), f"{isa}, {threads} threads")
                 self.assertEqual(weights(first), weights(other), f"{isa}, {threads} threads")
         base = trained[next(iter(trained))]
-        self.assertLess(losses(base)[-1], 0.8 * losses(base)[0])  # it learned something
+        self.assertLess(losses(base)[-1], 0.8 * losses(base)[0])  # the model learned something
         for isa, run in trained.items():
             for step, (a, b) in enumerate(zip(losses(base), losses(run)), 1):
                 self.assertAlmostEqual(a, b, delta=1e-5, msg=f"{isa}, step {step}")
             apart = max(abs(a - b) for a, b in zip(weights(base), weights(run)))
             self.assertLess(apart, 1e-5, isa)
-        if len(trained) > 1:  # else nothing was compared: FOLIO_ISA must do something
+        if len(trained) > 1:  # FOLIO_ISA must have an effect, or nothing was compared
             self.assertTrue(any(weights(run) != weights(base) for run in trained.values()))
 
 

@@ -1,4 +1,4 @@
-"""The folio program for the tests beside this: a tiny run of it, and what its errors look like."""
+"""Helpers for the tests in this folder: the folio program, a tiny run, and checks of its errors."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import unittest
 
-FOLIO = ""  # where it is, see main()
+FOLIO = ""  # the program's path, set by main()
 
 TEXT = "".join(f"{speaker}:\nSpeak, my lord, of night {i} and day.\n\n"
                for i in range(60) for speaker in ("HAMLET", "GHOST"))
@@ -52,7 +52,7 @@ class CliTest(unittest.TestCase):
                               cwd=self.folder, check=False, text=True, encoding="utf-8", **options)
 
     def assert_error(self, result, *parts, code=1):
-        """One line on stderr that holds all parts."""
+        """Checks that stderr is one line that contains all parts."""
         self.assertEqual(result.returncode, code, result.stderr)
         lines = result.stderr.splitlines()
         self.assertEqual(len(lines), 1, result.stderr)
@@ -61,7 +61,7 @@ class CliTest(unittest.TestCase):
             self.assertIn(str(part), lines[0])
 
     def assert_refused(self, *arguments, parts):
-        """A new run that is refused leaves nothing behind."""
+        """Checks that a refused new run leaves no files behind."""
         run = self.folder / "run"
         self.assert_error(self.folio("train", *arguments, "--run", run), *parts)
         self.assertFalse(run.exists())
@@ -84,7 +84,7 @@ class CliTest(unittest.TestCase):
 
 
 def main():
-    """Runs the calling file's tests on the program that its command line names first."""
+    """Runs the calling file's tests on the program named by the first argument."""
     global FOLIO
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name} FOLIO")

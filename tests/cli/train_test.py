@@ -1,4 +1,4 @@
-"""`folio train` as its users meet it: what it prints, what it refuses, and what stays unharmed.
+"""Tests `folio train`: its output, its refusals, and that errors leave files unchanged.
 
 usage: train_test.py FOLIO
 """
@@ -71,7 +71,7 @@ class TrainTest(CliTest):
         self.assert_refused(*self.with_text(b"To be\xff or not"), parts=["text.txt", "byte 5", "0xff"])
 
     def test_bf16_on_a_cpu_without_it(self):
-        without = {"env": {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}}  # oneDNN then sees no more
+        without = {"env": {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}}  # limits oneDNN to AVX2
         for verb, *rest in (("train", "--run", self.folder / "run"), ("plan",)):
             result = self.folio(verb, self.config, "--set", "train.precision=bf16", *rest, **without)
             self.assert_error(result, "train.precision: this device does not multiply bf16",
@@ -80,7 +80,7 @@ class TrainTest(CliTest):
         result = self.folio("train", self.config, "--run", self.folder / "run", **without)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertRegex(result.stdout, r"(?m)^device  cpu, f32, ")
-        # What was trained elsewhere can be used: this run is bf16 where the CPU multiplies it.
+        # A run from another machine can be used: this run is bf16 if the CPU multiplies it.
         for verb in ("eval", "sample"):
             self.assertEqual(self.folio(verb, self.trained, **without).returncode, 0)
 
@@ -133,12 +133,12 @@ class TrainTest(CliTest):
 
     def test_no_space_for_the_checkpoint(self):
         run = self.folder / "run"
-        limit = 8000  # bytes a file may have: enough for metrics, too little for the weights
+        limit = 8000  # the limit of a file's bytes: enough for metrics, too small for the weights
 
         def small_files():
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-        # ThreadSanitizer begins with a file of its own, larger than that, where there is a place.
+        # ThreadSanitizer first writes a file larger than that, if there is a place for it.
         no_place = dict(os.environ, TMPDIR="/no/where")
         result = self.folio("train", self.config, "--run", run, preexec_fn=small_files, env=no_place)
         self.assert_error(result, "checkpoints", "model.safetensors")
@@ -157,11 +157,11 @@ class TrainTest(CliTest):
         def no_files():
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
-        no_place = dict(os.environ, TMPDIR="/no/where")  # for ThreadSanitizer, as above
+        no_place = dict(os.environ, TMPDIR="/no/where")  # because of ThreadSanitizer, as above
         run = self.folder / "new" / "run"
         self.assert_error(self.folio("train", self.config, "--run", run, preexec_fn=no_files, env=no_place), run)
         self.assertEqual(list(self.folder.iterdir()), [])
-        # An empty directory that was there stays.
+        # An empty directory that existed before remains.
         run.mkdir(parents=True)
         self.assert_error(self.folio("train", self.config, "--run", run, preexec_fn=no_files, env=no_place), run)
         self.assertEqual(list(run.iterdir()), [])
@@ -186,13 +186,13 @@ class TrainTest(CliTest):
                               stdout=subprocess.PIPE, text=True) as first:
             try:
                 while not (line := first.stdout.readline()).startswith("run "):
-                    self.assertTrue(line, "it ended without naming its run")
+                    self.assertTrue(line, "the program ended without printing its run")
                 self.assert_error(self.folio("train", "--resume", "--run", run), run,
                                   "is being trained by another process")
             finally:
                 first.kill()
                 first.stdout.read()
-        # The killed one holds no lock.
+        # The killed program holds no lock.
         result = self.folio("train", "--resume", "--run", run, "--stop-at", "1")
         self.assertNotIn("another process", result.stderr)
 

@@ -1,4 +1,4 @@
-"""Ranks on machines of their own: network namespaces, joined by slow links. Ends with 77 where these cannot be made.
+"""Tests ranks on separate machines: network namespaces joined by slow links. Ends with 77 if these cannot be made.
 
 usage: links_test.py FOLIO MPIRUN
 """
@@ -41,7 +41,7 @@ def main():
         for overrides in ([], ["--set", "optimizer.shard=true"]):
             output, shared = train(network.mpirun(3, MPIRUN), f"three{len(overrides)}", *overrides)
             assert "ranks   3 on 3 machines" in output, output
-            assert shared == alone, "three machines gave other weights than one process"
+            assert shared == alone, "the weights of three machines differ from those of one process"
 
 
 main()

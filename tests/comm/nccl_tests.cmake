@@ -1,15 +1,15 @@
-# Ranks that compute on GPUs: processes that mpirun starts, over the doubles of CUDA and NCCL or on a
-# machine that has a GPU for each.
+# In these tests ranks compute on GPUs. They are processes started by mpirun, over the doubles of CUDA
+# and NCCL or on a machine that has a GPU for each.
 set(nccl_environment ${mpi_environment} FOLIO_POISON=1)
 if(FOLIO_CUDA STREQUAL HOST)
-  # Open MPI keeps memory when it ends, which LeakSanitizer would call leaks: it does not look into
-  # these processes. What they do on one rank, other tests do under it.
+  # Open MPI does not free all its memory at exit, so LeakSanitizer is off in these processes. Other
+  # tests run the same code on one rank under it.
   list(APPEND nccl_environment CUDA_VISIBLE_DEVICES=0,1,2,3 ASAN_OPTIONS=detect_leaks=0)
   target_sources(mpi_ranks PRIVATE nccl_double.cpp)
   target_include_directories(mpi_ranks PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/cuda_host)
   target_link_libraries(mpi_ranks PRIVATE ${FOLIO_CUDA_LIBRARIES} GTest::gmock)
 endif()
-add_dependencies(cuda_test folio mpi_ranks)  # the preset builds what runs, by name
+add_dependencies(cuda_test folio mpi_ranks)  # the preset builds its targets by name
 
 # nccl_test(NAME RANKS arguments...)
 function(nccl_test name count)

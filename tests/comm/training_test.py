@@ -1,6 +1,6 @@
-"""folio train and eval on several processes, as users start them.
+"""Tests folio train and eval on several processes.
 
-usage: training_test.py FOLIO MPI_RANKS MPIRUN [cuda]     cuda: each rank on a GPU, or its double
+usage: training_test.py FOLIO MPI_RANKS MPIRUN [cuda]     cuda: each rank on a GPU, or on a test double
 """
 
 import array
@@ -19,7 +19,7 @@ import unittest
 
 FOLIO, MPI_RANKS, MPIRUN = sys.argv[1:4]
 GPU = "cuda" in sys.argv[4:]
-DEADLINE = 60  # seconds, after which a program is stuck
+DEADLINE = 60  # seconds after which a program counts as stuck
 
 CONFIG = """
 data: {text: %s}
@@ -33,9 +33,9 @@ schedule: {warmup: 4, final_lr: 1.0e-3}
 """
 
 
-# The doubles of a GPU are slow.
+# The test doubles of a GPU are slow.
 WORDS, LAYERS, CONTEXT, BATCH, EVAL_BATCHES = (300, 1, 4, 8, 2) if GPU else (3000, 2, 16, 12, 5)
-PATIENCE = 4 if GPU else 3  # seconds; a busy machine may keep a rank for long
+PATIENCE = 4 if GPU else 3  # seconds; on a busy machine a rank may be slow
 
 of_the_host = unittest.skipIf(GPU, "nothing in it is the device's")
 of_the_gpu = unittest.skipUnless(GPU, "of GPUs")
@@ -53,7 +53,7 @@ def relative_distance(a, b):
 
 
 def alive(pid):
-    """Whether a process is there and not only waits to be reaped."""
+    """Whether a process is running, and is not a zombie."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
@@ -102,7 +102,7 @@ class RanksTest(unittest.TestCase):
         return [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in lines]
 
     def assert_like_one(self, run):
-        """Weights, moments and metrics have the bits of one process."""
+        """Checks that weights, moments and metrics have the bits of one process."""
         for name in ("model", "optimizer"):
             file = f"checkpoints/step_20/{name}.safetensors"
             self.assertEqual((run / file).read_bytes(), (self.one / file).read_bytes(), file)
@@ -118,7 +118,7 @@ class SameAsOne(RanksTest):
     def test_any_number_of_ranks(self):
         for ranks in (2, 3, 4):
             run = self.folder / f"ranks{ranks}"
-            # Of the doubles, one trains with streams that are as early as they may be.
+            # With the doubles, one run executes streams as early as possible.
             output = self.train(ranks, "--run", run, **({"CUDA_HOST_EAGER": "1"} if ranks == 3 else {}))
             self.assert_like_one(run)
             self.assertRegex(output, rf"ranks   {ranks} on 1 machine, 1 thread each, by "
@@ -165,7 +165,7 @@ class SameAsOne(RanksTest):
             self.assert_resumes(run, ranks=2)
             self.assert_resumes(other, ranks=1)
 
-    @of_the_gpu  # tests/train/ranks_test.cpp has it with threads on CPUs
+    @of_the_gpu  # tests/train/ranks_test.cpp tests this with threads on CPUs
     def test_fast_stays_within_rounding_whatever_the_buckets(self):
         sgd = ("--set", "train.reduce=fast", "optimizer.name=sgd", "optimizer.lr=0.1")
         runs = {}
@@ -195,7 +195,7 @@ class SameAsOne(RanksTest):
         self.assertRegex(result.stderr, r"ranks 0 and 2 would share the GPU [0-9A-Fa-f:.]+ of \S+,")
         self.assertIn("or use train.device: cpu", result.stderr)
         self.assertFalse((self.folder / "shared").exists())
-        # As srun --gpus-per-task=1 has it: each sees its own alone.
+        # As with srun --gpus-per-task=1, each rank sees only its own GPU.
         own = 'CUDA_VISIBLE_DEVICES=$OMPI_COMM_WORLD_RANK exec "$0" "$@"'
         result = subprocess.run(
             [MPIRUN, "-np", "2", "sh", "-c", own,
@@ -230,7 +230,7 @@ class SameAsOne(RanksTest):
 
 class Trouble(RanksTest):
     def break_rank(self, rank, kind):
-        """Rank `rank` of 3 fails in the backward pass of step 13: the run, and what was said."""
+        """Makes rank `rank` of 3 fail in the backward pass of step 13; returns the run and its output."""
         run = self.folder / f"{kind}{rank}"
         config = self.impatient if kind == "hangs" else self.config
         result = subprocess.run(
@@ -261,7 +261,7 @@ class Trouble(RanksTest):
 
     @contextlib.contextmanager
     def endless(self, config, run, *launcher):
-        """An endless training on 3 ranks that has saved once, and the numbers of its processes."""
+        """Starts an endless training on 3 ranks, waits until it has saved once, and returns it with its process ids."""
         process = subprocess.Popen(
             [MPIRUN, *launcher, "-np", "3", FOLIO, "train", str(config), "--run", str(run), "--set",
              "train.steps=1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -281,7 +281,7 @@ class Trouble(RanksTest):
     @of_the_host
     def test_signals_to_mpirun_stop_and_save(self):
         version = subprocess.run([MPIRUN, "--version"], capture_output=True, text=True, check=True)
-        # Since its version 5, Open MPI kills the ranks at once when it is sent SIGTERM.
+        # From version 5 on, Open MPI kills the ranks at once when it receives SIGTERM.
         kills_at_once = re.search(r"Open MPI\) ([5-9]|\d\d)\.", version.stdout)
         for name in ("SIGUSR1",) if kills_at_once else ("SIGTERM", "SIGUSR1"):
             run = self.folder / name
@@ -308,7 +308,7 @@ class Trouble(RanksTest):
             _, errors = process.communicate(timeout=DEADLINE)
         self.assertNotEqual(process.returncode, 0)
         self.assertRegex(errors, rf"rank \d of 3 \(\S+, process {pids[1]}\): silent")
-        # mpirun has killed them, and may be quicker to end than they are.
+        # mpirun has killed them, and may end before they do.
         deadline = time.monotonic() + DEADLINE
         while any(alive(pid) for pid in pids):
             self.assertLess(time.monotonic(), deadline, "ranks outlive mpirun")

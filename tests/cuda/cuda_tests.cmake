@@ -1,4 +1,4 @@
-# The tests of a build for GPUs: over the doubles, or on a machine that has one.
+# The tests of a GPU build, over the doubles or on a machine that has a GPU.
 set(gpu_environment CUDA_VISIBLE_DEVICES=0 OMP_WAIT_POLICY=passive)
 
 # The tests of kernels, run with the GPU's kernels: with aligned tensors and with tensors at unaligned

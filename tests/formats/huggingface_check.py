@@ -1,19 +1,19 @@
-"""Whether Hugging Face's GPT-2 computes with Folio's checkpoints what Folio computes.
+"""Checks that Hugging Face's GPT-2 computes the same as Folio from Folio's checkpoints.
 
 Trains small models, loads each checkpoint with GPT2LMHeadModel.from_pretrained(), and compares the
 loss over the whole validation split with that of `folio eval` (to 1e-6: gelu and its approximation
 differ by 1e-5) and the greedy continuation of a prompt with that of `folio sample --greedy`
-(exactly). The file must hold what save_pretrained() writes, name for name and shape for shape.
+(exactly). The file must have the names and shapes that save_pretrained() writes.
 
-Then the way back, with byte pairs: AutoTokenizer reads a checkpoint's tokenizer and encodes a text as
-Folio does; and a GPT-2 that transformers made is what `train.init_from` begins with.
+It also checks byte pairs: AutoTokenizer reads a checkpoint's tokenizer and encodes a text as Folio
+does. In the other direction, `train.init_from` begins with a GPT-2 that transformers saved.
 
-Not part of the suite, because it needs PyTorch. By hand:
+This check is not part of the test suite, because it needs PyTorch. To run it:
 
     python3 -m venv /tmp/huggingface && /tmp/huggingface/bin/pip install torch transformers
     /tmp/huggingface/bin/python tests/formats/huggingface_check.py build/release/folio
 
-Passed with transformers 5.24.0 and torch 2.15.0, with differences of at most 2e-8.
+It passed with transformers 5.24.0 and torch 2.15.0, with differences of at most 2e-8.
 """
 
 import itertools
@@ -53,7 +53,7 @@ def shapes(file):
 
 
 def mean_loss(model, tokens):
-    """Over consecutive windows of CONTEXT, as Folio evaluates: every token but the first counts."""
+    """The loss over consecutive windows of CONTEXT, as Folio evaluates: every token but the first counts."""
     total = 0.0
     for start in range(0, len(tokens) - 1, CONTEXT):
         window = tokens[start:start + CONTEXT + 1]
@@ -84,7 +84,7 @@ def check(program, config, run, overrides):
     complaints = {kind: names for kind, names in loading.items() if names}
     model.save_pretrained(run / "theirs")
     if shapes(checkpoint / "model.safetensors") != shapes(run / "theirs" / "model.safetensors"):
-        complaints["file"] = "other names or shapes than save_pretrained() writes"
+        complaints["file"] = "the names or shapes differ from those that save_pretrained() writes"
     characters = sorted(set(TEXT))
     number = {character: i for i, character in enumerate(characters)}
     tokens = torch.tensor([number[character] for character in TEXT])
@@ -104,7 +104,7 @@ def check(program, config, run, overrides):
 
 @torch.no_grad()
 def check_byte_pairs(program, config, folder):
-    """One training run on a text prepared with bpe, as others see it."""
+    """Checks a run on a text prepared with bpe, as transformers reads it."""
     prepared, run = folder / "prepared", folder / "bpe"
     folio(program, "prepare", folder / "text.txt", "--vocab-size", 320, "--out", prepared)
     settings = [f"data.text={prepared}", "data.tokenizer=bpe"]
@@ -121,7 +121,7 @@ def check_byte_pairs(program, config, folder):
 
 @torch.no_grad()
 def check_initial_weights(program, config, folder):
-    """A model of theirs, with longer positions than are used, evaluated by Folio."""
+    """Checks a model that transformers saved, with more positions than are used, as Folio evaluates it."""
     torch.manual_seed(1)
     model = GPT2LMHeadModel(GPT2Config(vocab_size=320, n_positions=2 * CONTEXT, n_embd=32, n_layer=3,
                                        n_head=4, bos_token_id=319,

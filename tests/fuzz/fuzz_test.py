@@ -1,7 +1,7 @@
-"""folio_fuzz itself: whether it notices every kind of fault, and whether its inputs are the same
-again.
+"""Tests folio_fuzz itself: whether it detects every kind of failure, and whether its inputs are
+reproducible.
 
-usage: fuzz_test.py FOLIO_FUZZ [SANITIZERS]      SANITIZERS: as for -fsanitize, e.g. address
+usage: fuzz_test.py FOLIO_FUZZ [SANITIZERS]      SANITIZERS: those of -fsanitize, such as address
 """
 
 import pathlib
@@ -25,7 +25,7 @@ class FuzzTest(unittest.TestCase):
                               capture_output=True, timeout=240, check=False)
 
     def assert_noticed(self, target, said, *arguments):
-        """The fault is noticed, and the input that is written shows it again."""
+        """Checks that the failure is detected, and that the saved input reproduces it."""
         result = self.fuzz(target, *arguments)
         self.assertEqual(result.returncode, 1, result)
         self.assertRegex(result.stdout + result.stderr, said)

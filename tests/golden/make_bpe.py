@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes bpe.json: the byte pairs that Hugging Face's `tokenizers` learns, and how it encodes with them.
+"""Writes bpe.json: the byte pairs that Hugging Face's `tokenizers` learns, and the tokens that it encodes.
 
     python make_bpe.py             rewrites bpe.json beside this file
 
-Needs tokenizers (the file records which version made it). Each case holds a text, the merges learned
-from it in their order, and the tokens of that text and of another. The vocabulary that was asked for
-counts one token more than Hugging Face is asked for: Folio's last one stands between documents.
+Needs tokenizers (the file records its version). Each case has a text, the merges learned from it in
+order, and the tokens of that text and of another. The vocabulary size in the file is one more than the
+size passed to Hugging Face, because Folio's last token separates documents.
 """
 
 import json
@@ -27,7 +27,7 @@ SPACES = [" "] * 24 + ["  ", "   ", "\n", "\n", "\n\n", "\t", " \n", "\r\n", "\u
 
 
 class Choice:
-    """A linear congruential generator (Numerical Recipes): the same in every version of Python."""
+    """A linear congruential generator (Numerical Recipes), the same in every version of Python."""
 
     def __init__(self, seed):
         self.state = seed
@@ -64,7 +64,7 @@ def main():
     path = pathlib.Path(__file__).with_name("bpe.json")
     repeats = "aaaa aaaaa aaaaaaa abababab babab aabaab\n\n\n\n\n\n      aaaaaaaaaaaaaa 111111 1111"
     cases = [case(text_of(seed=1, pieces=700), 384, text_of(seed=2, pieces=250)),
-             case(repeats, 1000, repeats[::-1])]  # fewer pairs than were asked for
+             case(repeats, 1000, repeats[::-1])]  # fewer pairs than requested
     head = dict(made_by="tests/golden/make_bpe.py", requires=f"tokenizers=={tokenizers.__version__}")
     path.write_text(json.dumps(head | dict(cases=cases), separators=(",", ":")) + "\n")
     print(f"wrote {path.name}, {path.stat().st_size} bytes")

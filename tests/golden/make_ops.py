@@ -3,7 +3,7 @@
 
     python make_ops.py             rewrites ops.json beside this file
 
-Needs torch (the file records which version made it). Values are computed in float64 and written with
+Needs torch (the file records its version). Values are computed in float64 and written with
 nine significant digits. Each entry holds its inputs, the gradient that arrives at the output
 ("d" + the output's name), the output, and the gradients of the inputs ("d" + the input's name).
 """
@@ -20,12 +20,12 @@ def wave(*shape, phase, size=1.0):
     """Inputs that need no random numbers."""
     j = torch.arange(math.prod(shape), dtype=torch.float64)
     exact = size * torch.sin(1.7 * j + phase) + 0.3 * torch.cos(0.31 * j * j + phase)
-    # What is written in the file is what is computed with, to the last digit.
+    # The computation uses exactly the values written to the file.
     return torch.tensor([float(f"{x:.6g}") for x in exact.tolist()], dtype=torch.float64).reshape(shape)
 
 
 def entry(inputs, op, output="y", **settings):
-    """Runs op on the inputs, sends a fixed gradient back, and records both directions."""
+    """Runs op on the inputs, propagates a fixed gradient back, and records both passes."""
     leaves = {name: value.clone().requires_grad_() for name, value in inputs.items()}
     y = op(**leaves)
     dy = wave(*y.shape, phase=2.2) if y.dim() else torch.ones((), dtype=torch.float64)
@@ -39,7 +39,7 @@ def entry(inputs, op, output="y", **settings):
 
 
 def check(op, leaves, dy, gradients, step=1e-6):
-    """Every gradient against central differences."""
+    """Compares every gradient with central differences."""
     with torch.no_grad():
         for (name, leaf), gradient in zip(leaves.items(), gradients):
             for j in range(leaf.numel()):

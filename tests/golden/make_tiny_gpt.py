@@ -3,16 +3,16 @@
 
     python make_tiny_gpt.py        rewrites tiny_gpt.json beside this file
 
-Needs torch (the file records which version made it). All values are computed in float64 and written
-with nine significant digits. The three models are Folio's config turned every way that matters:
+Needs torch (the file records its version). All values are computed in float64 and written with nine
+significant digits. The three models cover the relevant options of Folio's config:
 
     nanogpt   pre-norm,  learned positions,    gelu (erf),  tied,   no biases
     gpt2      pre-norm,  learned positions,    gelu (tanh), tied,   biases
     vaswani   post-norm, sinusoidal positions, relu,        untied, biases
 
-For each: the logits; the loss and every parameter's gradient, without and with label smoothing;
-20 AdamW steps with clipping and the cosine schedule. For nanogpt also a few SGD and Adam steps.
-Before anything is written, the gradients are held against central differences.
+For each model the file has the logits; the loss and every parameter's gradient, without and with label
+smoothing; and 20 AdamW steps with clipping and the cosine schedule. For nanogpt it also has a few SGD
+and Adam steps. Before anything is written, the gradients are compared with central differences.
 """
 
 import json
@@ -32,11 +32,11 @@ CASES = {
     "vaswani": dict(bias=True, norm="post", positions="sinusoidal", activation="relu", tied=False),
 }
 
-# Token 7 is never an input and token 4 never a target, so rows without a share are seen too.
+# Token 7 is never an input and token 4 never a target, so that rows without a contribution are tested too.
 INPUTS = [[1, 5, 10, 0, 3, 5], [2, 2, 9, 6, 8, 4]]
 TARGETS = [[5, 10, 0, 3, 5, 7], [2, 9, IGNORED, 8, 6, 1]]
 
-# How fast the weights' sine runs along the elements. At width 8 some values make rows that nearly cancel
+# The frequency of the weights' sine along the elements. At width 8 some values make rows that nearly cancel
 # when token and position embeddings are added; layer norm then magnifies rounding.
 ELEMENT_PHASE = 0.47
 
@@ -52,7 +52,7 @@ WEIGHTS = {
 # ---- the model ------------------------------------------------------------------------------------
 
 def parameter_shapes(model):
-    """Names and shapes, in the order that numbers them. Linear weights are (out, in)."""
+    """Names and shapes, in the order of their numbers. Linear weights are (out, in)."""
     C, V, T = model["width"], model["vocab"], model["context"]
     shapes = {"token_embedding.weight": (V, C)}
     if model["positions"] == "learned":
@@ -153,8 +153,8 @@ def gradients_of(model, parameters, inputs, targets, label_smoothing):
 
 
 def check_gradients(model, inputs, targets, label_smoothing, entries=4, step=1e-5):
-    """Central differences at a few entries of every parameter. Returns the largest error, relative
-    to the parameter's largest gradient."""
+    """Compares a few entries of every parameter with central differences. Returns the largest error,
+    relative to the parameter's largest gradient."""
     parameters = make_parameters(model)
     _, gradients = gradients_of(model, parameters, inputs, targets, label_smoothing)
     worst = 0.0
@@ -182,7 +182,7 @@ def cosine_lr(step, peak, final, warmup, steps):
 
 
 def train(model, inputs, targets, settings, dtype=torch.float64):
-    """Runs the optimizer over one batch again and again; returns the steps and the final parameters."""
+    """Runs the optimizer repeatedly on one batch; returns the steps and the final parameters."""
     parameters = make_parameters(model, dtype)
     matrices = [p for p in parameters.values() if p.dim() >= 2]
     vectors = [p for p in parameters.values() if p.dim() < 2]
@@ -251,7 +251,7 @@ def make_case(name, options):
 # ---- JSON -----------------------------------------------------------------------------------------
 
 def number(x):
-    """Nine significant digits; what is only rounding noise around zero becomes zero."""
+    """Rounds to nine significant digits; rounding noise around zero becomes zero."""
     return 0.0 if abs(x) < 1e-15 else float(f"{x:.9g}")
 
 
@@ -261,7 +261,7 @@ def numbers(tensor):
 
 
 def to_json(value, indent=0):
-    """What fits goes on one line, and so does a list of plain values; the rest is spread out."""
+    """Short values and lists of plain values stay on one line; the rest is spread over several lines."""
     short = json.dumps(value)
     plain = not isinstance(value, dict) and not (isinstance(value, list) and value and isinstance(value[0], dict))
     if indent and (plain or len(short) <= 110):

@@ -1,10 +1,11 @@
-"""Checks that every C++ source includes the header of each standard name it uses.
+"""Checks that every C++ source includes the header of each standard name that it uses.
 
-usage: includes.py [FILE ...]      (all tracked sources if none is named)
+usage: includes.py [FILE ...]      (all tracked sources by default)
 
-A header that arrives through another one is there by chance: the next compiler may not bring it.
-foo.cpp may leave to foo.h, beside it, what foo.h includes. A name of std:: or fmt:: that the tables
-below do not know is reported too: add it there. size_t is not asked for: every header brings it.
+A source must not rely on a header that another header includes, because another compiler's headers may
+not include it. foo.cpp may rely on the includes of foo.h in the same folder. A name of std:: or fmt::
+that is missing from the tables below is reported too; add it there. size_t is not checked, because every
+header defines it.
 """
 
 import os
@@ -14,7 +15,7 @@ import subprocess
 import sys
 
 SELF = "tests/lint/includes.py"
-# Header, or several of which one is enough: the names of std:: that need it.
+# A header, or several headers of which one is enough, and the names of std:: that need it.
 STD = {
     "algorithm": """adjacent_find all_of any_of binary_search clamp copy copy_if copy_n count
         count_if equal fill fill_n find find_if for_each lower_bound max max_element min min_element
@@ -91,8 +92,8 @@ OTHERS = {
 }
 HEADERS = {prefix + name: headers.split() for prefix, table in (("std::", STD), ("", OTHERS))
            for headers, names in table.items() for name in names.split()}
-# Kept: #include lines, and numbers, so that the ' in 200'000 starts no character. Blanked: raw
-# strings, comments, strings and characters.
+# #include lines are kept, and so are numbers, because the ' in 200'000 starts no character literal. Raw
+# strings, comments, strings and character literals are blanked.
 TOKEN = re.compile(r"""(?P<kept>^[ \t]*\#[ \t]*include[^\n]*|\b\d[\w.']*) |
                        \bR"(?P<mark>[^(\s]*)\(.*?\)(?P=mark)" | //[^\n]* | /\*.*?\*/ |
                        "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.S | re.M | re.X)
@@ -108,16 +109,16 @@ def code_of(path):
 
 
 def includes_of(code):
-    """What it includes; <stdint.h> is as good as <cstdint>."""
+    """The headers that the source includes; <stdint.h> counts as <cstdint>."""
     names = set(INCLUDE.findall(code))
     return names | {"c" + name.removesuffix(".h") for name in names if name.endswith(".h")}
 
 
 def check(path):
-    """One line for each header that is missing, at the first name that needs it."""
+    """One line for each missing header, at the first name that needs it."""
     code = code_of(path)
     included = includes_of(code)
-    if path.suffix == ".h" and not included:  # a list that those who include it expand
+    if path.suffix == ".h" and not included:  # a list that is expanded where it is included
         return []
     beside = path.with_suffix(".h")
     if beside.exists() and any(name.split("/")[-1] == beside.name for name in included):

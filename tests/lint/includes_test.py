@@ -1,4 +1,4 @@
-"""Tests of includes.py: what it reports, and what it lets pass."""
+"""Tests of includes.py: what it reports, and what it accepts."""
 
 import pathlib
 import sys
@@ -50,7 +50,7 @@ class IncludesTest(unittest.TestCase):
         self.assertEqual(self.check("// std::vector\n/* std::map\n#include <string>\n std::set */\n"
                                     'f("std::span \\" std::byte", \'"\');  // it\'s std::array\n'
                                     'g(R"x(std::deque " )" std::pair)x");\n'), [])
-        # An include in a comment is none, and code goes on after each of them.
+        # An include in a comment does not count, and code continues after each comment.
         self.assertEqual(self.check("/*\n#include <string>\n*/ std::string a;\n"),
                          ["a.cpp:3: std::string needs <string>"])
         self.assertEqual(self.check("#include <map>\n// std::span\nf(\"std::set\");\n"), [])

@@ -10,7 +10,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# Finds fault with files that hold "badly", and mends them.
+# Reports files that contain "badly", and fixes them.
 CLANG_FORMAT = """#!/bin/sh
 [ "$1" != --version ] || { echo "Debian clang-format version VERSION"; exit; }
 if [ "$1" = -i ]; then shift; sed -i s/badly/well/ "$@"; exit; fi
@@ -36,7 +36,7 @@ class LintTest(unittest.TestCase):
             (self.root / path).parent.mkdir(parents=True)
             shutil.copy(ROOT / path, self.root / path)
         for name in ("bash", "sh", "cat", "comm", "dirname", "env", "git", "grep", "head", "nproc",
-                     "python3", "sed", "sort", "xargs"):  # and no clang-format of the machine's
+                     "python3", "sed", "sort", "xargs"):  # excludes the machine's own clang-format
             self.put(f"bin/{name}", f'#!/bin/sh\nexec {shutil.which(name)} "$@"\n')
         self.put("bin/clang-format-14", CLANG_FORMAT.replace("VERSION", "14.0.6"))
         self.put("bin/clang-tidy-14", CLANG_TIDY.replace("VERSION", "14.0.6"))

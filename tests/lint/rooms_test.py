@@ -1,9 +1,9 @@
-"""The rooms of the house: which folder may include which, and how large the core may grow.
+"""Tests which folder may include which, and the size limit of the core.
 
 usage: rooms_test.py BUILD_DIR
 
-A forbidden include must fail to build. Each is tried with the compiler's command for a source of the
-folder that would include it, from BUILD_DIR/compile_commands.json.
+A forbidden include must fail to build. Each is compiled with the command of a source of the including
+folder, from BUILD_DIR/compile_commands.json.
 """
 
 import json
@@ -18,7 +18,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(sys.argv.pop(1)).resolve()
 
-# What a folder may include besides itself, and with it what that may.
+# The folders that a folder may include besides itself; it may also include what those may include.
 MAY_INCLUDE = {
     "tensor": [], "kernels": ["tensor"], "autograd": ["kernels"], "layers": ["autograd"],
     "io": ["tensor"], "optim": ["autograd", "io"], "data": ["io"], "models": ["layers", "data"],
@@ -30,7 +30,7 @@ MAY_INCLUDE = {
 CORE_LINES = 8000
 FAMILY_LINES = 400
 CORE = ["tensor", "autograd", "autograd/ops", "layers", "optim", "train"]
-# The interfaces of models and tasks; each other file there is a family or a task.
+# The interfaces of models and tasks; every other file there is a family or a task.
 INTERFACES = {
     "models": ["model", "decoder_state", "families", "huggingface"],
     "tasks": ["task", "tasks", "token_task"],

@@ -1,4 +1,4 @@
-"""Every family by the program alone: trained, resumed, checked, planned, profiled, reported.
+"""Tests every family with the program: training, resuming, checking, planning, profiling, reporting.
 
 usage: families_test.py FOLIO
 """
@@ -21,7 +21,7 @@ SMALL = ["model.layers=2", "model.width=16", "model.context=16", "train.batch=4"
 
 
 class Family:
-    """What holds for each; a class below names the config."""
+    """Tests for every family; each class below names a config."""
     config, settings, writes_text = "", [], False
 
     @classmethod

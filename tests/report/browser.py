@@ -1,4 +1,4 @@
-"""A headless Chromium that sees a page as a reader does."""
+"""A headless Chromium that shows pages."""
 
 import base64
 import contextlib
@@ -10,7 +10,7 @@ from selenium.webdriver.chrome.service import Service
 
 @contextlib.contextmanager
 def browser(width, scheme="light", scripts=True, height=900, scale=1):
-    """A page of `width` pixels; with scripts off, Driver.execute_script does not work either."""
+    """A page of `width` pixels. If scripts are off, Driver.execute_script does not work either."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
@@ -28,7 +28,7 @@ def browser(width, scheme="light", scripts=True, height=900, scale=1):
 
 
 def visible_boxes(driver, selector):
-    """Width and height of the elements that are laid out; needs no scripts in the page."""
+    """The width and height of the elements that are laid out; needs no scripts in the page."""
     root = driver.execute_cdp_cmd("DOM.getDocument", {})["root"]["nodeId"]
     found = driver.execute_cdp_cmd("DOM.querySelectorAll", {"nodeId": root, "selector": selector})
     boxes = []
@@ -36,7 +36,7 @@ def visible_boxes(driver, selector):
         try:
             model = driver.execute_cdp_cmd("DOM.getBoxModel", {"nodeId": node})["model"]
         except Exception:  # pylint: disable=broad-except
-            continue  # display: none has no box
+            continue  # elements with display: none have no box
         boxes.append((model["content"][0], model["content"][1], model["width"], model["height"]))
     return boxes
 

@@ -1,4 +1,4 @@
-"""A virtual environment with Python packages that only the checks of this folder need."""
+"""Makes a virtual environment with Python packages that only the checks in this folder need."""
 
 import os
 import pathlib
@@ -6,17 +6,17 @@ import subprocess
 import sys
 
 
-# What a browser is driven with.
+# The packages that control a browser.
 BROWSER = ["selenium", "urllib3", "trio", "trio-websocket", "certifi", "typing-extensions",
            "websocket-client", "attrs", "sortedcontainers", "outcome", "sniffio", "wsproto", "h11",
            "idna"]
 
 
 def use(name, packages, probe):
-    """Runs the calling script again within the environment `name`, made first where it is missing.
+    """Runs the calling script again in the environment `name`, which it makes if it is missing.
 
-    `probe` is what must be importable. Ends the script with status 77 and a message where the
-    packages cannot be installed.
+    The module `probe` must be importable. If the packages cannot be installed, ends the script with status
+    77 and a message.
     """
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     folder = cache / "folio" / name

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Pages of `folio report` and `folio explain` in a browser: axe finds nothing serious, nothing is
-wider than the screen, and without scripts the plots are there and can be switched.
+"""Checks the pages of `folio report` and `folio explain` in a browser: axe finds no serious problem,
+nothing is wider than the screen, and plots are shown and can be switched without scripts.
 
 usage: tests/report/page_check.py FOLIO      (needs chromium and chromedriver)
 """
@@ -15,7 +15,7 @@ import environment
 import tiny
 
 if not (shutil.which("chromium") and shutil.which("chromedriver")):
-    print("SKIPPED: there is no chromium or no chromedriver (apt-get install chromium "
+    print("SKIPPED: chromium or chromedriver is missing (apt-get install chromium "
           "chromium-driver), so the pages were not checked", file=sys.stderr)
     sys.exit(77)
 environment.use("page-check", [*environment.BROWSER, "axe-core-python"],
@@ -96,7 +96,7 @@ def main():
             check_reading(page)
     if FAILURES:
         sys.exit(f"{len(FAILURES)} failed")
-    print("the pages are sound: axe has nothing serious, they fit, and work without scripts")
+    print("the pages pass: axe finds no serious problem, they fit the screen, and they work without scripts")
 
 
 if __name__ == "__main__":

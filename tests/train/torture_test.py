@@ -1,9 +1,9 @@
-"""Kills `folio train` at random instants and resumes it, again and again.
+"""Repeatedly kills `folio train` at random times and resumes it.
 
-Every step saves a checkpoint, and the best one too, so that most kills fall inside a save. After
-each kill all checkpoints that have their final name must be whole; a run that comes to its end must
-have the very bits of a run that was never killed. The instants are drawn from a seed; where in the
-program they fall, the machine decides.
+Every step saves a checkpoint, and the best one too, so that most kills happen during a save. After each
+kill all checkpoints with their final name must be whole. A run that reaches its end must have the same
+bits as a run that was never killed. The times are drawn from a seed; where in the program they fall
+depends on the machine.
 
 usage: torture_test.py FOLIO [--kills N] [--seed S]
 """
@@ -20,7 +20,7 @@ import tempfile
 import time
 
 STEPS = 25
-TIMEOUT = 200  # seconds for a program that nobody kills
+TIMEOUT = 200  # time limit in seconds for a program that is not killed
 CONFIG = f"""\
 data: {{text: TEXT}}
 model: {{layers: 1, heads: 2, width: 16, context: 16, dropout: 0.1}}
@@ -56,17 +56,17 @@ class Torture:
         return result.stdout
 
     def start(self, run):
-        """The command that a person would give now."""
+        """The command that a user would run now."""
         how = ["--resume", "--run", run]
-        if not (run / "config.yaml").exists():  # killed before it was a run: nothing is lost yet
+        if not (run / "config.yaml").exists():  # killed before the run existed, so nothing is lost
             shutil.rmtree(run, ignore_errors=True)
             how = [self.config, "--run", run]
         return subprocess.Popen([self.folio, "train", *map(str, how)], text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def kill_once(self, run):
-        """Starts or resumes the run and kills it: now and then before the first step is done, mostly
-        soon after. False if it came to its end before."""
+        """Starts or resumes the run and kills it, sometimes before the first step is done, mostly soon after.
+        Returns False if the run reached its end first."""
         with self.start(run) as process:
             if self.random.random() < 0.25:
                 time.sleep(self.random.uniform(0, self.start_seconds))
@@ -86,13 +86,13 @@ class Torture:
     @staticmethod
     def wait_for_first_step(process):
         for line in process.stdout:
-            if line.startswith("step "):  # is printed before it is saved
+            if line.startswith("step "):  # printed before the save
                 break
 
     def finish(self, process):
         output, _ = process.communicate(timeout=TIMEOUT)
         if process.returncode != 0:
-            sys.exit(f"after {self.kills} kills, a run that nobody killed failed:\n{output}")
+            sys.exit(f"after {self.kills} kills, a run that was not killed failed:\n{output}")
 
     def check_after_kill(self, run, process):
         checkpoints = run / "checkpoints"
@@ -107,17 +107,17 @@ class Torture:
             for name in ("model.safetensors", "optimizer.safetensors", "state.json"):
                 path = pathlib.Path("checkpoints", checkpoint, name)
                 if (run / path).read_bytes() != (self.folder / "whole" / path).read_bytes():
-                    sys.exit(f"after {self.kills} kills, {path} is not that of an undisturbed run")
+                    sys.exit(f"after {self.kills} kills, {path} differs from that of a run without kills")
         if self.metrics(run) != self.metrics(self.folder / "whole"):
-            sys.exit(f"after {self.kills} kills, metrics.jsonl is not that of an undisturbed run")
+            sys.exit(f"after {self.kills} kills, metrics.jsonl differs from that of a run without kills")
         names = {path.name for path in (run / "checkpoints").iterdir() if ".tmp-" not in path.name}
-        # A kill after the last save may have left the one that was to go.
+        # A kill after the last save may have left a checkpoint that was due for removal.
         if names - {f"step_{STEPS - 2}"} != {f"step_{STEPS}", f"step_{STEPS - 1}", "best"}:
-            sys.exit(f"after {self.kills} kills, there are other checkpoints: {names}")
+            sys.exit(f"after {self.kills} kills, there are unexpected checkpoints: {names}")
 
     @staticmethod
     def metrics(run):
-        """Without what depends on the clock."""
+        """The lines without the values that depend on the clock."""
         lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
         return [line | {"tokens_per_second": None} for line in lines]
 
