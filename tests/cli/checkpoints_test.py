@@ -76,7 +76,7 @@ class ResumeTest(program.CliTest):
             damage(run / "checkpoints" / name)
         before = self.tree(run)
         self.assert_error(self.resume(run), "no checkpoint is whole", "step_3/model.safetensors: ",
-                          "step_6: model.safetensors: ", "best: model.safetensors: ")
+                          "step_6/model.safetensors: ", "best/model.safetensors: ")
         self.assertEqual(self.tree(run), before)
 
 

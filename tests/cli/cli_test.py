@@ -99,7 +99,7 @@ class UseTest(CliTest):
         identity = json.loads((run / "text.json").read_text())
         other = self.write("other.txt", TEXT + "More.\n")
         (run / "text.json").write_text(json.dumps(identity | {"path": str(other)}))
-        self.assert_error(self.folio("eval", run), other, "is not the text of this run")
+        self.assert_error(self.folio("eval", run), other, "is no longer the text of this run")
 
     def test_sample(self):
         first = self.folio("sample", self.trained, "--prompt", "HAM", "--max-tokens", "30")

@@ -155,7 +155,7 @@ TEST_F(InitialWeightsTest, OfAnotherModelAreRefused) {
   for (const char* other :
        {"model.layers=1", "model.layers=3", "model.width=32", "model.tied=false"}) {
     EXPECT_THAT(error_of([&] { weights_from(from, {other}); }),
-                AllOf(HasSubstr("in the file"), HasSubstr("train.init_from needs a model of")))
+                AllOf(HasSubstr("in the file"), HasSubstr("train.init_from needs a model with")))
         << other;
   }
   EXPECT_THAT(error_of([&] { find_initial_weights(path("none")); }),

@@ -118,8 +118,8 @@ TEST_F(RunCheckpoints, WhereNoneIsWholeAllAreListed) {
   for (const fs::path& path : {step(10), step(20), best_}) damage(path);
   EXPECT_THAT(error_of([&] { find_resume_point(run); }),
               AllOf(StartsWith(checkpoints.string() + ": no checkpoint is whole (best/optimizer"),
-                    HasSubstr("; step_20: optimizer.safetensors: it has 4 bytes"),
-                    HasSubstr("; step_10: optimizer.safetensors: it has 4 bytes"),
+                    HasSubstr("; step_20/optimizer.safetensors: it has 4 bytes"),
+                    HasSubstr("; step_10/optimizer.safetensors: it has 4 bytes"),
                     HasSubstr("start a new run with another --run")));
 }
 

@@ -246,7 +246,7 @@ TEST_F(RunTest, ContinuesOnTheSameTextOnly) {
               AllOf(HasSubstr("is no longer at"), HasSubstr(text_.string())));
   write_file(text_, tiny_text(3000));
   EXPECT_THAT(error_of([&] { train_into("run", {.resume = true}); }),
-              HasSubstr("is not the text of this run"));
+              HasSubstr("is no longer the text of this run"));
   EXPECT_EQ(files_in(path("run")), before);
   train_into("run", {.overrides = {"data.text=" + path("moved.txt").string()}, .resume = true});
   EXPECT_TRUE(fs::exists(path("run/checkpoints/step_20")));
