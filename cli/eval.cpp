@@ -52,22 +52,16 @@ void evaluate_run(const Options& options) {
 }  // namespace
 
 Verb add_eval(CLI::App& program) {
-  CLI::App* verb = program.add_subcommand("eval", "The loss over a whole split, as a line of JSON");
+  CLI::App* verb = program.add_subcommand(
+      "eval", "Measures the loss over a whole split and prints a line of JSON");
   auto options = std::make_shared<Options>();
-  verb->add_option("run", options->run, "The run directory")->type_name("RUN")->required();
+  add_run_options(*verb, options->run, options->checkpoint);
   verb->add_option("--split", options->split, "Which part of the run's text: val or train")
       ->type_name("SPLIT")
       ->check(CLI::IsMember({"val", "train"}))
       ->capture_default_str();
-  verb->add_option("--checkpoint", options->checkpoint, "last, best or a step")
-      ->type_name("WHICH")
-      ->capture_default_str();
   verb->footer("Example: folio eval runs/first --split train");
-  return {verb,
-          [options] {
-            evaluate_run(*options);
-            return 0;
-          },
+  return {verb, [options] { evaluate_run(*options); },
           /*on_all_ranks=*/true};
 }
 

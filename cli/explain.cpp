@@ -15,8 +15,8 @@ namespace folio {
 namespace {
 
 struct Options {
-  std::filesystem::path run, out;  // out empty: explain.html in the run
-  std::string prompt, checkpoint = "last";
+  std::string run, prompt, checkpoint = "last";
+  std::filesystem::path out;  // empty: explain.html in the run
   double temperature = 0.8;
 };
 
@@ -26,10 +26,10 @@ std::filesystem::path write_explanation(const Options& options) {
   const Explanation explanation = explain(as_language_model(*loaded->model, "folio explain"),
                                           *loaded->tokenizer, options.prompt, options.temperature);
   const std::filesystem::path out =
-      options.out.empty() ? options.run / "explain.html" : options.out;
+      options.out.empty() ? std::filesystem::path(options.run) / "explain.html" : options.out;
   FOLIO_CHECK(!std::filesystem::is_directory(out), out.string(),
               "is a directory; name a file with --out");
-  replace_durably(out, explanation_page(explanation, {.run = options.run.string(),
+  replace_durably(out, explanation_page(explanation, {.run = options.run,
                                                       .step = loaded->progress.step,
                                                       .prompt = options.prompt,
                                                       .temperature = options.temperature}));
@@ -40,25 +40,20 @@ std::filesystem::path write_explanation(const Options& options) {
 
 Verb add_explain(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
-      "explain", "One HTML page: what a model expects after each token, and where it looks");
+      "explain", "Writes an HTML page with the expected next tokens and the attention of a prompt");
   auto options = std::make_shared<Options>();
-  verb->add_option("run", options->run, "The run directory")->type_name("RUN")->required();
-  verb->add_option("--prompt", options->prompt, "The text that it reads")
+  add_run_options(*verb, options->run, options->checkpoint);
+  verb->add_option("--prompt", options->prompt, "The text that the model reads")
       ->type_name("TEXT")
       ->required();
-  verb->add_option("--temperature", options->temperature, "That sampling would use")
+  verb->add_option("--temperature", options->temperature, "The temperature of sampling")
       ->type_name("X")
       ->capture_default_str();
-  verb->add_option("--checkpoint", options->checkpoint, "last, best or a step")
-      ->type_name("WHICH")
-      ->capture_default_str();
-  verb->add_option("--out", options->out, "The page; without it explain.html in the run")
+  verb->add_option("--out", options->out,
+                   "The file of the page; by default explain.html in the run")
       ->type_name("FILE");
   verb->footer("Example: folio explain runs/first --prompt \"To be, or not\"");
-  return {verb, [options] {
-            print(fmt::format("{}\n", write_explanation(*options).string()));
-            return 0;
-          }};
+  return {verb, [options] { print(fmt::format("{}\n", write_explanation(*options).string())); }};
 }
 
 }  // namespace folio

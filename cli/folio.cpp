@@ -1,7 +1,9 @@
 // The folio program. Its exit code is 0 only on success, 2 for options that cannot be understood
 // and 1 for every other error, which one line on stderr explains.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <new>
@@ -18,31 +20,33 @@
 
 namespace folio {
 
-void add_overrides(CLI::App& verb, std::vector<std::string>& overrides) {
+void ConfigOptions::add_to(CLI::App& verb, const std::string& help) {
+  verb.add_option("config", path, help)->type_name("CONFIG");
   verb.add_option("--set", overrides, "Overrides one key of the config, e.g. model.dropout=0.2")
       ->type_name("KEY=VALUE");
 }
 
-void add_config_arguments(CLI::App& verb, std::string& config,
-                          std::vector<std::string>& overrides) {
-  verb.add_option("config", config, "The config, a YAML file (required)")->type_name("CONFIG");
-  add_overrides(verb, overrides);
+void ConfigOptions::find_path() {
+  if (!path.empty()) return;
+  const auto entry = std::ranges::find_if(
+      overrides, [](const std::string& text) { return text.find('=') == text.npos; });
+  if (entry == overrides.end()) return;
+  path = *entry;
+  overrides.erase(entry);
 }
 
-void take_config(std::string& config, std::vector<std::string>& overrides) {
-  if (!config.empty()) return;
-  for (auto entry = overrides.begin(); entry != overrides.end(); ++entry) {
-    if (entry->find('=') != std::string::npos) continue;
-    config = *entry;
-    overrides.erase(entry);
-    return;
-  }
-}
-
-void require_config(std::string& config, std::vector<std::string>& overrides) {
-  take_config(config, overrides);
-  FOLIO_CHECK(!config.empty(), "CONFIG",
+Config ConfigOptions::load() {
+  find_path();
+  FOLIO_CHECK(!path.empty(), "CONFIG",
               "no config is given; name one, for example configs/nanogpt_cpu.yaml");
+  return load_config(path, overrides);
+}
+
+void add_run_options(CLI::App& verb, std::string& run, std::string& checkpoint) {
+  verb.add_option("run", run, "The run directory")->type_name("RUN")->required();
+  verb.add_option("--checkpoint", checkpoint, "last, best or a step")
+      ->type_name("WHICH")
+      ->capture_default_str();
 }
 
 namespace {
@@ -76,15 +80,12 @@ void check_verb(const std::vector<Verb>& verbs, int argc, char** argv) {
   std::vector<std::string> names;
   for (const Verb& verb : verbs) names.push_back(verb.options->get_name());
   const std::string given = argv[1];
-  for (const std::string& name : names) {
-    if (name == given) return;
-  }
+  if (std::ranges::find(names, given) != names.end()) return;
   const std::string meant = nearest_name(given, names);
-  std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
   throw CLI::ParseError(
       fmt::format("{}: unknown verb; {}", given,
-                  meant.empty() ? "the verbs are: " + all : fmt::format("is {} meant?", meant)),
+                  meant.empty() ? fmt::format("the verbs are: {}", fmt::join(names, ", "))
+                                : fmt::format("is {} meant?", meant)),
       2);
 }
 
@@ -123,7 +124,8 @@ int run(int argc, char** argv) {
     if (!verb.options->parsed()) continue;
     // Rank 0 runs the verbs that are work for a single process.
     if (!verb.on_all_ranks && launch().rank > 0) return 0;
-    return verb.run();
+    verb.run();
+    return 0;
   }
   return 2;
 }

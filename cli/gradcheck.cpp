@@ -18,15 +18,14 @@ namespace folio {
 namespace {
 
 struct Options {
-  std::string config;
-  std::vector<std::string> overrides;
+  ConfigOptions config;
   int64_t elements = 8;
 };
 
-void check_config(const Options& options) {
+void check_config(Options& options) {
   FOLIO_CHECK(options.elements >= 0, "--elements", "is {}; it must be at least 0 (0 checks all)",
               options.elements);
-  const Config config = load_config(options.config, options.overrides);
+  const Config config = options.config.load();
   set_threads(static_cast<int>(config.train.threads));
   // A few tokens exercise every path through the model; many would be slow in f64.
   constexpr int64_t samples = 2;
@@ -44,7 +43,7 @@ void check_config(const Options& options) {
   tape.set_training(true);
   tape.set_context({.seed = config.train.seed, .step = 0, .first_sample = 0});
   const auto loss = [&](Tape& on) { return task->loss(on, *model, batch, task->targets(batch)); };
-  print(fmt::format("{}: {} parameters, f64, {} x {} tokens of {}\n", options.config,
+  print(fmt::format("{}: {} parameters, f64, {} x {} tokens of {}\n", options.config.path,
                     grouped(store.numel()), samples, length, task->corpus().path.string()));
   const std::vector<GradientCheckRow> rows = check_model(store, loss, tape, options.elements);
   print(gradient_table(rows, store));
@@ -57,17 +56,13 @@ Verb add_gradcheck(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
       "gradcheck", "Compares every parameter's gradient with finite differences, in f64");
   auto options = std::make_shared<Options>();
-  add_config_arguments(*verb, options->config, options->overrides);
+  options->config.add_to(*verb);
   verb->add_option("--elements", options->elements,
                    "Elements checked in each parameter, and that of the largest gradient; 0: all")
       ->type_name("N")
       ->capture_default_str();
   verb->footer("Example: folio gradcheck configs/nanogpt_cpu.yaml");
-  return {verb, [options] {
-            require_config(options->config, options->overrides);
-            check_config(*options);
-            return 0;
-          }};
+  return {verb, [options] { check_config(*options); }};
 }
 
 }  // namespace folio

@@ -18,13 +18,7 @@
 namespace folio {
 namespace {
 
-struct Options {
-  std::string config;
-  std::vector<std::string> overrides;
-};
-
-void plan_config(const Options& options) {
-  const Config config = load_config(options.config, options.overrides);
+void print_plan(const Config& config) {
   const std::unique_ptr<Task> task = make_task(config);
   const std::unique_ptr<Tokenizer> tokenizer = task->open(initial_tokenizer(config));
   const Corpus& corpus = task->corpus();
@@ -71,15 +65,11 @@ void plan_config(const Options& options) {
 
 Verb add_plan(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
-      "plan", "Parameters, memory and arithmetic of a config, before anything runs");
-  auto options = std::make_shared<Options>();
-  add_config_arguments(*verb, options->config, options->overrides);
+      "plan", "Prints the parameters, memory and FLOPs of a config, before anything runs");
+  auto options = std::make_shared<ConfigOptions>();
+  options->add_to(*verb);
   verb->footer("Example: folio plan configs/baby_gpt.yaml --set train.accumulate=4");
-  return {verb, [options] {
-            require_config(options->config, options->overrides);
-            plan_config(*options);
-            return 0;
-          }};
+  return {verb, [options] { print_plan(options->load()); }};
 }
 
 }  // namespace folio

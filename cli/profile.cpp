@@ -16,8 +16,8 @@ namespace folio {
 namespace {
 
 struct Options {
-  std::string config, json;
-  std::vector<std::string> overrides;
+  ConfigOptions config;
+  std::string json;
   int64_t steps = 20;
 };
 
@@ -25,23 +25,20 @@ struct Options {
 
 Verb add_profile(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
-      "profile", "Where a training step's time goes, beside what this machine can do");
+      "profile", "Measures the time of each op of a training step and the limits of this machine");
   auto options = std::make_shared<Options>();
-  add_config_arguments(*verb, options->config, options->overrides);
-  verb->add_option("--steps", options->steps, "Steps that are timed")
+  options->config.add_to(*verb);
+  verb->add_option("--steps", options->steps, "The number of timed steps")
       ->type_name("N")
       ->check(whole_number<int64_t>(1, 1'000'000))
       ->capture_default_str();
-  verb->add_option("--json", options->json, "Also writes everything to this file")
+  verb->add_option("--json", options->json, "Also writes the whole profile to this file")
       ->type_name("FILE");
   verb->footer("Example: folio profile configs/nanogpt_cpu.yaml");
   return {verb, [options] {
-            require_config(options->config, options->overrides);
-            const Profile result =
-                profile(load_config(options->config, options->overrides), options->steps);
-            print(fmt::format("{}: {}", options->config, to_table(result)));
+            const Profile result = profile(options->config.load(), options->steps);
+            print(fmt::format("{}: {}", options->config.path, to_table(result)));
             if (!options->json.empty()) replace_durably(options->json, to_json(result));
-            return 0;
           }};
 }
 

@@ -80,42 +80,37 @@ Verb add_sample(CLI::App& program) {
   CLI::App* verb = program.add_subcommand("sample", "Writes text with a trained model");
   auto options = std::make_shared<Options>();
   SamplingOptions& sampling = options->sampling;
-  verb->add_option("run", options->run, "The run directory")->type_name("RUN")->required();
+  add_run_options(*verb, options->run, options->checkpoint);
   verb->add_option("--prompt", options->prompt, "The text to continue")->type_name("TEXT");
-  verb->add_option("--max-tokens", sampling.max_tokens, "How many tokens to write")
+  verb->add_option("--max-tokens", sampling.max_tokens, "The number of tokens to write")
       ->type_name("N")
       ->capture_default_str();
   verb->add_option("--temperature", sampling.temperature,
-                   "Lower is safer, 0 is always the likeliest")
+                   "Lower is more predictable; 0 takes the most likely token")
       ->type_name("X")
       ->capture_default_str();
-  verb->add_option("--top-k", sampling.top_k, "Choose among the K likeliest tokens; 0: all")
+  verb->add_option("--top-k", sampling.top_k, "Choose among the K most likely tokens; 0: all")
       ->type_name("K")
       ->capture_default_str();
   verb->add_option("--top-p", sampling.top_p,
-                   "Choose among the likeliest tokens that together reach P")
+                   "Choose among the most likely tokens with a total probability of P")
       ->type_name("P")
       ->capture_default_str();
-  verb->add_option("--num-samples", options->samples, "How many texts to write, side by side")
+  verb->add_option("--num-samples", options->samples,
+                   "The number of texts, which are generated in parallel")
       ->type_name("N")
       ->capture_default_str();
-  verb->add_flag("--speed", options->speed, "Say how many tokens a second that was, on stderr");
+  verb->add_flag("--speed", options->speed, "Print the tokens per second on stderr");
   verb->add_flag("--novelty", options->novelty,
                  "Show the longest span of the output that is in the training text");
-  verb->add_flag("--greedy", options->greedy, "Always the likeliest token: temperature 0");
-  verb->add_option("--seed", sampling.seed, "Of the random numbers")
+  verb->add_flag("--greedy", options->greedy,
+                 "Take the most likely token; the same as temperature 0");
+  verb->add_option("--seed", sampling.seed, "The seed of the random numbers")
       ->type_name("S")
       ->check(whole_number<uint64_t>(0, UINT64_MAX))
       ->capture_default_str();
-  verb->add_option("--checkpoint", options->checkpoint, "last, best or a step")
-      ->type_name("WHICH")
-      ->capture_default_str();
   verb->footer("Example: folio sample runs/first --prompt ROMEO: --temperature 0.7 --top-k 20");
-  return {verb,
-          [options] {
-            sample(*options);
-            return 0;
-          },
+  return {verb, [options] { sample(*options); },
           /*on_all_ranks=*/true};
 }
 

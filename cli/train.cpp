@@ -14,8 +14,8 @@ namespace folio {
 namespace {
 
 struct Options {
-  std::string config, run;
-  std::vector<std::string> overrides;
+  ConfigOptions config;
+  std::string run;
   bool resume = false;
   std::optional<int64_t> stop_at;
 };
@@ -25,12 +25,11 @@ struct Options {
 Verb add_train(CLI::App& program) {
   CLI::App* verb = program.add_subcommand("train", "Trains a model into a new run directory");
   auto options = std::make_shared<Options>();
-  verb->add_option("config", options->config, "The config, a YAML file; not needed with --resume")
-      ->type_name("CONFIG");
-  add_overrides(*verb, options->overrides);
+  options->config.add_to(*verb, "The config, a YAML file; not needed with --resume");
   verb->add_option("--run", options->run, "The run directory; by default runs/NAME-OF-CONFIG")
       ->type_name("DIR");
-  verb->add_flag("--resume", options->resume, "Continues --run from its newest whole checkpoint");
+  verb->add_flag("--resume", options->resume,
+                 "Continues --run from its newest undamaged checkpoint");
   verb->add_option("--stop-at", options->stop_at,
                    "Stops after this step, saving a checkpoint; continue with --resume")
       ->type_name("STEP");
@@ -40,19 +39,18 @@ Verb add_train(CLI::App& program) {
       "          mpirun -np 4 folio train configs/shakespeare.yaml    (docs/clusters.md)");
   return {verb,
           [options] {
-            take_config(options->config, options->overrides);
+            options->config.find_path();
             FOLIO_CHECK(options->stop_at.value_or(1) >= 1, "--stop-at",
                         "{} is no step to stop after; it must be at least 1", *options->stop_at);
             make_output_optional();  // the result is the run directory
             Communicator& ranks = join_ranks();
             if (!ranks.is_root()) silence_output();
-            train({.config = options->config,
-                   .overrides = options->overrides,
+            train({.config = options->config.path,
+                   .overrides = options->config.overrides,
                    .run = options->run,
                    .resume = options->resume,
                    .stop_at = options->stop_at.value_or(0)},
                   inspecting_hooks(), ranks);
-            return 0;
           },
           /*on_all_ranks=*/true};
 }

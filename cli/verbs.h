@@ -10,11 +10,13 @@
 #include <system_error>
 #include <vector>
 
+#include "folio/run/config.h"
+
 namespace folio {
 
 struct Verb {
   CLI::App* options = nullptr;
-  std::function<int()> run;   // returns the exit code; throws Error
+  std::function<void()> run;  // throws Error
   bool on_all_ranks = false;  // otherwise only rank 0 runs it
 };
 
@@ -38,8 +40,21 @@ struct Verb {
 FOLIO_VERBS(FOLIO_DECLARE_VERB)
 #undef FOLIO_DECLARE_VERB
 
-/// --set for the verbs that read a config: `folio plan CONFIG --set a=1 b=2 --set c=3`.
-void add_overrides(CLI::App& verb, std::vector<std::string>& overrides);
+/// CONFIG and --set: `folio plan CONFIG --set a=1 b=2 --set c=3`.
+struct ConfigOptions {
+  std::string path;
+  std::vector<std::string> overrides;
+
+  void add_to(CLI::App& verb, const std::string& help = "The config, a YAML file (required)");
+  /// In `folio plan --set a=1 CONFIG`, the parser adds the config to the overrides. If there is no
+  /// config, the first override without "=" becomes the config.
+  void find_path();
+  /// The config. Throws Error if there is none.
+  Config load();
+};
+
+/// RUN and --checkpoint.
+void add_run_options(CLI::App& verb, std::string& run, std::string& checkpoint);
 
 /// The check of an option that takes a whole number. CLI11's own takes -1 for the largest unsigned
 /// number, cuts one that is too long, and has other words in each of its versions.
@@ -54,14 +69,5 @@ CLI::Validator whole_number(T low, T high) {
           },
           ""};
 }
-
-/// CONFIG and --set for the verbs that require a config; require_config() completes them.
-void add_config_arguments(CLI::App& verb, std::string& config, std::vector<std::string>& overrides);
-
-/// In `folio plan --set a=1 CONFIG`, the parser adds the config to the overrides. If there is no
-/// config, the first override without "=" becomes the config.
-void take_config(std::string& config, std::vector<std::string>& overrides);
-/// The same, but throws Error if there is no config.
-void require_config(std::string& config, std::vector<std::string>& overrides);
 
 }  // namespace folio

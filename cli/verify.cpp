@@ -70,16 +70,13 @@ void verify(const fs::path& run) {
 
 Verb add_verify(CLI::App& program) {
   CLI::App* verb = program.add_subcommand(
-      "verify", "Checks that every checkpoint of a run is whole, or a prepared text");
+      "verify", "Verifies the checksums of every checkpoint of a run, or of a prepared text");
   auto run = std::make_shared<std::string>();
-  verb->add_option("run", *run, "The run directory, or one of folio prepare")
+  verb->add_option("run", *run, "The directory of a run or of a prepared text")
       ->type_name("RUN")
       ->required();
   verb->footer("Example: folio verify runs/first");
-  return {verb, [run] {
-            verify(*run);
-            return 0;
-          }};
+  return {verb, [run] { verify(*run); }};
 }
 
 }  // namespace folio

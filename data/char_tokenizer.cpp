@@ -68,8 +68,7 @@ std::vector<char32_t> CharacterSet::characters() const {
 
 std::unique_ptr<CharTokenizer> CharTokenizer::build(std::string_view text, UnknownCharacter unknown,
                                                     std::string_view where) {
-  FOLIO_CHECK(!text.empty(), where,
-              "the text is empty; set data.text to a file with text to learn from");
+  FOLIO_CHECK(!text.empty(), where, "the text is empty; name a file with text to learn from");
   CharacterSet set;
   set.add(text, where);
   return std::make_unique<CharTokenizer>(set.characters(), unknown);
@@ -94,10 +93,11 @@ std::vector<int32_t> CharTokenizer::encode(std::string_view text, std::string_vi
   for (size_t i = 0; i < code_points.size(); ++i) {
     int32_t token = table[code_points[i]];
     if (token == unknown_token) {
-      FOLIO_CHECK(unknown_ == UnknownCharacter::replace, where,
-                  "the character {} at byte {} (counted from 0) is not among the {} that the "
-                  "tokenizer knows; leave it out, or train with data.unknown_character: replace",
-                  describe_character(code_points[i]), utf8_bytes(code_points, i), vocabulary());
+      FOLIO_CHECK(
+          unknown_ == UnknownCharacter::replace, where,
+          "the character {} at byte {} (counted from 0) is not among the {} that the "
+          "tokenizer knows; leave it out, or use a tokenizer that replaces unknown characters",
+          describe_character(code_points[i]), utf8_bytes(code_points, i), vocabulary());
       token = static_cast<int32_t>(characters_.size());
     }
     tokens[i] = token;

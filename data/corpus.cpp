@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "folio/tensor/error.h"
 
@@ -16,8 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view advice =
-    "run scripts/get_data, which finds or makes a text, or pass a text of your own with "
-    "--set data.text=PATH";
+    "run scripts/get_data, which finds or makes a text, or give the path of a text of your own";
 
 // The value of an environment variable; empty if it is not set.
 std::string environment(const char* name) {
@@ -26,12 +26,11 @@ std::string environment(const char* name) {
 }
 
 fs::path cache_directory() {
-  if (const std::string folder = environment("FOLIO_CACHE_DIR"); !folder.empty()) return folder;
-  if (const std::string folder = environment("XDG_CACHE_HOME"); !folder.empty()) {
-    return fs::path(folder) / "folio";
-  }
-  if (const std::string home = environment("HOME"); !home.empty()) {
-    return fs::path(home) / ".cache" / "folio";
+  constexpr std::array<std::pair<const char*, const char*>, 3> places = {
+      {{"FOLIO_CACHE_DIR", ""}, {"XDG_CACHE_HOME", "folio"}, {"HOME", ".cache/folio"}}};
+  for (const auto& [name, folder] : places) {
+    const fs::path path = environment(name);
+    if (!path.empty()) return *folder == '\0' ? path : path / folder;
   }
   return {};
 }
@@ -75,7 +74,7 @@ class Search {
 }  // namespace
 
 TextSearch search_text(const std::string& text) {
-  FOLIO_CHECK(!text.empty(), "data.text", "no text is given; {}", advice);
+  if (text.empty()) return {{}, "no text is given"};
   Search search;
   const fs::path path = text;
   if (text.find('/') != std::string::npos) {
@@ -93,33 +92,31 @@ TextSearch search_text(const std::string& text) {
   for (const fs::path& folder : {cache, data}) {
     if (!folder.empty()) folders.push_back(folder);
   }
+  std::vector<std::pair<std::string, std::optional<uint64_t>>> names;
   if (is_shakespeare) {
-    // tinyshakespeare.txt in any folder is preferred to plays.txt.
-    for (const auto& [name, bytes] : shakespeare) {
-      for (const fs::path& folder : folders) {
-        if (search.found(folder / name, bytes)) return {folder / name, ""};
-      }
-    }
+    for (const auto& [name, bytes] : shakespeare) names.emplace_back(name, bytes);
   } else {
-    const std::string name = path.extension() == ".txt" ? text : text + ".txt";
+    names.emplace_back(path.extension() == ".txt" ? text : text + ".txt", std::nullopt);
+  }
+  for (const auto& [name, bytes] : names) {  // the first name in any folder is preferred
     for (const fs::path& folder : folders) {
-      if (search.found(folder / name)) return {folder / name, ""};
+      if (search.found(folder / name, bytes)) return {folder / name, ""};
     }
   }
   if (data.empty()) search.note("$FOLIO_DATA_DIR (not set)");
   return {{}, fmt::format("no text named {} was found; tried {}", text, search.tried())};
 }
 
-fs::path find_text(const std::string& text) {
+fs::path find_text(const std::string& text, std::string_view where) {
   const TextSearch search = search_text(text);
-  if (search.path.empty()) fail("data.text", search.why_not, advice);
+  if (search.path.empty()) fail(where, search.why_not, advice);
   return search.path;
 }
 
 Corpus make_corpus(const fs::path& path, std::string_view text, const Tokenizer& tokenizer,
                    double validation_fraction, int64_t context) {
   FOLIO_CHECK(!text.empty(), path.string(),
-              "the text is empty; set data.text to a file with text to learn from");
+              "the text is empty; name a file with text to learn from");
   return split_corpus(path, static_cast<int64_t>(text.size()),
                       tokenizer.encode(text, path.string()), validation_fraction, context);
 }
@@ -134,9 +131,10 @@ Corpus split_corpus(const fs::path& path, int64_t bytes, TokenSpan tokens,
                     std::shared_ptr<const void> storage, double validation_fraction,
                     int64_t context) {
   const std::string where = path.string();
-  FOLIO_CHECK(context >= 1, "model.context", "is {}; a window has at least 1 token", context);
-  FOLIO_CHECK(validation_fraction >= 0.0 && validation_fraction < 1.0, "data.validation_fraction",
-              "is {}; it must be at least 0 and below 1", validation_fraction);
+  FOLIO_CHECK(context >= 1, where, "the context is {}; it must be at least 1", context);
+  FOLIO_CHECK(validation_fraction >= 0.0 && validation_fraction < 1.0, where,
+              "the validation fraction is {}; it must be at least 0 and below 1",
+              validation_fraction);
   Corpus corpus;
   corpus.path = path;
   corpus.bytes = bytes;
@@ -148,13 +146,13 @@ Corpus split_corpus(const fs::path& path, int64_t bytes, TokenSpan tokens,
   const int64_t needed = context + 1;  // a window and its last target
   const int64_t validation_tokens = total - corpus.train_tokens;
   FOLIO_CHECK(corpus.train_tokens >= needed, where,
-              "{} of the text's {} tokens are for training, but model.context {} needs {}; use a "
-              "longer data.text, a smaller model.context or a smaller data.validation_fraction "
+              "{} of the text's {} tokens are for training, but a context of {} needs {}; use a "
+              "longer text, a smaller context or a smaller validation fraction "
               "(it is {})",
               corpus.train_tokens, total, context, needed, validation_fraction);
   FOLIO_CHECK(validation_fraction == 0.0 || validation_tokens >= needed, where,
-              "{} of the text's {} tokens are for validation, but model.context {} needs {}; use a "
-              "longer data.text, a smaller model.context or a larger data.validation_fraction "
+              "{} of the text's {} tokens are for validation, but a context of {} needs {}; use a "
+              "longer text, a smaller context or a larger validation fraction "
               "(it is {}; 0 trains without validation)",
               validation_tokens, total, context, needed, validation_fraction);
   return corpus;

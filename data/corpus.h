@@ -26,8 +26,8 @@ struct TextSearch {
 /// $XDG_CACHE_HOME/folio, else ~/.cache/folio), then in $FOLIO_DATA_DIR.
 TextSearch search_text(const std::string& text);
 
-/// The path that search_text() finds. Throws Error if it finds none.
-std::filesystem::path find_text(const std::string& text);
+/// The path that search_text() finds. Throws Error(where, ...) if it finds none.
+std::filesystem::path find_text(const std::string& text, std::string_view where);
 
 /// The file that marks a directory as a prepared text.
 inline constexpr const char* prepared_file = "prepared.json";

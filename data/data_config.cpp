@@ -30,8 +30,8 @@ void DataConfig::bind(Section& section) {
   section.rule("tokenizer", "text", [this]() -> std::string {
     if ((text == synthetic_name) == (tokenizer == synthetic_name)) return "";
     return fmt::format(
-        "is {} but data.text is {}; random tokens need synthetic in both, a text in neither",
-        tokenizer, shown(text));
+        "is {} but text is {}; random tokens need synthetic in both, a text in neither", tokenizer,
+        shown(text));
   });
   section.rule("vocabulary", "tokenizer", [this]() -> std::string {
     if (tokenizer != "bpe" || vocabulary > 256) return "";

@@ -26,9 +26,9 @@ TokenizedText take_prepared(const DataConfig& data, int64_t context,
                             const std::filesystem::path& path,
                             std::unique_ptr<Tokenizer> tokenizer) {
   PreparedText prepared = open_prepared(path);
-  FOLIO_CHECK(prepared.facts.tokenizer == data.tokenizer, "data.tokenizer",
-              "is {}, but {} was prepared with {}; set data.tokenizer to that", data.tokenizer,
-              path.string(), prepared.facts.tokenizer);
+  FOLIO_CHECK(prepared.facts.tokenizer == data.tokenizer, path.string(),
+              "was prepared with the tokenizer {}, but the config names {}; change its tokenizer to {}",
+              prepared.facts.tokenizer, data.tokenizer, prepared.facts.tokenizer);
   if (!tokenizer) {
     tokenizer = std::move(prepared.tokenizer);
   } else {
@@ -42,14 +42,14 @@ TokenizedText take_prepared(const DataConfig& data, int64_t context,
 
 }  // namespace
 
-TokenizedText tokenize_text(const DataConfig& data, int64_t context,
+TokenizedText tokenize_text(const DataConfig& data, int64_t context, std::string_view where,
                             std::unique_ptr<Tokenizer> tokenizer) {
   if (data.text == synthetic_name) {
     if (!tokenizer) tokenizer = std::make_unique<SyntheticTokenizer>(data.vocabulary);
     return {std::move(tokenizer),
             synthetic_corpus(data.vocabulary, data.validation_fraction, context)};
   }
-  const std::filesystem::path path = find_text(data.text);
+  const std::filesystem::path path = find_text(data.text, where);
   if (is_prepared(path)) return take_prepared(data, context, path, std::move(tokenizer));
   const std::string text = read_file(path);
   if (!tokenizer) tokenizer = build_tokenizer(data, text, path);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "folio/data/corpus.h"
 #include "folio/data/data_config.h"
@@ -16,8 +17,9 @@ struct TokenizedText {
 };
 
 /// Finds, reads and tokenizes `data.text`, which must have more than `context` tokens. The
-/// tokenizer is built from the text unless the caller passes one. Throws Error for invalid input.
-TokenizedText tokenize_text(const DataConfig& data, int64_t context,
+/// tokenizer is built from the text unless the caller passes one. Throws Error for
+/// invalid input; `where` begins the message about a text that is not found.
+TokenizedText tokenize_text(const DataConfig& data, int64_t context, std::string_view where,
                             std::unique_ptr<Tokenizer> tokenizer = nullptr);
 
 }  // namespace folio

@@ -20,7 +20,7 @@
 #include "folio/data/corpus.h"
 #include "folio/data/gpt2_words.h"
 #include "folio/data/prepared_text.h"
-#include "folio/data/tokenizer_file.h"
+#include "folio/data/tokenizer.h"
 #include "folio/io/json.h"
 #include "folio/io/mapped_file.h"
 #include "folio/io/output.h"
@@ -44,23 +44,6 @@ struct Piece {
   std::string_view text;
   std::string where;  // for messages
   bool ends_text = false;
-};
-
-/// Prints the progress of long work every five seconds.
-class ProgressPrinter {
- public:
-  ProgressPrinter(const char* work, size_t total) : work_(work), total_(total) {}
-  void update(size_t done) {
-    if (Clock::now() - printed_ < std::chrono::seconds(5) || done == total_) return;
-    printed_ = Clock::now();
-    print(fmt::format("{}  {:.0f}%\n", work_,
-                      100.0 * static_cast<double>(done) / static_cast<double>(total_)));
-  }
-
- private:
-  const char* work_;
-  size_t total_;
-  Clock::time_point printed_ = Clock::now();
 };
 
 /// The texts, split into pieces.
@@ -88,13 +71,14 @@ class Texts {
   size_t bytes() const { return bytes_; }
   const std::vector<Piece>& pieces() const { return pieces_; }
 
-  /// Calls `work` for the pieces in parallel and `take` with the results in order.
+  /// Calls `work` for the pieces in parallel and `take` with the results in order. Prints the
+  /// progress every five seconds.
   template <class Work, class Take>
   static void for_each(const std::vector<Piece>& pieces, const char* name, const Work& work,
                        const Take& take) {
     size_t total = 0, done = 0;
     for (const Piece& piece : pieces) total += piece.text.size();
-    ProgressPrinter progress(name, total);
+    auto printed = Clock::now();
     const size_t threads = std::clamp(std::thread::hardware_concurrency(), 1u, most_threads);
     const StopSignal stop(/*tells=*/false);
     for (size_t begin = 0; begin < pieces.size(); begin += threads) {
@@ -107,7 +91,10 @@ class Texts {
       for (size_t i = begin; i < end; ++i) {
         take(results[i - begin].get(), pieces[i]);
         done += pieces[i].text.size();
-        progress.update(done);
+        if (Clock::now() - printed < std::chrono::seconds(5) || done == total) continue;
+        printed = Clock::now();
+        print(fmt::format("{}  {:.0f}%\n", name,
+                          100.0 * static_cast<double>(done) / static_cast<double>(total)));
       }
     }
   }
@@ -163,31 +150,11 @@ std::unique_ptr<Tokenizer> make_tokenizer(const PrepareOptions& options, const T
   return read_tokenizer(path);
 }
 
-/// Writes tokens to a file.
-class TokenWriter {
- public:
-  TokenWriter(const fs::path& path, uint64_t bytes_each) : file_(path), bytes_each_(bytes_each) {}
-  void add(const std::vector<int32_t>& tokens) {
-    if (bytes_each_ == 2) {
-      const std::vector<uint16_t> narrow(tokens.begin(), tokens.end());
-      file_.write(narrow.data(), 2 * narrow.size());
-    } else {
-      file_.write(tokens.data(), 4 * tokens.size());
-    }
-    count_ += std::ssize(tokens);
-  }
-  int64_t count() const { return count_; }
-  FileStamp finish() { return file_.finish(); }
-
- private:
-  FileWriter file_;
-  uint64_t bytes_each_;
-  int64_t count_ = 0;
-};
-
-void write_prepared(const fs::path& directory, const Texts& texts, const PrepareOptions& options,
-                    const Tokenizer& tokenizer, PreparedFacts& facts) {
-  TokenWriter writer(directory / tokens_file, token_bytes(tokenizer.vocabulary()));
+PreparedFacts write_prepared(const fs::path& directory, const Texts& texts,
+                             const PrepareOptions& options, const Tokenizer& tokenizer) {
+  FileWriter file(directory / tokens_file);
+  const bool is_narrow = token_bytes(tokenizer.vocabulary()) == 2;
+  int64_t count = 0;
   const std::optional<int32_t> end_of_text = tokenizer.end_of_text();
   const Piece* last = &texts.pieces().back();
   Texts::for_each(
@@ -195,14 +162,20 @@ void write_prepared(const fs::path& directory, const Texts& texts, const Prepare
       [&tokenizer](const Piece& piece) { return tokenizer.encode(piece.text, piece.where); },
       [&](std::vector<int32_t> tokens, const Piece& piece) {
         if (end_of_text && piece.ends_text && &piece != last) tokens.push_back(*end_of_text);
-        writer.add(tokens);
+        count += std::ssize(tokens);
+        if (is_narrow) {
+          const std::vector<uint16_t> narrow(tokens.begin(), tokens.end());
+          file.write(narrow.data(), 2 * narrow.size());
+        } else {
+          file.write(tokens.data(), 4 * tokens.size());
+        }
       });
-  facts = {.tokenizer = std::string(tokenizer.kind()),
-           .tokenizer_hash = tokenizer.hash(),
-           .vocabulary = tokenizer.vocabulary(),
-           .tokens = writer.count(),
-           .bytes = static_cast<int64_t>(texts.bytes()),
-           .stamp = writer.finish()};
+  PreparedFacts facts = {.tokenizer = std::string(tokenizer.kind()),
+                         .tokenizer_hash = tokenizer.hash(),
+                         .vocabulary = tokenizer.vocabulary(),
+                         .tokens = count,
+                         .bytes = static_cast<int64_t>(texts.bytes()),
+                         .stamp = file.finish()};
   Json names = Json::array();
   for (const fs::path& path : options.texts) names.push_back(fs::absolute(path).string());
   write_durably(directory / tokenizer_file, tokenizer.to_json());
@@ -215,6 +188,7 @@ void write_prepared(const fs::path& directory, const Texts& texts, const Prepare
                              {"tokens_checksum", hexadecimal(facts.stamp.checksum)},
                              {"tokenizer_hash", facts.tokenizer_hash},
                              {"texts", names}}));
+  return facts;
 }
 
 }  // namespace
@@ -230,8 +204,7 @@ PreparedFacts prepare_text(const PrepareOptions& options) {
   const Texts texts(options.texts);
   const auto tokenizer = make_tokenizer(options, texts);
   PendingDirectory pending(out);
-  PreparedFacts facts;
-  write_prepared(pending.path(), texts, options, *tokenizer, facts);
+  PreparedFacts facts = write_prepared(pending.path(), texts, options, *tokenizer);
   pending.commit();
   return facts;
 }

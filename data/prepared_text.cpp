@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "folio/data/corpus.h"
-#include "folio/data/tokenizer_file.h"
+#include "folio/data/tokenizer.h"
 #include "folio/io/json.h"
 #include "folio/io/mapped_file.h"
 #include "folio/tensor/error.h"

@@ -6,7 +6,8 @@
 
 #include "folio/data/bpe_huggingface.h"
 #include "folio/data/synthetic.h"
-#include "folio/io/hash.h"
+#include "folio/io/checksum.h"
+#include "folio/io/files.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -93,6 +94,11 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, std::strin
   fail(where, fmt::format("the tokenizer is of an unknown kind; wanted char, synthetic, or "
                           "Hugging Face's tokenizer.json; {}",
                           advice));
+}
+
+std::unique_ptr<Tokenizer> read_tokenizer(const std::filesystem::path& path) {
+  constexpr uint64_t most_bytes = uint64_t{1} << 28;
+  return tokenizer_from_json(read_file(path, most_bytes), path.string());
 }
 
 }  // namespace folio

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -74,5 +75,11 @@ class CharTokenizer : public Tokenizer {
 
 /// Makes a tokenizer from its to_json(). Throws Error(where, ...) for anything else.
 std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, std::string_view where);
+
+/// The file of a checkpoint or a prepared text that has the tokenizer.
+inline constexpr const char* tokenizer_file = "tokenizer.json";
+
+/// Throws Error with the path if the file cannot be read or is not a tokenizer.
+std::unique_ptr<Tokenizer> read_tokenizer(const std::filesystem::path& path);
 
 }  // namespace folio

@@ -13,8 +13,8 @@
 namespace folio {
 namespace {
 
-/// Side by side at most: as many rows as a kernel multiplies in the same way as a single one
-/// (kernels/cpu/gemm_few_rows.h), so that company changes no sample.
+/// The largest batch of texts. The kernel for few rows (kernels/cpu/gemm_few_rows.h) multiplies
+/// this many rows as it multiplies one, so a text does not depend on the others in its batch.
 constexpr int64_t most_samples = 16;
 
 /// The token that replaces an empty prompt: a line break or, if there is none, token 0.
@@ -25,14 +25,14 @@ int32_t first_token(const Tokenizer& tokenizer) {
   return 0;
 }
 
-/// One text that grows: its tokens, prompt included, its random numbers, and what it says so far.
+/// A text in progress: its tokens with those of the prompt, its random numbers and the new text.
 struct Sample {
   std::vector<int32_t> tokens;
   RandomStream random;
   std::string text;
 };
 
-/// A model that reads several texts at once, each as long as the others.
+/// Runs a model on several texts of equal length.
 class Reader {
  public:
   Reader(const LanguageModel& model, int64_t count)
@@ -40,7 +40,7 @@ class Reader {
     tape_.set_recording(false);
   }
 
-  /// Reads what all have in common, once.
+  /// Reads the prompt, which all texts share, once.
   void read_prompt(std::span<const int32_t> tokens) {
     DecoderState first = state_.part(0);
     std::ranges::fill(logits_, read(first, tokens, 1));
@@ -54,9 +54,9 @@ class Reader {
     }
   }
 
-  /// Reads the last token of each.
+  /// Reads the last token of each text.
   void read_last(const std::vector<Sample>& samples) {
-    if (state_.length == model_.context()) return begin_anew(samples);
+    if (state_.length == model_.context()) return restart(samples);
     newest_.clear();
     for (const Sample& sample : samples) newest_.push_back(sample.tokens.back());
     const Tensor all = read(state_, newest_, state_.texts());
@@ -80,8 +80,9 @@ class Reader {
   }
 
  private:
-  /// The window's newest half, text by text: then none depends on how many there are.
-  void begin_anew(const std::vector<Sample>& samples) {
+  /// Restarts with the newest half of the window. Reads the texts one by one, so that the result
+  /// does not depend on their number.
+  void restart(const std::vector<Sample>& samples) {
     const int64_t length = window_length(model_.context() + 1, model_.context());
     for (int64_t i = 0; i < state_.texts(); ++i) {
       DecoderState one = state_.part(i);
@@ -90,7 +91,7 @@ class Reader {
     state_.length = length;
   }
 
-  /// tokens: `batch` rows of as many. Result: the logits of each row's last, (batch, 1, V).
+  /// `tokens` has `batch` rows of equal length. Returns the logits after each row, (batch, 1, V).
   Tensor read(DecoderState& state, std::span<const int32_t> tokens, int64_t batch) {
     const Tensor input({batch, std::ssize(tokens) / batch}, DType::i32);
     std::ranges::copy(tokens, input.data<int32_t>());
@@ -100,15 +101,15 @@ class Reader {
   const LanguageModel& model_;
   Tape tape_;
   DecoderState state_;
-  std::vector<Tensor> logits_;  // (V), one a text
-  Tensor host_row_;             // the one that was asked for last
+  std::vector<Tensor> logits_;  // (V) per text
+  Tensor host_row_;             // the row of the last logits()
   std::vector<int32_t> newest_;
   std::vector<float> converted_;
 };
 
 using Emit = std::function<void(std::string_view)>;
 
-/// Texts `first` to `first` + `count` - 1; emit gets the pieces of the first of them.
+/// Generates texts `first` to `first` + `count` - 1 and emits the pieces of the first of them.
 std::vector<std::string> generate_batch(const LanguageModel& model, const Tokenizer& tokenizer,
                                         std::string_view prompt, const SamplingOptions& options,
                                         int64_t first, int64_t count, const Emit& emit) {
@@ -157,7 +158,7 @@ std::vector<std::string> generate_batch(const LanguageModel& model, const Tokeni
   return texts;
 }
 
-/// Of all ranks, in their order, from those of this one.
+/// Collects the texts of all ranks in order. `texts` are those of this rank.
 std::vector<std::string> gather_texts(const std::vector<std::string>& texts, const Parts& parts,
                                       Communicator& ranks) {
   std::vector<std::string> all(static_cast<size_t>(parts.count));

@@ -14,7 +14,7 @@
 namespace folio {
 namespace {
 
-/// Of equally likely tokens the lower is the likelier.
+/// Orders tokens by decreasing logit, then by number.
 struct Likelier {
   std::span<const float> logits;
   bool operator()(int32_t a, int32_t b) const {
@@ -33,7 +33,9 @@ void check_finite(std::span<const float> logits) {
                                bad - logits.begin(), *bad));
 }
 
-void check_options(const SamplingOptions& options) {
+}  // namespace
+
+TokenChooser::TokenChooser(const SamplingOptions& options) : options_(options) {
   FOLIO_CHECK(options.max_tokens >= 0, "sampling", "max_tokens is {}; it must be at least 0",
               options.max_tokens);
   FOLIO_CHECK(std::isfinite(options.temperature) && options.temperature >= 0.0, "sampling",
@@ -43,12 +45,6 @@ void check_options(const SamplingOptions& options) {
               options.top_k);
   FOLIO_CHECK(options.top_p > 0.0 && options.top_p <= 1.0, "sampling",
               "top_p is {}; it must be above 0 and at most 1 (1 allows all)", options.top_p);
-}
-
-}  // namespace
-
-TokenChooser::TokenChooser(const SamplingOptions& options) : options_(options) {
-  check_options(options);
 }
 
 int32_t TokenChooser::choose(std::span<const float> logits, double uniform) {
@@ -72,7 +68,7 @@ bool TokenChooser::keeps_all() const {
 }
 
 void TokenChooser::weigh(float largest) {
-  // Finite, so that the likeliest has exp(0) at the lowest of temperatures too.
+  // A finite factor gives the largest logit exp(0) at the lowest temperatures too.
   const double factor = std::min(1.0 / options_.temperature, std::numeric_limits<double>::max());
   weights_.resize(logits_.size());
   for (size_t i = 0; i < logits_.size(); ++i) {
@@ -100,8 +96,8 @@ int32_t TokenChooser::least_likely_kept() {
   return nucleus_end(kept, options_.top_p * total);
 }
 
-/// The last of the fewest likeliest of order_[0, kept) that together weigh `wanted`. Few tokens
-/// make up most of the weight, so only as many are sorted as it takes.
+/// The last of the fewest tokens of order_[0, kept) that together have the weight `wanted`. A few
+/// tokens have most of the weight, so the range is sorted only as far as needed.
 int32_t TokenChooser::nucleus_end(size_t kept, double wanted) {
   const Likelier likelier{logits_};
   double reached = 0.0;
@@ -115,7 +111,7 @@ int32_t TokenChooser::nucleus_end(size_t kept, double wanted) {
       if (reached >= wanted) return order_[begin];
     }
   }
-  return order_[kept - 1];  // rounding left a little over
+  return order_[kept - 1];  // reached only by rounding
 }
 
 template <class Keep>
@@ -134,12 +130,7 @@ int32_t TokenChooser::draw(double uniform, const Keep& keep) const {
     if (passed > wanted) return token;
     if (weights_[token] > 0.0f) last = token;
   }
-  return last;  // rounding left a little over
-}
-
-int32_t choose_token(std::span<const float> logits, const SamplingOptions& options,
-                     double uniform) {
-  return TokenChooser(options).choose(logits, uniform);
+  return last;  // reached only by rounding
 }
 
 }  // namespace folio

@@ -15,17 +15,18 @@ struct SamplingOptions {
   uint64_t seed = 1;
 };
 
-/// Draws tokens, in memory that it keeps.
+/// Draws tokens. Reuses its memory from call to call.
 class TokenChooser {
  public:
   /// Throws Error for impossible options.
   explicit TokenChooser(const SamplingOptions& options);
 
-  /// A token for the logits of one position (V). Each has the weight exp(logit / temperature). Kept
-  /// are the top_k likeliest; of these the fewest likeliest that have top_p of their weight; of
-  /// equally likely ones the lower token is the likelier. The choice is the first kept token, in
-  /// the order of their numbers, up to which more than `uniform`, in [0, 1), of the kept weight has
-  /// gone by. Throws Error for logits that are not finite.
+  /// Draws a token from the logits (V) of one position, with `uniform` in [0, 1). A token has the
+  /// weight exp(logit / temperature). top_k keeps the k tokens with the largest weights, and top_p
+  /// the fewest of these with that share of their weight; of equal weights, the lower token comes
+  /// first. The result is the first kept token, in the order of their numbers, at which the
+  /// cumulative weight exceeds `uniform` times the kept weight. Throws Error for logits that are
+  /// not finite.
   int32_t choose(std::span<const float> logits, double uniform);
 
  private:
@@ -38,11 +39,8 @@ class TokenChooser {
 
   SamplingOptions options_;
   std::span<const float> logits_;
-  std::vector<float> weights_;  // one a token; the likeliest has 1
-  std::vector<int32_t> order_;  // tokens, the likelier ones first as far as needed
+  std::vector<float> weights_;  // per token; the largest is 1
+  std::vector<int32_t> order_;  // tokens by decreasing weight, as far as needed
 };
-
-/// One choice, as TokenChooser makes it.
-int32_t choose_token(std::span<const float> logits, const SamplingOptions& options, double uniform);
 
 }  // namespace folio

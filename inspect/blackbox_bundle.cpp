@@ -5,7 +5,9 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 
 #include "folio/io/files.h"
@@ -14,8 +16,12 @@
 #include "folio/io/output.h"
 #include "folio/io/pending_directory.h"
 #include "folio/io/safetensors.h"
+#include "folio/kernels/kernels.h"
 #include "folio/kernels/process.h"
+#include "folio/run/loaded_run.h"
 #include "folio/tensor/error.h"
+#include "folio/train/device_choice.h"
+#include "folio/train/precision.h"
 
 namespace folio {
 namespace {
@@ -30,12 +36,6 @@ constexpr std::array<const char*, 4> stamped = {batch_file, report_file, "report
                                                 "checkpoint/state.json"};
 constexpr uint64_t most_step_bytes = 1 << 20, most_report_bytes = 1 << 28;
 
-// JSON has no numbers that are not finite.
-Json number(double value) {
-  if (std::isfinite(value)) return value;
-  return short_number(value);
-}
-
 double number_from(const JsonObject& object, const std::string& key) {
   return object.get(key).is_string() ? std::strtod(object.text(key).c_str(), nullptr)
                                      : object.number(key);
@@ -49,8 +49,8 @@ std::string step_json(const fs::path& directory, const RefusedStep& step, const 
                  {"micro_batch", step.settings.micro_batch},
                  {"threads", step.threads},
                  {"lr", step.lr},
-                 {"loss", number(step.loss)},
-                 {"gradient_norm", number(step.gradient_norm)},
+                 {"loss", json_number(step.loss)},
+                 {"gradient_norm", json_number(step.gradient_norm)},
                  {"where", finding.where()}};
   for (const char* name : stamped) object["files"][name] = stamp_json(stamp_of(directory / name));
   return sealed_json(object);
@@ -186,6 +186,27 @@ void stop_with_black_box(const fs::path& run, const Config& config, Trainer& tra
                    "schedule.warmup, set optimizer.clip, or leave such steps out with "
                    "train.on_non_finite=skip; {}",
                    result.step, result.reason, finding.where(), short_number(result.lr), next));
+}
+
+void replay(const std::filesystem::path& path) {
+  const Bundle bundle = read_bundle(path);
+  const std::string where = bundle.directory.string();
+  const Config config = load_config(bundle.checkpoint / "config.yaml");
+  const Device device = computing_device(config.train.device);
+  const auto loaded =
+      load_model(config, bundle.checkpoint,
+                 computing_type(config.train.precision, multiplies_bf16(device)), device, true);
+  print(fmt::format("replaying {}\n", where));
+  const std::unique_ptr<Task> task = make_task(config);
+  const Finding finding = examine(*task, *loaded->model, loaded->parameters, bundle.step);
+  const std::string report = report_text(bundle.step, finding, *task, *loaded->tokenizer);
+  print(report);
+  FOLIO_CHECK(finding.where() == bundle.where, where,
+              "{} is found, but {} was recorded: another machine or version may round otherwise; "
+              "replay where the run was made",
+              finding.where(), bundle.where);
+  print(fmt::format("the same as recorded: {}{}\n", bundle.where,
+                    report == bundle.report ? "" : "; some of the numbers differ from report.txt"));
 }
 
 }  // namespace folio

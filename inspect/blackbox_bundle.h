@@ -46,4 +46,8 @@ Bundle read_bundle(const std::filesystem::path& path);
                                       Trainer& trainer, Progress progress,
                                       const StepResult& result);
 
+/// Reads the bundle, repeats its step and prints the report. Throws Error as read_bundle() does,
+/// and if another op or layer is found than was recorded.
+void replay(const std::filesystem::path& path);
+
 }  // namespace folio

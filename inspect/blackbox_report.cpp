@@ -1,24 +1,22 @@
 // The reports of the black box as text and as JSON.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "folio/inspect/blackbox.h"
+#include "folio/io/json.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr size_t most_whole_samples = 4;  // printed with their full text
 constexpr int64_t most_lines = 3;         // of each sample, if the bad sample is unknown
@@ -33,12 +31,6 @@ std::vector<int64_t> position_of(int64_t element, const Shape& shape) {
   return position;
 }
 
-std::string joined(const std::vector<int64_t>& numbers) {
-  std::string all;
-  for (const int64_t number : numbers) all += fmt::format("{}{}", all.empty() ? "" : ", ", number);
-  return all;
-}
-
 std::string described(const ValueRange& range, const Shape& shape) {
   std::string text = range.min > range.max ? "no finite element"
                                            : fmt::format("min {}, max {}", short_number(range.min),
@@ -46,7 +38,7 @@ std::string described(const ValueRange& range, const Shape& shape) {
   if (range.finite()) return text + ", all finite";
   return text + fmt::format("; {} NaN and {} infinite of {}, the first at ({}): {}",
                             grouped(range.nan), grouped(range.infinite), grouped(shape.numel()),
-                            joined(position_of(range.first_bad, shape)),
+                            fmt::join(position_of(range.first_bad, shape), ", "),
                             short_number(range.first_bad_value));
 }
 
@@ -98,13 +90,14 @@ std::string shown_samples(const RefusedStep& step, const Finding& finding, const
   const std::vector<SampleText> texts = texts_of(step, finding, task, tokenizer);
   std::string text;
   if (finding.samples.empty()) {
-    text = "samples  it cannot be told which one matters; how each begins:\n";
+    text = "samples  the bad sample is unknown; the first lines of each:\n";
   } else if (std::ssize(finding.samples) == step.settings.micro_batch) {
     text =
         fmt::format("samples  all {} of the micro-batch hold bad values\n", finding.samples.size());
   } else {
     text = fmt::format("samples  {} of the micro-batch's {} hold bad values: {}\n",
-                       finding.samples.size(), step.settings.micro_batch, joined(finding.samples));
+                       finding.samples.size(), step.settings.micro_batch,
+                       fmt::join(finding.samples, ", "));
   }
   if (texts.size() < finding.samples.size()) {
     text += fmt::format("  the text of the first {}:\n", texts.size());
@@ -119,11 +112,6 @@ std::string shown_samples(const RefusedStep& step, const Finding& finding, const
 
 // --- JSON ---------------------------------------------------------------------------------------
 
-Json number(double value) {
-  if (std::isfinite(value)) return value;
-  return short_number(value);
-}
-
 Json to_json(const std::vector<ObservedTensor>& tensors) {
   Json array = Json::array();
   for (const ObservedTensor& tensor : tensors) {
@@ -134,13 +122,13 @@ Json to_json(const std::vector<ObservedTensor>& tensors) {
     Json object = {{"name", tensor.name},
                    {"dtype", name_of(tensor.dtype)},
                    {"shape", shape},
-                   {"min", any ? number(range.min) : Json()},
-                   {"max", any ? number(range.max) : Json()},
+                   {"min", any ? json_number(range.min) : Json()},
+                   {"max", any ? json_number(range.max) : Json()},
                    {"nan", range.nan},
                    {"infinite", range.infinite}};
     if (!range.finite()) {
       object["first_bad"] = position_of(range.first_bad, tensor.shape);
-      object["first_bad_value"] = number(range.first_bad_value);
+      object["first_bad_value"] = json_number(range.first_bad_value);
     }
     array.push_back(std::move(object));
   }
@@ -173,9 +161,9 @@ std::string report_text(const RefusedStep& step, const Finding& finding, const T
 std::string report_json(const RefusedStep& step, const Finding& finding, const Task& task,
                         const Tokenizer& tokenizer) {
   Json object = {{"step", step.number()},
-                 {"loss", number(step.loss)},
-                 {"gradient_norm", number(step.gradient_norm)},
-                 {"lr", number(step.lr)},
+                 {"loss", json_number(step.loss)},
+                 {"gradient_norm", json_number(step.gradient_norm)},
+                 {"lr", json_number(step.lr)},
                  {"where", finding.where()}};
   if (finding.first) {
     const FirstNonFinite& first = *finding.first;
@@ -193,8 +181,7 @@ std::string report_json(const RefusedStep& step, const Finding& finding, const T
   for (const SampleText& sample : texts_of(step, finding, task, tokenizer)) {
     object["texts"].push_back({{"sample", sample.sample}, {"text", sample.text}});
   }
-  // A tokenizer may split a character.
-  return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(object);
 }
 
 }  // namespace folio

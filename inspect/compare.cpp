@@ -1,6 +1,7 @@
 #include "folio/inspect/compare.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -77,8 +78,8 @@ std::string verdict(const Setting& a, const Setting& b, const std::string& name_
   const SampleStatistics sa = statistics_of(a.losses), sb = statistics_of(b.losses);
   if (sa.count < 2 || sb.count < 2) {
     return text + fmt::format(
-                      "  {} - {} is {:+.4f}. Whether that is more than chance cannot be "
-                      "said: {} has a single run. Train more seeds of it (three to five).\n",
+                      "  {} - {} is {:+.4f}. This cannot be tested: {} has a single "
+                      "run. Train more seeds of it (three to five).\n",
                       name_b, name_a, sb.mean - sa.mean, sa.count < 2 ? name_a : name_b);
   }
   const double confidence = 1.0 - error_rate / static_cast<double>(pairs);
@@ -92,10 +93,10 @@ std::string verdict(const Setting& a, const Setting& b, const std::string& name_
     text += fmt::format("{} is better, by more than the seeds explain.\n",
                         test.difference < 0.0 ? name_b : name_a);
   } else {
-    text += "no difference can be told from the spread of the seeds.\n";
+    text += "the difference is within the spread of the seeds.\n";
   }
   if (std::min(sa.count, sb.count) < 3) {
-    text += "  With two runs of a setting its spread is hardly known: take this as a hint.\n";
+    text += "  Two runs of a setting are too few to estimate its spread: train more seeds.\n";
   }
   return text;
 }
@@ -130,12 +131,9 @@ std::string comparison(const std::vector<Setting>& settings) {
                                  "validation loss", "deviation", "seeds");
   for (size_t i = 0; i < settings.size(); ++i) {
     const SampleStatistics s = statistics_of(settings[i].losses);
-    std::string seeds;
-    for (const uint64_t seed : settings[i].seeds) {
-      seeds += fmt::format("{}{}", seeds.empty() ? "" : ", ", seed);
-    }
     text += fmt::format("{:<8} {:>5}  {:>15.4f}  {:>9}  {}\n", letter(i), s.count, s.mean,
-                        s.count < 2 ? "-" : fmt::format("{:.4f}", s.deviation), seeds);
+                        s.count < 2 ? "-" : fmt::format("{:.4f}", s.deviation),
+                        fmt::join(settings[i].seeds, ", "));
   }
   for (size_t i = 0; i < settings.size(); ++i) {
     text += fmt::format("{}: {}\n", letter(i), settings[i].runs.front());
@@ -152,8 +150,8 @@ std::string comparison(const std::vector<Setting>& settings) {
   }
   if (pairs > 1) {
     text += fmt::format(
-        "With {} pairs each is tested at {:.2g} (Bonferroni), so that all together "
-        "err once in twenty at most.\n",
+        "Each of the {} pairs is tested at {:.2g} (Bonferroni), so that the error rate of all "
+        "together is at most 0.05.\n",
         pairs, error_rate / static_cast<double>(pairs));
   }
   return text;

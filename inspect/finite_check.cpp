@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "folio/tensor/copy.h"
@@ -15,22 +14,18 @@ namespace {
 template <class Visit>
 void for_each_element(const Tensor& given, const Visit& visit) {
   const Tensor values = on_device(given, Device::cpu);
-  const int64_t n = values.numel();
+  const auto visit_all = [&](const auto* data) {
+    for (int64_t i = 0; i < values.numel(); ++i) visit(i, data[i]);
+  };
   switch (values.dtype()) {
     case DType::f32:
-      for (int64_t i = 0; i < n; ++i) visit(i, values.data<float>()[i]);
-      break;
+      return visit_all(values.data<float>());
     case DType::f64:
-      for (int64_t i = 0; i < n; ++i) visit(i, values.data<double>()[i]);
-      break;
+      return visit_all(values.data<double>());
     case DType::i32:
-      for (int64_t i = 0; i < n; ++i) visit(i, values.data<int32_t>()[i]);
-      break;
-    case DType::bf16: {  // the upper half of an f32
-      const auto* halves = static_cast<const uint16_t*>(values.raw());
-      for (int64_t i = 0; i < n; ++i) visit(i, std::bit_cast<float>(uint32_t{halves[i]} << 16));
-      break;
-    }
+      return visit_all(values.data<int32_t>());
+    case DType::bf16:
+      return visit_all(values.data<bf16>());
   }
 }
 

@@ -14,7 +14,8 @@ constexpr size_t shared_bytes = size_t{4} << 20;
 
 size_t mapped(size_t bytes) { return (bytes + shared_bytes - 1) / shared_bytes * shared_bytes; }
 
-/// The pages that all blocks share. Of no file: a limit on the size of files would apply to it.
+/// The pages that all blocks share. They are anonymous, since a limit on file sizes would apply to
+/// a file.
 void* shared_pages() {
   static void* const pages = ::mmap(nullptr, shared_bytes, PROT_READ | PROT_WRITE,
                                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -33,7 +34,7 @@ void* allocate_shared(size_t bytes) {
   *static_cast<size_t*>(reserved) = page + length;
   auto* const block = static_cast<std::byte*>(reserved) + page;
   for (size_t offset = 0; offset < length; offset += shared_bytes) {
-    // From a length of 0 a second mapping of the same pages is made.
+    // An old length of 0 makes another mapping of the same pages.
     void* const part =
         ::mremap(shared_pages(), 0, shared_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, block + offset);
     if (part == MAP_FAILED) {
@@ -49,7 +50,7 @@ void free_shared(void* memory) {
   ::munmap(reserved, *static_cast<size_t*>(reserved));
 }
 
-/// Addresses that nobody will use.
+/// Addresses that are never accessed.
 void* next_address(size_t bytes) {
   static std::atomic<uintptr_t> next = uintptr_t{1} << 46;
   return reinterpret_cast<void*>(next.fetch_add((bytes / page + 1) * page));

@@ -5,14 +5,15 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <span>
 #include <string_view>
 #include <utility>
 
 #include "folio/autograd/observer.h"
 #include "folio/autograd/parameters.h"
-#include "folio/inspect/counting_kernels.h"
 #include "folio/inspect/placeholder_memory.h"
+#include "folio/inspect/profile_work.h"
 #include "folio/kernels/cuda/gemm_cublaslt.h"
 #include "folio/kernels/kernels.h"
 #include "folio/tensor/cuda.h"
@@ -24,20 +25,46 @@
 namespace folio {
 namespace {
 
+/// A table of kernels that adds up the FLOPs of matrix products. At most one object exists, and its
+/// table is called from one thread.
+class KernelCounter {
+ public:
+  /// Each call is passed on to `plain`; if that is null, nothing is computed.
+  explicit KernelCounter(const Kernels* plain)
+      : plain_(plain), counting_(recording_kernels<Recorder>()) {
+    FOLIO_CHECK(current_ == nullptr, "plan", "there is a kernel counter already");
+    current_ = this;
+  }
+  ~KernelCounter() { current_ = nullptr; }
+  KernelCounter(const KernelCounter&) = delete;
+  KernelCounter& operator=(const KernelCounter&) = delete;
+
+  const Kernels& kernels() const { return counting_; }
+  double flops() const { return flops_; }
+
+ private:
+  struct Recorder {
+    template <auto entry, class... Argument>
+    static void record(Entry<entry> name, const Argument&... argument) {
+      current_->flops_ += work_of(name, argument...).flops();
+      if (current_->plain_ != nullptr) (current_->plain_->*entry)(argument...);
+    }
+  };
+
+  // Entries of a table are plain functions, which have no state.
+  static inline KernelCounter* current_ = nullptr;
+  const Kernels* plain_;
+  Kernels counting_;
+  double flops_ = 0.0;
+};
+
 /// "blocks.3.attention.qkv.weight" to "blocks.N.attention.qkv.weight".
 std::string without_number(const std::string& name) {
-  size_t begin = 0;
-  while (begin < name.size()) {
-    const size_t end = std::min(name.find('.', begin), name.size());
-    const std::string_view part = std::string_view(name).substr(begin, end - begin);
-    const bool number = std::ranges::all_of(part, [](char c) { return '0' <= c && c <= '9'; });
-    if (number && !part.empty()) return name.substr(0, begin) + "N" + name.substr(end);
-    begin = end + 1;
-  }
-  return name;
+  static const std::regex number("\\.[0-9]+\\.");
+  return std::regex_replace(name, number, ".N.", std::regex_constants::format_first_only);
 }
 
-/// What is live when the forward pass ends.
+/// Records the live memory at the end of the forward pass.
 class LiveBeforeBackward : public TapeObserver {
  public:
   explicit LiveBeforeBackward(const Allocator& pool) : pool_(pool) {}
@@ -51,7 +78,7 @@ class LiveBeforeBackward : public TapeObserver {
   int64_t bytes_ = 0;
 };
 
-/// A model whose parameters lie nowhere, and its task.
+/// A model in placeholder memory, and its task.
 struct PlannedModel {
   ParameterStore parameters;
   std::unique_ptr<Task> task;
@@ -88,8 +115,7 @@ int64_t reserved(const Allocator& pool) {
   return static_cast<int64_t>(pool.statistics().reserved_bytes);
 }
 
-/// What a GPU holds besides: what evaluations and samples take from the device's pool, batches, and
-/// the libraries' workspace.
+/// The other memory of a GPU: evaluations and samples, batches, and the workspace of libraries.
 std::vector<PlanLine> memory_between_steps(const Config& config, const PlannedModel& planned,
                                            const Batch& blank, const Kernels& kernels) {
   Allocator between(placeholder_memory(Device::cuda));
@@ -111,7 +137,7 @@ std::vector<PlanLine> memory_between_steps(const Config& config, const PlannedMo
   }
   int64_t bytes = 0;
   for (const NamedTensor& entry : blank.tensors) bytes += entry.tensor.bytes();
-  // In their place, and staged for each step in flight.
+  // The current batch, and one staged for each step in flight.
   const int64_t slots = 1 + (config.train.spike_guard > 0.0 ? 1 : config.train.steps_in_flight);
   return {{"validation and samples between steps", reserved(between)},
           {"batches on the GPU", slots * bytes},
@@ -141,7 +167,7 @@ void add_resident_memory(Plan& plan, const Config& config, DType type) {
   plan.memory.push_back({"weights", plan.parameters * (master + copy)});
   plan.memory.push_back({"gradients", plan.parameters * master});
   if (config.train.reduce == Reduce::ordered && config.train.accumulate > 1) {
-    // Beside those of a micro-batch; of several ranks each holds its part.
+    // In addition to those of a micro-batch. Each of several ranks has its part.
     plan.memory.push_back({"their sums over micro-batches", plan.parameters * master});
   }
   const auto moments = static_cast<int64_t>(state_names(config.optimizer.kind).size());
@@ -165,7 +191,7 @@ Plan make_plan(const Config& config, int64_t vocabulary) {
   const bool on_gpu = device == Device::cuda;
   const std::optional<cuda::DryRun> dry =
       on_gpu ? std::optional<cuda::DryRun>(std::in_place) : std::nullopt;
-  // A GPU's kernels take memory of their own, so they are called: nothing is launched.
+  // The kernels of a GPU allocate memory, so they are called in a dry run.
   KernelCounter counter(on_gpu ? &kernels_for(device) : nullptr);
   const Batch blank = make_task(config)->blank(config.train.batch);  // in real memory
 
@@ -177,8 +203,8 @@ Plan make_plan(const Config& config, int64_t vocabulary) {
   add_parameters(plan, planned.parameters, config.optimizer);
   add_resident_memory(plan, config, type);
 
-  LiveBeforeBackward live(
-      observed);  // an observer keeps tensors longer: not in the pool that counts
+  // An observer keeps tensors alive for longer, so this step has a pool of its own.
+  LiveBeforeBackward live(observed);
   {
     const AllocatorScope inner(device, observed);
     planned.step(counter.kernels(), &live);

@@ -1,4 +1,4 @@
-// What a config will cost, before anything runs.
+// The parameters, FLOPs and memory of a config, before anything runs.
 #pragma once
 
 #include <cstdint>
@@ -28,16 +28,16 @@ struct Plan {
   int64_t decayed_parameters = 0;
   int64_t tokens_per_step = 0;
   double flops_per_token = 0.0;  // forward and backward, of matrix products
-  // Live at the moment of a step when most is; on a GPU taken for the whole run.
+  // At the peak of a step; on a GPU it is reserved for the whole run.
   std::vector<PlanLine> memory;
   std::string memory_note = {};  // empty, or a line
 
   int64_t memory_bytes() const;
 };
 
-/// Makes the model in memory that takes up addresses alone, and one step of it with kernels that
-/// only count. Scores that attention computes again in its backward pass are the kernel's choice
-/// and are not counted. Throws Error as make_model() does.
+/// Makes the model in placeholder memory and runs a step with kernels that only count. Attention
+/// scores that a backward pass recomputes are not counted, since that depends on the kernel. Throws
+/// Error as make_model() does.
 Plan make_plan(const Config& config, int64_t vocabulary);
 
 }  // namespace folio

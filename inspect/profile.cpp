@@ -21,28 +21,27 @@ namespace {
 
 constexpr size_t no_row = static_cast<size_t>(-1);
 
-/// Finds the row that each kernel call of a step belongs to: what ran since the last op ended is
-/// the next op's that ends.
+/// Finds the row that each kernel call of a step belongs to. Calls belong to the next op that ends.
 class CallOwners : public TapeObserver {
  public:
   explicit CallOwners(const KernelClock& clock) : clock_(clock) {}
 
   void after_forward(const char* op, std::span<const Variable>,
                      std::span<const Variable>) override {
-    give_to(row_of(op, "forward"));
+    assign_calls(row_of(op, "forward"));
   }
-  // Between two ops: the first gradient's fill, the sum of the micro-batches' losses.
-  void before_backward(const char*, std::span<GradSlot* const>) override { give_to(no_row); }
+  // Calls between ops belong to none: the fill of the first gradient, the sum of the losses.
+  void before_backward(const char*, std::span<GradSlot* const>) override { assign_calls(no_row); }
   void after_backward(const char* op, std::span<GradSlot* const>,
                       std::span<GradSlot* const>) override {
-    give_to(row_of(op, "backward"));
+    assign_calls(row_of(op, "backward"));
   }
 
-  /// The step is over: what ran last was the optimizer's.
-  void finish() { give_to(row_of("optimizer", "")); }
+  /// Must be called after the step. The last calls belong to the optimizer.
+  void finish() { assign_calls(row_of("optimizer", "")); }
 
   std::vector<ProfileRow>& rows() { return rows_; }
-  /// The row of each call; no_row: of none.
+  /// The row of each call, or no_row.
   const std::vector<size_t>& owners() const { return owners_; }
 
  private:
@@ -53,20 +52,20 @@ class CallOwners : public TapeObserver {
     ++rows_[i].calls;
     return i;
   }
-  void give_to(size_t row) { owners_.resize(clock_.work().size(), row); }
+  void assign_calls(size_t row) { owners_.resize(clock_.work().size(), row); }
 
   const KernelClock& clock_;
   std::vector<ProfileRow> rows_;
   std::vector<size_t> owners_;
 };
 
-/// A step with its clocks.
+/// A step with the times of its kernel calls.
 struct TimedStep {
   StepResult result;
   std::vector<double> seconds;  // of each kernel call
 };
 
-/// Fills what does not depend on time: FLOPs, bytes and what the machine would need for them.
+/// Fills the FLOPs, the bytes and the times that the machine needs for them at least.
 void add_work(Profile& profile, const CallOwners& owners, const KernelClock& clock) {
   MachineLimits limits(profile.device);
   for (size_t call = 0; call < clock.work().size(); ++call) {
@@ -93,13 +92,13 @@ void add_work(Profile& profile, const CallOwners& owners, const KernelClock& clo
   }
 }
 
-/// Fills the times: means over the faster half of the steps, which something else on the machine
-/// has slowed least. They add up to the step's.
+/// Fills the times, which add up to that of the step. They are means over the faster half of the
+/// steps, which other processes have slowed least.
 void add_times(Profile& profile, const CallOwners& owners, std::vector<TimedStep> steps) {
   std::ranges::sort(steps, {}, [](const TimedStep& step) { return step.result.seconds; });
   steps.resize((steps.size() + 1) / 2);
   const double weight = 1.0 / static_cast<double>(steps.size());
-  const size_t optimizer = profile.rows.size() - 1;  // its line is all of it: it has no tape
+  const size_t optimizer = profile.rows.size() - 1;  // measured as a whole on the host
   for (const TimedStep& step : steps) {
     profile.step_seconds += weight * step.result.seconds;
     profile.batch_seconds += weight * step.result.batch_seconds;
@@ -140,7 +139,7 @@ Profile profile(const Config& given, int64_t steps) {
     trainer.optimizer().set_kernels(kernels);
   };
 
-  // Every step calls the same kernels in the same order, so one is described and others are timed.
+  // Every step calls the same kernels in the same order: one step is described, others are timed.
   CallOwners owners(clock);
   use(clock.kernels());
   clock.describe();
@@ -178,7 +177,7 @@ Profile profile(const Config& given, int64_t steps) {
       timed.push_back(std::move(step));
       untimed.push_back(seconds);
     }
-  } else {  // a graph is of one table: first the one, then the other
+  } else {  // a graph keeps the table that it was captured with, so the tables do not alternate
     for (int64_t i = -1; i < steps; ++i) {
       TimedStep step = take_timed();
       if (i >= 0) timed.push_back(std::move(step));

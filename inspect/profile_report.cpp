@@ -2,11 +2,11 @@
 #include <fmt/core.h>
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
 #include "folio/inspect/profile.h"
+#include "folio/io/json.h"
 #include "folio/io/output.h"
 #include "folio/kernels/process.h"
 #include "folio/tensor/error.h"
@@ -22,12 +22,12 @@ std::string name_of(const ProfileRow& row) {
 
 double percent(double part, double whole) { return whole > 0.0 ? 100.0 * part / whole : 0.0; }
 
-/// A column of a limit: empty where there is nothing to do.
+/// A percentage of a limit, or empty if there is no work.
 std::string share(double part, double whole) {
   return part > 0.0 ? fmt::format("{:.0f}%", percent(part, whole)) : "";
 }
 
-/// One line of time alone.
+/// A line that has only a time.
 std::string time_line(std::string_view name, double seconds, double step) {
   return fmt::format("{:<{}} {:>5} {:>10.3f} {:>6.1f}\n", name, name_width, "", seconds * 1e3,
                      percent(seconds, step));
@@ -105,23 +105,22 @@ std::string to_table(const Profile& profile) {
 }
 
 std::string to_json(const Profile& profile) {
-  nlohmann::ordered_json json = {
-      {"device", name_of(profile.device)},
-      {"machine", profile.machine},
-      {"vectors", instruction_set().vectors},
-      {"products_by", profile.products_by},
-      {"threads", threads()},
-      {"steps", profile.steps},
-      {"tokens", profile.tokens},
-      {"step_seconds", profile.step_seconds},
-      {"unwatched_seconds", profile.plain_seconds},
-      {"gemm_seconds", profile.product_seconds},
-      {"over_gemm_time", profile.plain_seconds / profile.product_seconds},
-      {"batch_seconds", profile.batch_seconds},
-      {"tape_seconds", profile.tape_seconds},
-      {"flops", profile.flops()},
-      {"planned_flops", profile.planned_flops}};
-  json["ops"] = nlohmann::ordered_json::array();
+  Json json = {{"device", name_of(profile.device)},
+               {"machine", profile.machine},
+               {"vectors", instruction_set().vectors},
+               {"products_by", profile.products_by},
+               {"threads", threads()},
+               {"steps", profile.steps},
+               {"tokens", profile.tokens},
+               {"step_seconds", profile.step_seconds},
+               {"unwatched_seconds", profile.plain_seconds},
+               {"gemm_seconds", profile.product_seconds},
+               {"over_gemm_time", profile.plain_seconds / profile.product_seconds},
+               {"batch_seconds", profile.batch_seconds},
+               {"tape_seconds", profile.tape_seconds},
+               {"flops", profile.flops()},
+               {"planned_flops", profile.planned_flops}};
+  json["ops"] = Json::array();
   for (const ProfileRow& row : profile.rows) {
     json["ops"].push_back({{"op", row.name},
                            {"pass", row.pass},
@@ -132,7 +131,7 @@ std::string to_json(const Profile& profile) {
                            {"gemm_seconds", row.product_seconds},
                            {"copy_seconds", row.copy_seconds}});
   }
-  json["matrix_products"] = nlohmann::ordered_json::array();
+  json["matrix_products"] = Json::array();
   for (const ProductTime& time : profile.products) {
     const MatrixProduct& p = time.product;
     json["matrix_products"].push_back({{"m", p.m},
@@ -145,7 +144,7 @@ std::string to_json(const Profile& profile) {
                                        {"times", time.times},
                                        {"seconds", time.seconds}});
   }
-  return json.dump(2) + "\n";
+  return json_text(json);
 }
 
 }  // namespace folio

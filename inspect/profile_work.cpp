@@ -31,8 +31,8 @@ double grad_bytes(const HeadColumnsGrad& grad, const AttentionShape& shape, int6
   return (grad.target.accumulate ? 2.0 : 1.0) * rows_bytes(shape, rows, *grad.target.tensor);
 }
 
-/// (M, N, K), one a head and sequence; only what the mask shows is wanted of it. On a CPU in f32:
-/// that is what heads of bf16 are computed in.
+/// A product (M, N, K) for each head and sequence, of which the unmasked share counts. On a CPU,
+/// heads in bf16 are computed in f32.
 PartialProduct of_heads(const AttentionShape& shape, const Tensor& like, bool transpose_a,
                         bool transpose_b, int64_t m, int64_t n, int64_t k) {
   const DType values = like.device() == Device::cpu ? DType::f32 : like.dtype();
@@ -65,7 +65,7 @@ KernelWork work_of(Entry<&Kernels::gather_rows>, const Tensor& y, const Tensor&,
 KernelWork work_of(Entry<&Kernels::scatter_add_rows>, const GradTarget& dtable,
                    const Tensor& indices, const Tensor& dy) {
   if (!dtable) return {};
-  // The rows met are read and written; the whole table is zeroed first unless it is added to.
+  // Rows are read and written. Unless it accumulates, the whole table is zeroed first.
   const double zeroed = dtable.accumulate ? 0.0 : bytes_of(*dtable.tensor);
   return {.bytes = zeroed + 3.0 * bytes_of(dy) + bytes_of(indices)};
 }
@@ -99,7 +99,7 @@ KernelWork work_of(Entry<&Kernels::attention_forward>, const Tensor& y, const Te
                        of_heads(shape, y, false, false, q, d, k)}};  // y = P V
 }
 
-// The scores that it computes again are the kernel's choice and not counted.
+// Recomputed scores are not counted, since they depend on the kernel.
 KernelWork work_of(Entry<&Kernels::attention_backward>, const HeadColumnsGrad& dq,
                    const HeadColumnsGrad& dk, const HeadColumnsGrad& dv, const HeadColumns&,
                    const HeadColumns&, const HeadColumns&, const Tensor& key_mask, const Tensor& y,

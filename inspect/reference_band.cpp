@@ -3,31 +3,32 @@
 #include <fmt/core.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 
 #include "folio/io/files.h"
+#include "folio/io/json.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
 
 ReferenceBand read_reference(const std::filesystem::path& path) {
   constexpr uint64_t most_bytes = 16 << 20;
-  const std::string text = read_file(path, most_bytes);
-  ReferenceBand band;
-  try {
-    const auto json = nlohmann::json::parse(text);
-    band.name = json.at("recipe").get<std::string>();
-    band.seeds = std::ssize(json.at("seeds"));
-    band.tokens_per_step = json.at("tokens_per_step").get<int64_t>();
-    for (const auto& point : json.at("val_loss")) {
-      band.points.push_back({point.at("step").get<int64_t>(), point.at("mean").get<double>(),
-                             point.at("deviation").get<double>()});
-    }
-  } catch (const nlohmann::json::exception& error) {
-    fail(path.string(),
-         fmt::format("is not a reference curve ({}); benchmarks/reference/make writes "
-                     "them",
-                     error.what()));
+  constexpr std::string_view remedy = "benchmarks/reference/make writes such files";
+  const std::optional<Json> json = parse_json(read_file(path, most_bytes));
+  if (!json) fail(path.string(), "is not valid JSON", remedy);
+  const JsonObject object(*json, path.string(), remedy);
+  const auto list = [&object](const char* key) -> const Json& {
+    object.check(object.get(key).is_array(), fmt::format("\"{}\" is not a list", key));
+    return object.get(key);
+  };
+  ReferenceBand band{.name = object.text("recipe"),
+                     .seeds = std::ssize(list("seeds")),
+                     .tokens_per_step = object.integer("tokens_per_step"),
+                     .points = {}};
+  for (const Json& entry : list("val_loss")) {
+    const JsonObject point(entry, path.string(), remedy);
+    band.points.push_back({point.integer("step"), point.number("mean"), point.number("deviation")});
   }
   int64_t last = -1;
   for (const ReferencePoint& point : band.points) {

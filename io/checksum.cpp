@@ -22,4 +22,10 @@ uint64_t checksum_of(std::string_view text) { return XXH64(text.data(), text.siz
 
 std::string hexadecimal(uint64_t checksum) { return fmt::format("{:016x}", checksum); }
 
+std::string hash_of(std::string_view text) {
+  uint64_t hash = 14695981039346656037u;
+  for (char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  return hexadecimal(hash);
+}
+
 }  // namespace folio

@@ -33,4 +33,8 @@ uint64_t checksum_of(std::string_view text);
 /// A checksum as text: 16 hexadecimal digits.
 std::string hexadecimal(uint64_t checksum);
 
+/// The 64-bit FNV-1a hash of the bytes as 16 hexadecimal digits. It distinguishes texts and
+/// tokenizers, and is not cryptographic.
+std::string hash_of(std::string_view text);
+
 }  // namespace folio

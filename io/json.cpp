@@ -3,8 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
+#include "folio/io/output.h"
 #include "folio/tensor/error.h"
 
 namespace folio {
@@ -28,6 +30,10 @@ std::optional<Json> parse_json(std::string_view text, int most_depth) {
 
 std::string json_text(const Json& value) {
   return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json json_number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(short_number(value));
 }
 
 std::string sealed_json(const Json& object) {

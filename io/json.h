@@ -20,6 +20,9 @@ std::optional<Json> parse_json(std::string_view text, int most_depth = 8);
 /// As indented text with a line break at its end. Invalid UTF-8 is replaced by U+FFFD.
 std::string json_text(const Json& value);
 
+/// A number, or the strings "nan", "inf" and "-inf", which JSON has no numbers for.
+Json json_number(double value);
+
 /// json_text() of an object with one more member at its end: "checksum", the XXH64 of all text
 /// before that member.
 std::string sealed_json(const Json& object);

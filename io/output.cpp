@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "folio/tensor/error.h"
 
@@ -16,6 +17,14 @@ namespace {
 
 enum class Output : uint8_t { needed, welcome, lost };
 Output output = Output::needed;
+
+/// The value in one of the first `prefixes` units of thousands, and the unit's prefix.
+std::pair<double, std::string_view> scaled(double value, size_t prefixes) {
+  constexpr std::array<std::string_view, 7> all = {"", "k", "M", "G", "T", "P", "E"};
+  size_t prefix = 0;
+  for (; prefix < prefixes && value >= 999.5; ++prefix) value /= 1000.0;
+  return {value, all[prefix]};
+}
 
 }  // namespace
 
@@ -66,23 +75,13 @@ std::string short_number(double value) {
 }
 
 std::string human_bytes(double bytes) {
-  constexpr std::array<const char*, 5> units = {"B", "kB", "MB", "GB", "TB"};
-  size_t unit = 0;
-  while (unit + 1 < units.size() && bytes >= 999.5) {
-    bytes /= 1000.0;
-    ++unit;
-  }
-  return fmt::format("{:.{}f} {}", bytes, unit == 0 || bytes >= 99.95 ? 0 : 1, units[unit]);
+  const auto [value, prefix] = scaled(bytes, 4);
+  return fmt::format("{:.{}f} {}B", value, prefix.empty() || value >= 99.95 ? 0 : 1, prefix);
 }
 
 std::string human_flops(double flops) {
-  const char* units[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"};
-  size_t unit = 0;
-  while (unit + 1 < std::size(units) && flops >= 999.5) {
-    flops /= 1000.0;
-    ++unit;
-  }
-  return fmt::format("{:.{}f} {}", flops, flops >= 99.5 ? 0 : 1, units[unit]);
+  const auto [value, prefix] = scaled(flops, 6);
+  return fmt::format("{:.{}f} {}FLOP", value, value >= 99.5 ? 0 : 1, prefix);
 }
 
 std::string human_seconds(double seconds) {

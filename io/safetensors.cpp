@@ -35,19 +35,15 @@ constexpr std::array<TypeName, 4> type_names = {
     {{DType::f32, "F32"}, {DType::f64, "F64"}, {DType::i32, "I32"}, {DType::bf16, "BF16"}}};
 
 std::string_view type_name(DType dtype) {
-  for (const TypeName& type : type_names) {
-    if (type.dtype == dtype) return type.name;
-  }
-  fail("safetensors", "this element type has no name in the format");
+  return std::ranges::find(type_names, dtype, &TypeName::dtype)->name;
 }
 
 DType type_of(std::string_view name, std::string_view where, std::string_view tensor) {
-  for (const TypeName& type : type_names) {
-    if (type.name == name) return type.dtype;
-  }
-  fail(where,
-       fmt::format("tensor \"{}\" is of type \"{}\", which is not one of F32, F64, I32, BF16",
-                   tensor, name));
+  const auto* const type = std::ranges::find(type_names, name, &TypeName::name);
+  FOLIO_CHECK(type != type_names.end(), where,
+              "tensor \"{}\" is of type \"{}\", which is not one of F32, F64, I32, BF16", tensor,
+              name);
+  return type->dtype;
 }
 
 std::string make_header(const fs::path& path, const std::vector<NamedTensor>& tensors,
@@ -90,19 +86,9 @@ Shape shape_of(const HeaderEntry& entry, DType dtype, std::string_view where,
   FOLIO_CHECK(entry.end >= entry.begin && entry.end - entry.begin == static_cast<uint64_t>(bytes),
               where, "tensor \"{}\" has data from {} to {} but its shape takes {} bytes", name,
               entry.begin, entry.end, bytes);
-  const auto dim = [&](int axis) { return static_cast<int64_t>(entry.dim[axis]); };
-  switch (entry.rank) {
-    case 0:
-      return {};
-    case 1:
-      return {dim(0)};
-    case 2:
-      return {dim(0), dim(1)};
-    case 3:
-      return {dim(0), dim(1), dim(2)};
-    default:
-      return {dim(0), dim(1), dim(2), dim(3)};
-  }
+  Shape shape;
+  for (int i = 0; i < entry.rank; ++i) shape = shape.with_last(static_cast<int64_t>(entry.dim[i]));
+  return shape;
 }
 
 }  // namespace

@@ -21,19 +21,10 @@ class HeaderEvents : public Json::json_sax_t {
   SafetensorsHeader header;
 
   bool start_object(size_t) override {
-    switch (place_) {
-      case Place::outside:
-        place_ = Place::top;
-        return true;
-      case Place::metadata_value:
-        place_ = Place::metadata;
-        return true;
-      case Place::entry_value:
-        place_ = Place::entry;
-        return true;
-      default:
-        refuse("an object");
-    }
+    if (place_ == Place::outside) return expect(Place::top);
+    if (place_ == Place::metadata_value) return expect(Place::metadata);
+    if (place_ == Place::entry_value) return expect(Place::entry);
+    refuse("an object");
   }
 
   bool key(std::string& name) override {
@@ -43,21 +34,19 @@ class HeaderEvents : public Json::json_sax_t {
         if (name == "__metadata__") {
           FOLIO_CHECK(!metadata_seen_, where_, "bad header: __metadata__ is repeated");
           metadata_seen_ = true;
-          place_ = Place::metadata_value;
+          return expect(Place::metadata_value);
         } else {
           const auto [place, is_new] = header.entries.try_emplace(name);
           FOLIO_CHECK(is_new, where_, "bad header: two tensors are called \"{}\"", name);
           entry_ = &place->second;
           dtype_seen_ = shape_seen_ = offsets_seen_ = false;
-          place_ = Place::entry_value;
+          return expect(Place::entry_value);
         }
-        return true;
       case Place::metadata: {
         const auto [place, is_new] = header.metadata.try_emplace(name);
         FOLIO_CHECK(is_new, where_, "bad header: \"{}\" is repeated in __metadata__", name);
         text_ = &place->second;
-        place_ = Place::metadata_text;
-        return true;
+        return expect(Place::metadata_text);
       }
       case Place::entry:
         if (name == "dtype") return begin_field(dtype_seen_, Place::dtype, name);
@@ -71,32 +60,20 @@ class HeaderEvents : public Json::json_sax_t {
   }
 
   bool string(std::string& value) override {
-    switch (place_) {
-      case Place::metadata_text:
-        *text_ = value;
-        place_ = Place::metadata;
-        return true;
-      case Place::dtype:
-        entry_->dtype = value;
-        place_ = Place::entry;
-        return true;
-      default:
-        refuse("text");
+    if (place_ == Place::metadata_text) {
+      *text_ = value;
+      return expect(Place::metadata);
     }
+    if (place_ != Place::dtype) refuse("text");
+    entry_->dtype = value;
+    return expect(Place::entry);
   }
 
   bool start_array(size_t) override {
     numbers_ = 0;
-    switch (place_) {
-      case Place::shape_value:
-        place_ = Place::shape;
-        return true;
-      case Place::offsets_value:
-        place_ = Place::offsets;
-        return true;
-      default:
-        refuse("a list");
-    }
+    if (place_ == Place::shape_value) return expect(Place::shape);
+    if (place_ == Place::offsets_value) return expect(Place::offsets);
+    refuse("a list");
   }
 
   bool number_unsigned(uint64_t value) override {
@@ -119,8 +96,7 @@ class HeaderEvents : public Json::json_sax_t {
   bool end_array() override {
     FOLIO_CHECK(place_ == Place::shape || numbers_ == 2, where_,
                 "bad header: tensor \"{}\" has {} data_offsets instead of 2", name_, numbers_);
-    place_ = Place::entry;
-    return true;
+    return expect(Place::entry);
   }
 
   bool end_object() override {
@@ -128,8 +104,7 @@ class HeaderEvents : public Json::json_sax_t {
       FOLIO_CHECK(dtype_seen_ && shape_seen_ && offsets_seen_, where_,
                   "bad header: tensor \"{}\" lacks one of dtype, shape, data_offsets", name_);
     }
-    place_ = place_ == Place::top ? Place::outside : Place::top;
-    return true;
+    return expect(place_ == Place::top ? Place::outside : Place::top);
   }
 
   bool null() override { refuse("null"); }
@@ -158,11 +133,15 @@ class HeaderEvents : public Json::json_sax_t {
     offsets,
   };
 
+  bool expect(Place next) {
+    place_ = next;
+    return true;
+  }
+
   bool begin_field(bool& seen, Place next, std::string_view field) {
     FOLIO_CHECK(!seen, where_, "bad header: tensor \"{}\" has two keys \"{}\"", name_, field);
     seen = true;
-    place_ = next;
-    return true;
+    return expect(next);
   }
 
   [[noreturn]] void refuse(std::string_view what) const {

@@ -5,10 +5,14 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <string_view>
 
 namespace folio {
 namespace {
+
+// SIGHUP: the terminal is closed, for example by the end of an ssh session.
+constexpr std::array<int, 4> signals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
 std::atomic<bool> stop_requested = false;
 std::atomic<bool> tells_so = true;
@@ -48,25 +52,20 @@ StopSignal::StopSignal(bool tells) {
   tells_so = tells;
   stop_requested = false;
   ::sigaltstack(nullptr, &old_stack_);
-  if ((old_stack_.ss_flags & SS_DISABLE) !=
-      0) {  // otherwise there is one already, such as a sanitizer's
+  // Otherwise there is one already, such as a sanitizer's.
+  if ((old_stack_.ss_flags & SS_DISABLE) != 0) {
     stack_t own = {};
     own.ss_sp = handler_stack.data();
     own.ss_size = handler_stack.size();
     ::sigaltstack(&own, nullptr);
   }
-  old_interrupt_ = handle(SIGINT, SA_RESETHAND);
-  old_terminate_ = handle(SIGTERM, 0);
-  old_hangup_ =
-      handle(SIGHUP, 0);  // the terminal is closed, for example by the end of an ssh session
-  old_user_ = handle(SIGUSR1, 0);
+  for (size_t i = 0; i < signals.size(); ++i) {
+    old_actions_[i] = handle(signals[i], signals[i] == SIGINT ? SA_RESETHAND : 0);
+  }
 }
 
 StopSignal::~StopSignal() {
-  ::sigaction(SIGINT, &old_interrupt_, nullptr);
-  ::sigaction(SIGTERM, &old_terminate_, nullptr);
-  ::sigaction(SIGHUP, &old_hangup_, nullptr);
-  ::sigaction(SIGUSR1, &old_user_, nullptr);
+  for (size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &old_actions_[i], nullptr);
   if ((old_stack_.ss_flags & SS_DISABLE) != 0) ::sigaltstack(&old_stack_, nullptr);
 }
 

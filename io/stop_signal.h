@@ -3,6 +3,8 @@
 
 #include <signal.h>
 
+#include <array>
+
 namespace folio {
 
 /// While an object exists, these signals only set a flag. A second SIGINT terminates the process as
@@ -21,7 +23,7 @@ class StopSignal {
   bool requested() const;
 
  private:
-  struct sigaction old_interrupt_, old_terminate_, old_hangup_, old_user_;
+  std::array<struct sigaction, 4> old_actions_;
   stack_t old_stack_;
 };
 

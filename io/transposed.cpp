@@ -30,19 +30,15 @@ void transpose(const Tensor& to, const Tensor& from) {
 Tensor transposed(const Tensor& matrix) {
   FOLIO_CHECK(matrix.shape().rank() == 2, "transposed", "{} is not a matrix", matrix.describe());
   Tensor result({matrix.dim(1), matrix.dim(0)}, matrix.dtype());
-  switch (matrix.dtype()) {
-    case DType::f32:
-      transpose<float>(result, matrix);
-      break;
-    case DType::f64:
-      transpose<double>(result, matrix);
-      break;
-    case DType::i32:
-      transpose<int32_t>(result, matrix);
-      break;
-    case DType::bf16:
+  switch (size_of(matrix.dtype())) {
+    case 2:
       transpose<uint16_t>(result, matrix);
       break;
+    case 4:
+      transpose<uint32_t>(result, matrix);
+      break;
+    default:
+      transpose<uint64_t>(result, matrix);
   }
   return result;
 }

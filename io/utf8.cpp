@@ -86,13 +86,10 @@ size_t character_start(std::string_view text, size_t position) {
 }
 
 std::string describe_character(char32_t code_point) {
+  constexpr std::u32string_view special = U"\n\t\r";
   std::string character;
-  if (code_point == '\n') {
-    character = "\\n";
-  } else if (code_point == '\t') {
-    character = "\\t";
-  } else if (code_point == '\r') {
-    character = "\\r";
+  if (const size_t i = special.find(code_point); i != special.npos) {
+    character = std::string("\\") + "ntr"[i];
   } else if (code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0)) {
     return fmt::format("U+{:04X}", static_cast<uint32_t>(code_point));  // could control a terminal
   } else {

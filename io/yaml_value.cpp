@@ -19,28 +19,14 @@ constexpr std::string_view integer_wanted = "a whole number";
 constexpr std::string_view number_wanted = "a number";
 
 std::string double_quoted(std::string_view text) {
+  constexpr std::string_view special = "\"\\\n\t\r", names = "\"\\ntr";
   std::string result = "\"";
   for (char c : text) {
-    switch (c) {
-      case '"':
-        result += "\\\"";
-        break;
-      case '\\':
-        result += "\\\\";
-        break;
-      case '\n':
-        result += "\\n";
-        break;
-      case '\t':
-        result += "\\t";
-        break;
-      case '\r':
-        result += "\\r";
-        break;
-      default: {
-        const auto byte = static_cast<unsigned char>(c);
-        result += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
-      }
+    const auto byte = static_cast<unsigned char>(c);
+    if (const size_t i = special.find(c); i != special.npos) {
+      result += {'\\', names[i]};
+    } else {
+      result += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
     }
   }
   return result + '"';

@@ -15,6 +15,7 @@
 #include "folio/run/checkpoint.h"
 #include "folio/run/initial_weights.h"
 #include "folio/run/machine.h"
+#include "folio/run/run_checkpoints.h"
 #include "folio/run/run_directory.h"
 #include "folio/run/text_identity.h"
 #include "folio/tensor/error.h"
@@ -58,20 +59,6 @@ void read_samples(ReportRun& run) {
   run.samples_left_out = std::ssize(steps) - std::ssize(run.samples);
 }
 
-/// The tokenizer of the newest checkpoint with an undamaged one, or null.
-std::unique_ptr<Tokenizer> tokenizer_of(const fs::path& directory) {
-  std::vector<fs::path> candidates;
-  for (const auto& [step, path] : list_checkpoints(directory)) candidates.push_back(path);
-  if (const auto best = best_checkpoint(directory)) candidates.push_back(*best);
-  for (auto path = candidates.rbegin(); path != candidates.rend(); ++path) {
-    try {
-      return load_tokenizer(*path);
-    } catch (const Error&) {  // damaged; try an older one
-    }
-  }
-  return nullptr;
-}
-
 /// Finds the longest span of the last sample, without its prompt, that is in the training text.
 void find_span(ReportRun& run, std::string_view training_text) {
   const ReportSample& last = run.samples.back();
@@ -86,16 +73,27 @@ void find_span(ReportRun& run, std::string_view training_text) {
   run.span = ReportSpan{last.step, count_characters(text), text};
 }
 
-void read_text_of(ReportRun& run, std::unique_ptr<Tokenizer>& tokenizer) {
+/// Reads the tokenizer of the newest undamaged checkpoint and the text. A failure is described in
+/// why_unknown.
+void read_text(ReportRun& run) {
   try {
-    const TextIdentity recorded = read_text_identity(run.directory);
-    run.text.path = recorded.path.string();
-    run.text.bytes = recorded.bytes;
-    run.text.hash = recorded.hash;
+    if (fs::exists(run.directory / "text.json")) {
+      const TextIdentity recorded = read_text_identity(run.directory);
+      run.text.path = recorded.path.string();
+      run.text.bytes = recorded.bytes;
+      run.text.hash = recorded.hash;
+    }
+    const fs::path checkpoint = find_resume_point(run.directory).checkpoint;
+    std::unique_ptr<Tokenizer> tokenizer;
+    if (!checkpoint.empty()) {
+      tokenizer = load_tokenizer(checkpoint);
+      run.vocabulary = tokenizer->vocabulary();
+    }
     Config config = run.config;
     config.data.text = find_run_text(run.directory, config).path.string();
     const std::unique_ptr<Task> task = make_task(config);
     tokenizer = task->open(std::move(tokenizer));
+    run.vocabulary = tokenizer->vocabulary();
     const Corpus& corpus = task->corpus();
     run.text.tokens = std::ssize(corpus.tokens);
     run.text.train_tokens = corpus.train_tokens;
@@ -107,31 +105,25 @@ void read_text_of(ReportRun& run, std::unique_ptr<Tokenizer>& tokenizer) {
   }
 }
 
-void read_text_and_vocabulary(ReportRun& run) {
-  std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(run.directory);
-  read_text_of(run, tokenizer);
-  if (tokenizer) run.vocabulary = tokenizer->vocabulary();
-}
-
 ReportRun read_run(const fs::path& directory) {
   require_run(directory);
   const fs::path metrics = directory / "metrics.jsonl";
   FOLIO_CHECK(fs::is_regular_file(metrics), directory.string(),
               "the run has no metrics.jsonl to report; train it first (folio train)");
-  const Config loaded = load_config(directory / "config.yaml");
+  const Config config = load_config(directory / "config.yaml");
   ReportRun run{.directory = directory,
                 .name = fs::absolute(directory / "").lexically_normal().parent_path().filename(),
-                .config = loaded,
+                .config = config,
                 .vocabulary = 0,
                 .plan = {},
-                .metrics = read_metrics(metrics, loaded.train.batch * loaded.model.context()),
+                .metrics = read_metrics(metrics, config.train.batch * config.model.context()),
                 .samples = {},
                 .samples_left_out = 0,
                 .text = {},
                 .machine = read_machine(directory),
                 .span = {}};
   read_samples(run);
-  read_text_and_vocabulary(run);
+  read_text(run);
   if (run.vocabulary > 0) run.plan = make_plan(run.config, run.vocabulary);
   return run;
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <iterator>
+#include <numeric>
 #include <string_view>
 #include <vector>
 
@@ -23,13 +24,7 @@ namespace {
 std::string visible(std::string_view token) {
   std::string text;
   for (const char c : token) {
-    if (c == '\n') {
-      text += "\u23CE";
-    } else if (c == ' ') {
-      text += "\u2423";
-    } else {
-      text += c;
-    }
+    text += c == '\n' ? "\u23CE" : c == ' ' ? "\u2423" : std::string(1, c);
   }
   return escape_html(text);
 }
@@ -77,7 +72,7 @@ std::string in_words(const Explanation& explanation, const AttentionMap& map) {
   const size_t length = explanation.tokens.size();
   const float* row = &map.probabilities[(length - 1) * length];
   std::vector<size_t> order(length);
-  for (size_t i = 0; i < length; ++i) order[i] = i;
+  std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::stable_sort(order, [row](size_t a, size_t b) { return row[a] > row[b]; });
   std::string text;
   for (size_t i = 0; i < std::min<size_t>(3, length); ++i) {

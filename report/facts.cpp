@@ -1,6 +1,7 @@
 #include "folio/report/facts.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +14,7 @@
 #include "folio/inspect/plan.h"
 #include "folio/io/output.h"
 #include "folio/report/html.h"
+#include "folio/report/svg_plot.h"
 #include "folio/run/config.h"
 #include "folio/run/final_evaluation.h"
 #include "folio/tensor/error.h"
@@ -182,6 +184,13 @@ std::string counted(int64_t number, std::string_view singular) {
   return fmt::format("{} {}{}", grouped(number), singular, number == 1 ? "" : hissing ? "es" : "s");
 }
 
+std::string run_heading(const std::vector<ReportRun>& runs, const ReportRun& run,
+                        std::string_view element) {
+  if (runs.size() == 1) return "";
+  return fmt::format("<{0} class=\"run\"><span class=\"swatch color{1}\"></span>{2}</{0}>\n",
+                     element, (&run - runs.data()) % plot_colors, escape_html(run.name));
+}
+
 std::string report_headlines(const std::vector<ReportRun>& runs) {
   std::string html;
   for (const ReportRun& run : runs) {
@@ -198,10 +207,7 @@ std::string report_headlines(const std::vector<ReportRun>& runs) {
     shown.emplace_back("training time", human_seconds(run.metrics.seconds));
     const double speed = median(run.metrics.tokens_per_second);
     if (std::isfinite(speed)) shown.emplace_back("tokens a second", grouped(std::llround(speed)));
-    if (runs.size() > 1) {
-      html += fmt::format("<h2 class=\"run\"><span class=\"swatch color{}\"></span>{}</h2>\n",
-                          (&run - runs.data()) % 6, escape_html(run.name));
-    }
+    html += run_heading(runs, run, "h2");
     html += "<dl class=\"headlines\">\n";
     for (const auto& [label, value] : shown) {
       html += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", label, escape_html(value));
@@ -214,13 +220,10 @@ std::string report_headlines(const std::vector<ReportRun>& runs) {
 std::string report_introduction(const std::vector<ReportRun>& runs) {
   const ReportRun& run = runs.front();
   if (runs.size() > 1) {
-    return fmt::format("{} side by side: {}.", counted(std::ssize(runs), "run"), [&] {
-      std::string names;
-      for (const ReportRun& each : runs) {
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", escape_html(each.name));
-      }
-      return names;
-    }());
+    std::vector<std::string> names;
+    for (const ReportRun& each : runs) names.push_back(escape_html(each.name));
+    return fmt::format("{} side by side: {}.", counted(std::ssize(runs), "run"),
+                       fmt::join(names, ", "));
   }
   return fmt::format(
       "A model ({}: {}) after {} on <em>{}</em>.", run.config.model.family.name(),

@@ -10,6 +10,11 @@
 
 namespace folio {
 
+/// The heading of a run with the color of its curves, or "" if there is only one run. `element` is
+/// "h2" or "h3".
+std::string run_heading(const std::vector<ReportRun>& runs, const ReportRun& run,
+                        std::string_view element);
+
 /// The headline figures, one <dl> per run.
 std::string report_headlines(const std::vector<ReportRun>& runs);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -33,21 +34,18 @@ struct ReportPlot {
 };
 
 struct Axis {
-  std::string key, label;
+  std::string_view key, label;
   double (*of)(const Curve&, const MetricsPoint&);
 };
 
-const std::vector<Axis>& axes() {
-  static const std::vector<Axis> all = {
-      {"step", "step", [](const Curve&, const MetricsPoint& point) { return point.step; }},
-      {"tokens", "tokens",
-       [](const Curve& curve, const MetricsPoint& point) {
-         return point.step * curve.tokens_per_step;
-       }},
-      {"time", "training time",
-       [](const Curve&, const MetricsPoint& point) { return point.seconds; }}};
-  return all;
-}
+const std::array<Axis, 3> axes = {
+    {{"step", "step", [](const Curve&, const MetricsPoint& point) { return point.step; }},
+     {"tokens", "tokens",
+      [](const Curve& curve, const MetricsPoint& point) {
+        return point.step * curve.tokens_per_step;
+      }},
+     {"time", "training time",
+      [](const Curve&, const MetricsPoint& point) { return point.seconds; }}}};
 
 std::vector<ReportPlot> plots_of(const std::vector<ReportRun>& runs,
                                  const std::vector<ReferenceBand>& references) {
@@ -213,14 +211,11 @@ std::string report_plots(const std::vector<ReportRun>& runs,
   for (const ReportPlot& plot : plots) {
     html += fmt::format("<figure class=\"{}\"><figcaption>{}</figcaption>\n",
                         plot.large ? "large" : "small", plot.title);
-    for (size_t axis = 0; axis < axes().size(); ++axis) {
+    for (size_t axis = 0; axis < axes.size(); ++axis) {
       for (const bool log_y : {false, true}) {
         if (log_y && !plot.may_be_log) continue;
-        if (plot.large) {
-          html += figure(plot, axes()[axis], axis, log_y, "wide");
-          html += figure(plot, axes()[axis], axis, log_y, "narrow");
-        } else {
-          html += figure(plot, axes()[axis], axis, log_y, "");
+        for (const char* size : plot.large ? std::vector{"wide", "narrow"} : std::vector{""}) {
+          html += figure(plot, axes[axis], axis, log_y, size);
         }
       }
     }
@@ -239,7 +234,7 @@ std::string report_plot_data(const std::vector<ReportRun>& runs,
       Json points = Json::array();
       for (const MetricsPoint& point : curve.points) {
         Json row = Json::array();
-        for (const Axis& axis : axes()) row.push_back(rounded(axis.of(curve, point)));
+        for (const Axis& axis : axes) row.push_back(rounded(axis.of(curve, point)));
         row.push_back(rounded(point.mean));
         points.push_back(std::move(row));
       }

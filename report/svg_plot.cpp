@@ -64,6 +64,10 @@ std::string shortened(std::string_view name, size_t most) {
   return fmt::format("{}\u2026{}", name.substr(0, head), name.substr(tail));
 }
 
+const char* class_of(PlotStyle style) {
+  return style == PlotStyle::faint ? "faint" : style == PlotStyle::band ? "reference" : "line";
+}
+
 class Plot {
  public:
   Plot(const PlotOptions& options, const std::vector<PlotSeries>& series)
@@ -72,7 +76,7 @@ class Plot {
 
  private:
   void set_scales();
-  void lay_legend();
+  std::string legend();
   void draw_axes();
   void draw_series(const PlotSeries& series);
   void path(std::string_view classes, const std::vector<std::pair<double, double>>& points,
@@ -89,7 +93,7 @@ class Plot {
   bool empty_ = true;
   double top_ = 26.0;  // where the axes begin
   double height_ = 0.0;
-  std::string legend_, svg_;
+  std::string svg_;
 };
 
 void Plot::set_scales() {
@@ -138,7 +142,7 @@ void Plot::set_scales() {
   height_ = bottom + 44.0;
 }
 
-void Plot::lay_legend() {
+std::string Plot::legend() {
   double x = 4.0, y = 34.0;
   for (const PlotSeries& series : series_) {
     if (series.points.empty() || series.name.empty()) continue;
@@ -149,24 +153,16 @@ void Plot::lay_legend() {
       x = 4.0;
       y += legend_row;
     }
-    const bool wide = series.style == PlotStyle::band;
-    fmt::format_to(std::back_inserter(legend_),
-                   "<g class=\"color{}\"><path class=\"key {}\" d=\"M{:.0f} {:.0f}h20\"/>",
-                   series.color % plot_colors,
-                   series.style == PlotStyle::faint ? "faint"
-                   : wide                           ? "reference"
-                                                    : "line",
-                   x, y - 4.0);
+    put("<g class=\"color{}\"><path class=\"key {}\" d=\"M{:.0f} {:.0f}h20\"/>",
+        series.color % plot_colors, class_of(series.style), x, y - 4.0);
     if (series.style == PlotStyle::dots) {
-      fmt::format_to(std::back_inserter(legend_),
-                     "<circle class=\"dot\" cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"3\"/>", x + 10.0,
-                     y - 4.0);
+      put("<circle class=\"dot\" cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"3\"/>", x + 10.0, y - 4.0);
     }
-    fmt::format_to(std::back_inserter(legend_), "<text x=\"{:.0f}\" y=\"{:.0f}\">{}</text></g>\n",
-                   x + 26.0, y, escape_html(name));
+    put("<text x=\"{:.0f}\" y=\"{:.0f}\">{}</text></g>\n", x + 26.0, y, escape_html(name));
     x += width;
   }
-  if (!legend_.empty()) top_ = y + 18.0;
+  if (!svg_.empty()) top_ = y + 18.0;
+  return std::exchange(svg_, {});
 }
 
 void Plot::path(std::string_view classes, const std::vector<std::pair<double, double>>& points,
@@ -226,10 +222,7 @@ void Plot::draw_series(const PlotSeries& series) {
   }
   put("<g class=\"color{}\">\n", series.color % plot_colors);
   path("band", band, true);
-  path(series.style == PlotStyle::faint  ? "faint"
-       : series.style == PlotStyle::band ? "reference"
-                                         : "line",
-       line, false);
+  path(class_of(series.style), line, false);
   constexpr size_t few = 40;
   if (line.size() == 1 || (series.style == PlotStyle::dots && line.size() <= few)) {
     for (const auto& [x, y] : line) {
@@ -240,7 +233,7 @@ void Plot::draw_series(const PlotSeries& series) {
 }
 
 std::string Plot::draw() {
-  lay_legend();
+  const std::string legend = this->legend();
   set_scales();
   const std::string& id = options_.id;
   put("<svg class=\"plot\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {:.0f}\" "
@@ -250,7 +243,7 @@ std::string Plot::draw() {
       options_.width, height_, id, id, id, x_.from, y_.to, x_.to, y_.from, x_.low, x_.high);
   put("<title id=\"{}-title\">{}</title>\n<desc id=\"{}-description\">{}</desc>\n", id,
       escape_html(options_.title), id, escape_html(options_.description));
-  svg_ += legend_;
+  svg_ += legend;
   draw_axes();
   put("<clipPath id=\"{}-area\"><rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" "
       "height=\"{:.1f}\"/></clipPath>\n<g clip-path=\"url(#{}-area)\">\n",

@@ -8,7 +8,7 @@
 #include <set>
 #include <system_error>
 
-#include "folio/data/tokenizer_file.h"
+#include "folio/data/tokenizer.h"
 #include "folio/io/files.h"
 #include "folio/io/numbered_names.h"
 #include "folio/io/pending_directory.h"

@@ -7,7 +7,7 @@
 #include <system_error>
 #include <vector>
 
-#include "folio/data/tokenizer_file.h"
+#include "folio/data/tokenizer.h"
 #include "folio/io/safetensors.h"
 #include "folio/models/huggingface.h"
 #include "folio/optim/saved_parameters.h"

@@ -7,8 +7,8 @@
 #include "folio/data/corpus.h"
 #include "folio/data/prepared_text.h"
 #include "folio/data/synthetic.h"
+#include "folio/io/checksum.h"
 #include "folio/io/files.h"
-#include "folio/io/hash.h"
 #include "folio/io/json.h"
 #include "folio/io/output.h"
 #include "folio/tensor/error.h"
@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 TextIdentity identify_text(const std::string& text) {
   if (text == synthetic_name) return {text, 0, hash_of(text)};
-  const fs::path path = fs::absolute(find_text(text)).lexically_normal();
+  const fs::path path = fs::absolute(find_text(text, "data.text")).lexically_normal();
   if (is_prepared(path)) {
     const PreparedFacts facts = read_prepared_facts(path);
     return {(path / "").parent_path(), facts.bytes,  // without a slash at its end

@@ -7,7 +7,8 @@
 namespace folio {
 
 std::unique_ptr<Tokenizer> Task::open(std::unique_ptr<Tokenizer> tokenizer) {
-  TokenizedText text = tokenize_text(inputs_.data, inputs_.context, std::move(tokenizer));
+  TokenizedText text =
+      tokenize_text(inputs_.data, inputs_.context, "data.text", std::move(tokenizer));
   corpus_ = std::move(text.corpus);
   return std::move(text.tokenizer);
 }

@@ -65,7 +65,7 @@ class TrainTest(CliTest):
         self.assert_refused(*self.with_text(""), parts=["text.txt", "empty"])
 
     def test_text_shorter_than_context(self):
-        self.assert_refused(*self.with_text("To be."), parts=["text.txt", "model.context"])
+        self.assert_refused(*self.with_text("To be."), parts=["text.txt", "a context of 16"])
 
     def test_invalid_utf8(self):
         self.assert_refused(*self.with_text(b"To be\xff or not"), parts=["text.txt", "byte 5", "0xff"])

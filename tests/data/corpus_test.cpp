@@ -83,27 +83,27 @@ fs::path plays_in(const fs::path& folder) {
 
 TEST_F(FindText, ShakespeareIsTinyShakespeareOrThePlays) {
   const fs::path plays_in_data = plays_in(data());
-  EXPECT_EQ(find_text("shakespeare"), plays_in_data);
+  EXPECT_EQ(find_text("shakespeare", "key"), plays_in_data);
   const fs::path plays_in_cache = plays_in(cache());
-  EXPECT_EQ(find_text("shakespeare"), plays_in_cache);
+  EXPECT_EQ(find_text("shakespeare", "key"), plays_in_cache);
   const fs::path tiny_in_data = tiny_in(data());
-  EXPECT_EQ(find_text("shakespeare"), tiny_in_data);
+  EXPECT_EQ(find_text("shakespeare", "key"), tiny_in_data);
   const fs::path tiny_in_cache = tiny_in(cache());
-  EXPECT_EQ(find_text("shakespeare"), tiny_in_cache);
+  EXPECT_EQ(find_text("shakespeare", "key"), tiny_in_cache);
 }
 
 TEST_F(FindText, ShakespeareCutShortIsPassedOver) {
   tiny_in(cache(), 1'115'393);
-  EXPECT_THAT(error_of([] { find_text("shakespeare"); }),
+  EXPECT_THAT(error_of([] { find_text("shakespeare", "key"); }),
               HasSubstr("tinyshakespeare.txt (damaged: 1115393 bytes, not 1115394), "));
   const fs::path whole = tiny_in(data());
-  EXPECT_EQ(find_text("shakespeare"), whole);
+  EXPECT_EQ(find_text("shakespeare", "key"), whole);
 }
 
 TEST_F(FindText, ShakespeareIsNeverAFileOfThatName) {
   write_file(work() / "shakespeare", "#!/bin/sh");
   const fs::path plays = plays_in(cache());
-  EXPECT_EQ(find_text("shakespeare"), plays);
+  EXPECT_EQ(find_text("shakespeare", "key"), plays);
 }
 
 // scripts/get_data chooses before the program does: both must choose alike.
@@ -116,21 +116,21 @@ TEST_F(FindText, TheScriptKnowsTheSameSizes) {
 TEST_F(FindText, APathIsTakenAsItIs) {
   const fs::path path = directory_.path() / "mine";
   write_file(path, "x");
-  EXPECT_EQ(find_text(path.string()), path);
-  EXPECT_EQ(find_text("../mine"), "../mine");
+  EXPECT_EQ(find_text(path.string(), "key"), path);
+  EXPECT_EQ(find_text("../mine", "key"), "../mine");
 }
 
 TEST_F(FindText, AFileWinsOverAName) {
   write_file(data() / "sonnets.txt", "x");
-  EXPECT_EQ(find_text("sonnets"), data() / "sonnets.txt");
-  EXPECT_EQ(find_text("sonnets.txt"), data() / "sonnets.txt");
+  EXPECT_EQ(find_text("sonnets", "key"), data() / "sonnets.txt");
+  EXPECT_EQ(find_text("sonnets.txt", "key"), data() / "sonnets.txt");
   fs::create_directory(work() / "sonnets");  // a directory is no text, unless folio prepare made it
-  EXPECT_EQ(find_text("sonnets"), data() / "sonnets.txt");
+  EXPECT_EQ(find_text("sonnets", "key"), data() / "sonnets.txt");
   write_file(work() / "sonnets" / prepared_file, "{}");
-  EXPECT_EQ(find_text("sonnets"), "sonnets");
-  EXPECT_EQ(find_text("./sonnets"), "./sonnets");
+  EXPECT_EQ(find_text("sonnets", "key"), "sonnets");
+  EXPECT_EQ(find_text("./sonnets", "key"), "./sonnets");
   write_file(work() / "sonnets.txt", "x");
-  EXPECT_EQ(find_text("sonnets.txt"), "sonnets.txt");
+  EXPECT_EQ(find_text("sonnets.txt", "key"), "sonnets.txt");
 }
 
 TEST_F(FindText, TheCacheHasThreePossiblePlaces) {
@@ -141,41 +141,41 @@ TEST_F(FindText, TheCacheHasThreePossiblePlaces) {
   fs::create_directories(work() / ".cache/folio");
   write_file(cache() / "folio/plays.txt", "x");
   write_file(work() / ".cache/folio/plays.txt", "x");
-  EXPECT_EQ(find_text("plays"), cache() / "folio/plays.txt");
+  EXPECT_EQ(find_text("plays", "key"), cache() / "folio/plays.txt");
   environment_.set("XDG_CACHE_HOME", nullptr);
-  EXPECT_EQ(find_text("plays"), work() / ".cache/folio/plays.txt");
+  EXPECT_EQ(find_text("plays", "key"), work() / ".cache/folio/plays.txt");
 }
 
 TEST_F(FindText, AnErrorListsEveryPlaceTried) {
   fs::create_directory(cache() / "plays.txt");
-  EXPECT_EQ(error_of([] { find_text("shakespeare"); }),
-            "data.text: no text named shakespeare was found; tried " +
+  EXPECT_EQ(error_of([] { find_text("shakespeare", "key"); }),
+            "key: no text named shakespeare was found; tried " +
                 (cache() / "tinyshakespeare.txt").string() + " (not there), " +
                 (data() / "tinyshakespeare.txt").string() + " (not there), " +
                 (cache() / "plays.txt").string() +
                 " (a directory that folio prepare has not made), " +
                 (data() / "plays.txt").string() +
-                " (not there); run scripts/get_data, which finds or makes a text, or pass a text "
-                "of your own with --set data.text=PATH");
+                " (not there); run scripts/get_data, which finds or makes a text, or give the "
+                "path of a text of your own");
 }
 
 TEST_F(FindText, AnErrorNamesWhatIsNotSet) {
   for (const char* name : {"FOLIO_CACHE_DIR", "XDG_CACHE_HOME", "HOME", "FOLIO_DATA_DIR"}) {
     environment_.set(name, nullptr);
   }
-  EXPECT_THAT(error_of([] { find_text("sonnets"); }),
+  EXPECT_THAT(error_of([] { find_text("sonnets", "key"); }),
               AllOf(HasSubstr("tried sonnets (not there), the cache (none of $FOLIO_CACHE_DIR, "
                               "$XDG_CACHE_HOME, $HOME is set), $FOLIO_DATA_DIR (not set)"),
                     HasSubstr("scripts/get_data")));
 }
 
 TEST_F(FindText, AWrongPathIsAnError) {
-  EXPECT_THAT(error_of([] { find_text("./absent.txt"); }),
-              StartsWith("data.text: there is no text file ./absent.txt (not there); run "));
-  EXPECT_THAT(error_of([] { find_text("../work"); }),
-              StartsWith("data.text: there is no text file ../work (a directory that folio prepare "
+  EXPECT_THAT(error_of([] { find_text("./absent.txt", "key"); }),
+              StartsWith("key: there is no text file ./absent.txt (not there); run "));
+  EXPECT_THAT(error_of([] { find_text("../work", "key"); }),
+              StartsWith("key: there is no text file ../work (a directory that folio prepare "
                          "has not made); run "));
-  EXPECT_THAT(error_of([] { find_text(""); }), StartsWith("data.text: no text is given; run "));
+  EXPECT_THAT(error_of([] { find_text("", "key"); }), StartsWith("key: no text is given; run "));
 }
 
 Corpus corpus_of(std::string_view text, double validation_fraction, int64_t context) {
@@ -200,12 +200,11 @@ TEST(Corpus, TheWholeTextCanTrain) {
 
 TEST(Corpus, TooShortATextIsRefused) {
   EXPECT_EQ(error_of([] { corpus_of("abcdefghij", 0.5, 5); }),
-            "text.txt: 5 of the text's 10 tokens are for training, but model.context 5 needs 6; "
-            "use a longer data.text, a smaller model.context or a smaller "
-            "data.validation_fraction (it is 0.5)");
+            "text.txt: 5 of the text's 10 tokens are for training, but a context of 5 needs 6; "
+            "use a longer text, a smaller context or a smaller validation fraction (it is 0.5)");
   EXPECT_EQ(error_of([] { corpus_of("abcdefghij", 0.1, 5); }),
-            "text.txt: 1 of the text's 10 tokens are for validation, but model.context 5 needs 6; "
-            "use a longer data.text, a smaller model.context or a larger data.validation_fraction "
+            "text.txt: 1 of the text's 10 tokens are for validation, but a context of 5 needs 6; "
+            "use a longer text, a smaller context or a larger validation fraction "
             "(it is 0.1; 0 trains without validation)");
   EXPECT_EQ(corpus_of("abcdefghij", 0.5, 4).train_tokens, 5);
 }
@@ -216,8 +215,9 @@ TEST(Corpus, BadTextAndSettingsAreRefused) {
               StartsWith("text.txt: byte 2 (counted from 0) is 0xff"));
   EXPECT_THAT(error_of([] { corpus_of("abz", 0.1, 2); }),
               StartsWith("text.txt: the character 'z' (U+007A) at byte 2"));
-  EXPECT_THAT(error_of([] { corpus_of("abc", 1.0, 2); }), HasSubstr("data.validation_fraction"));
-  EXPECT_THAT(error_of([] { corpus_of("abc", 0.1, 0); }), StartsWith("model.context: is 0"));
+  EXPECT_THAT(error_of([] { corpus_of("abc", 1.0, 2); }),
+              HasSubstr("the validation fraction is 1;"));
+  EXPECT_THAT(error_of([] { corpus_of("abc", 0.1, 0); }), HasSubstr("the context is 0;"));
 }
 
 TEST(Corpus, ShowsTokensThatLieElsewhere) {

@@ -249,13 +249,13 @@ TEST_F(PreparedTextTest, ARunFromItHasTheBitsOfARunFromTheText) {
 TEST_F(PreparedTextTest, TheConfigNamesItsTokenizer) {
   prepare({.texts = {text_}, .tokenizer = "char", .out = "prepared"});
   const std::string text = "data.text=" + path("prepared").string();
-  EXPECT_EQ(tokenize_text(tiny_config(text_, {text}).data, 12).tokenizer->kind(), "char");
-  EXPECT_THAT(
-      error_of([&] {
-        tokenize_text(tiny_config(text_, {text, "data.tokenizer=bpe"}).data, 12);
-      }),
-      AllOf(StartsWith("data.tokenizer: is bpe, but"), HasSubstr("was prepared with char")));
-  EXPECT_THAT(error_of([&] { find_text(directory_.path().string()); }),
+  EXPECT_EQ(tokenize_text(tiny_config(text_, {text}).data, 12, "text").tokenizer->kind(), "char");
+  EXPECT_THAT(error_of([&] {
+                tokenize_text(tiny_config(text_, {text, "data.tokenizer=bpe"}).data, 12, "text");
+              }),
+              AllOf(HasSubstr("but the config names bpe"),
+                    HasSubstr("was prepared with the tokenizer char")));
+  EXPECT_THAT(error_of([&] { find_text(directory_.path().string(), "text"); }),
               HasSubstr("a directory that folio prepare has not made"));
 }
 

@@ -41,10 +41,10 @@ TEST(CharTokenizer, DecodesWhatItEncodes) {
 
 TEST(CharTokenizer, UnknownCharacterIsAnErrorWithItsByte) {
   const auto tokenizer = tokenizer_of("ab\u00e9");
-  EXPECT_EQ(
-      error_of([&] { tokenizer->encode("a\u00e9b\u20ac", "prompt"); }),
-      "prompt: the character '\u20ac' (U+20AC) at byte 4 (counted from 0) is not among the 3 "
-      "that the tokenizer knows; leave it out, or train with data.unknown_character: replace");
+  EXPECT_EQ(error_of([&] { tokenizer->encode("a\u00e9b\u20ac", "prompt"); }),
+            "prompt: the character '\u20ac' (U+20AC) at byte 4 (counted from 0) is not among the 3 "
+            "that the tokenizer knows; leave it out, or use a tokenizer that replaces unknown "
+            "characters");
   EXPECT_THAT(error_of([&] { tokenizer->encode("\n", "prompt"); }),
               HasSubstr("'\\n' (U+000A) at byte 0"));
 }

@@ -146,7 +146,8 @@ std::string uncached(const Gpt& model, const Tokenizer& tokenizer, std::string_v
     const std::vector<int32_t> window(tokens.end() - length, tokens.end());
     const std::vector<float> logits =
         model.logits(tape, Tensor::from({1, length}, window)).value.to_vector<float>();
-    tokens.push_back(choose_token(std::span(logits).last(classes), options, stream.uniform(i)));
+    tokens.push_back(
+        TokenChooser(options).choose(std::span(logits).last(classes), stream.uniform(i)));
     text += tokenizer.decode(std::span(tokens).last(1));
   }
   return text;

@@ -26,7 +26,7 @@ std::vector<double> frequencies(const std::vector<float>& values, const Sampling
   const RandomStream stream{.seed = 9, .purpose = purpose_of("test"), .step = 0};
   std::vector<double> result(values.size());
   for (int i = 0; i < draws; ++i) {
-    result[choose_token(values, options, stream.uniform(i))] += 1.0;
+    result[TokenChooser(options).choose(values, stream.uniform(i))] += 1.0;
   }
   for (double& count : result) count /= draws;
   return result;
@@ -34,25 +34,25 @@ std::vector<double> frequencies(const std::vector<float>& values, const Sampling
 
 TEST(ChooseToken, GreedyTakesTheFirstOfEquals) {
   for (double uniform : {0.0, 0.3, 0.999999}) {
-    EXPECT_EQ(choose_token(logits, {.temperature = 0.0}, uniform), 1);
+    EXPECT_EQ(TokenChooser({.temperature = 0.0}).choose(logits, uniform), 1);
   }
 }
 
 TEST(ChooseToken, TopKOneIsGreedy) {
   for (double uniform : {0.0, 0.5, 0.999999}) {
-    EXPECT_EQ(choose_token(logits, {.temperature = 3.0, .top_k = 1}, uniform), 1);
+    EXPECT_EQ(TokenChooser({.temperature = 3.0, .top_k = 1}).choose(logits, uniform), 1);
   }
 }
 
 TEST(ChooseToken, TinyTopPIsGreedy) {
   for (double uniform : {0.0, 0.5, 0.999999}) {
-    EXPECT_EQ(choose_token(logits, {.temperature = 3.0, .top_p = 1e-9}, uniform), 1);
+    EXPECT_EQ(TokenChooser({.temperature = 3.0, .top_p = 1e-9}).choose(logits, uniform), 1);
   }
 }
 
 TEST(ChooseToken, TinyTemperatureIsGreedy) {
   const std::vector<float> values = {1e30f, -1e30f, 0.0f};
-  EXPECT_EQ(choose_token(values, {.temperature = 1e-300}, 0.9), 0);
+  EXPECT_EQ(TokenChooser({.temperature = 1e-300}).choose(values, 0.9), 0);
 }
 
 TEST(ChooseToken, FrequenciesFollowTheSoftmax) {
@@ -110,7 +110,7 @@ TEST(ChooseToken, TemperatureComesBeforeTopP) {
 
 TEST(ChooseToken, RefusesWhatIsImpossible) {
   const auto message = [](const SamplingOptions& options, double uniform = 0.5) {
-    return error_of([&] { choose_token(logits, options, uniform); });
+    return error_of([&] { TokenChooser(options).choose(logits, uniform); });
   };
   EXPECT_THAT(message({.temperature = -1.0}), HasSubstr("the temperature is -1"));
   EXPECT_THAT(message({.temperature = std::nan("")}), HasSubstr("the temperature is nan"));
@@ -119,7 +119,7 @@ TEST(ChooseToken, RefusesWhatIsImpossible) {
   EXPECT_THAT(message({.top_p = 1.5}), HasSubstr("top_p is 1.5"));
   EXPECT_THAT(message({}, 1.0), HasSubstr("the random number is 1"));
   const std::vector<float> broken = {0.0f, std::numeric_limits<float>::quiet_NaN()};
-  EXPECT_THAT(error_of([&] { choose_token(broken, {}, 0.5); }), HasSubstr("token 1 is nan"));
+  EXPECT_THAT(error_of([&] { TokenChooser({}).choose(broken, 0.5); }), HasSubstr("token 1 is nan"));
 }
 
 /// The definition, by sorting everything.

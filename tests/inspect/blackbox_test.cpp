@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "folio/inspect/blackbox_bundle.h"
-#include "folio/inspect/replay.h"
 #include "folio/io/json.h"
 #include "folio/kernels/process.h"
 #include "folio/report/report.h"

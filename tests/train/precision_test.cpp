@@ -76,7 +76,7 @@ struct TinyTraining {
   Tape tape;
 
   TinyTraining(const Config& c, DType dtype) : config(c), parameters(dtype) {
-    TokenizedText text = tokenize_text(config.data, config.model.context());
+    TokenizedText text = tokenize_text(config.data, config.model.context(), "text");
     tokenizer = std::move(text.tokenizer);
     tokens = text.corpus.tokens.to_vector();
     GptConfig options = config.model.as<GptConfig>();

@@ -1,4 +1,4 @@
-#include "folio/inspect/run_notes.h"
+#include "folio/inspect/run_hooks.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
