@@ -26,9 +26,10 @@ TokenizedText take_prepared(const DataConfig& data, int64_t context,
                             const std::filesystem::path& path,
                             std::unique_ptr<Tokenizer> tokenizer) {
   PreparedText prepared = open_prepared(path);
-  FOLIO_CHECK(prepared.facts.tokenizer == data.tokenizer, path.string(),
-              "was prepared with the tokenizer {}, but the config names {}; change its tokenizer to {}",
-              prepared.facts.tokenizer, data.tokenizer, prepared.facts.tokenizer);
+  FOLIO_CHECK(
+      prepared.facts.tokenizer == data.tokenizer, path.string(),
+      "was prepared with the tokenizer {}, but the config names {}; change its tokenizer to {}",
+      prepared.facts.tokenizer, data.tokenizer, prepared.facts.tokenizer);
   if (!tokenizer) {
     tokenizer = std::move(prepared.tokenizer);
   } else {
