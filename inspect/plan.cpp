@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <regex>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -60,8 +59,14 @@ class KernelCounter {
 
 /// "blocks.3.attention.qkv.weight" to "blocks.N.attention.qkv.weight".
 std::string without_number(const std::string& name) {
-  static const std::regex number("\\.[0-9]+\\.");
-  return std::regex_replace(name, number, ".N.", std::regex_constants::format_first_only);
+  constexpr std::string_view digits = "0123456789";
+  for (size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1)) {
+    const size_t end = name.find_first_not_of(digits, dot + 1);
+    if (end != name.npos && end > dot + 1 && name[end] == '.') {
+      return name.substr(0, dot) + ".N" + name.substr(end);
+    }
+  }
+  return name;
 }
 
 /// Records the live memory at the end of the forward pass.

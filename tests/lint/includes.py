@@ -65,7 +65,6 @@ STD = {
     "queue": "priority_queue queue",
     "random": "mt19937 mt19937_64 normal_distribution uniform_real_distribution",
     "ranges": "ranges::views views",
-    "regex": "regex regex_constants regex_replace",
     "set": "multiset set",
     "span": "as_bytes as_writable_bytes span",
     "sstream": "istringstream ostringstream stringstream",
