@@ -193,7 +193,7 @@ class SameAsOne(RanksTest):
             capture_output=True, text=True, timeout=DEADLINE, env=environment)
         self.assertNotEqual(result.returncode, 0)
         self.assertRegex(result.stderr, r"ranks 0 and 2 would share the GPU [0-9A-Fa-f:.]+ of \S+,")
-        self.assertIn("or use train.device: cpu", result.stderr)
+        self.assertIn("or train on the CPU", result.stderr)
         self.assertFalse((self.folder / "shared").exists())
         # As with srun --gpus-per-task=1, each rank sees only its own GPU.
         own = 'CUDA_VISIBLE_DEVICES=$OMPI_COMM_WORLD_RANK exec "$0" "$@"'
