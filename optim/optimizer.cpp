@@ -220,8 +220,8 @@ void Optimizer::update(int64_t step, double lr) {
 }
 
 void Optimizer::update(const UpdateRange& range, int64_t moments_begin, int64_t step, double lr) {
-  const auto [begin, end] = range.elements;
-  const Shape shape{end - begin};
+  const int64_t begin = range.elements.begin;
+  const Shape shape{range.elements.size()};
   const auto part = [&](const Tensor& slab) { return slab ? slab.view(begin, shape) : Tensor(); };
   const auto moments = [&](size_t i) { return state_[i].slab.view(moments_begin, shape); };
   if (config_.kind == OptimizerKind::sgd) {
